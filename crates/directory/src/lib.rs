@@ -1,0 +1,1 @@
+//! domains, accounts, addresses and login

@@ -1,0 +1,7 @@
+//! The outside world behind small seams: time, randomness, files, sockets, the store.
+//! The only crate that touches them; every other one takes what it needs as an argument.
+
+pub mod clock;
+pub mod random;
+pub mod signals;
+pub mod store;

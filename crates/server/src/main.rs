@@ -1,0 +1,2 @@
+//! The program `rohrpost`.
+fn main() {}

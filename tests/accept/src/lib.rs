@@ -1,0 +1,1 @@
+//! one executable check per requirement ID

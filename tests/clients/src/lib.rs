@@ -1,0 +1,1 @@
+//! foreign clients against the running server

@@ -1,0 +1,1 @@
+//! kill and power-cut tests

@@ -1,0 +1,1 @@
+//! a running server and its peers for tests

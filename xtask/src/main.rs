@@ -1,0 +1,2 @@
+//! Chores of this repository: up, test, tidy.
+fn main() {}

@@ -35,3 +35,48 @@ pub enum AddressError {
     #[error("the address has characters that need SMTPUTF8")]
     NeedsUtf8,
 }
+
+/// May an address hold UTF-8 (RFC 6531)?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Utf8Policy {
+    /// ASCII only; anything else is [`AddressError::NeedsUtf8`].
+    Refuse,
+    /// UTF-8 in local part and domain, as after SMTPUTF8.
+    Accept,
+}
+
+impl Address {
+    /// Reads a whole text as an address, UTF-8 allowed.
+    pub fn parse(text: &str) -> Result<Address, AddressError> {
+        let _ = text;
+        Err(AddressError::Shape)
+    }
+
+    /// Reads the address at the start of `bytes`, such as what follows `<` in an SMTP path; returns it
+    /// and the bytes consumed. A source route (`@a,@b:`) is accepted and ignored (RFC 5321 §4.1.1.3).
+    pub fn parse_prefix(bytes: &[u8], utf8: Utf8Policy) -> Result<(Address, usize), AddressError> {
+        let _ = (bytes, utf8);
+        Err(AddressError::Shape)
+    }
+
+    /// The part before the `@`, unquoted, in its own case.
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// The part after the `@`, in lower case; an address literal keeps its brackets.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Can it be used without SMTPUTF8?
+    pub fn is_ascii(&self) -> bool {
+        self.local.is_ascii() && self.domain.is_ascii()
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.local, self.domain)
+    }
+}

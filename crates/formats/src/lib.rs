@@ -2,3 +2,12 @@
 //! Pure: no I/O, no clock, no randomness. Everything else may use this crate; it uses nobody.
 
 pub mod address;
+pub mod date;
+pub mod dsn;
+pub mod header;
+pub mod imap_text;
+pub mod message;
+pub mod received;
+pub mod search;
+pub mod section;
+pub mod utf7;

@@ -1,0 +1,11 @@
+//! What a message is made of: one streaming pass yields `Facts`, which answer ENVELOPE, BODYSTRUCTURE
+//! and section requests later without reading the message again. Keeps no message bytes but the few
+//! header values IMAP needs; decodes nothing; bounded in memory and linear in time on any input.
+
+mod codec;
+mod facts;
+mod scanner;
+
+pub use codec::FactsError;
+pub use facts::{Disposition, Envelope, Facts, Marks, Part, PartKind};
+pub use scanner::{Limits, Scanner};

@@ -2,6 +2,9 @@
 //! The only crate that touches them; every other one takes what it needs as an argument.
 
 pub mod clock;
+pub mod files;
 pub mod random;
+pub mod segments;
 pub mod signals;
+pub mod spool;
 pub mod store;

@@ -1,1 +1,19 @@
-//! mail in motion
+//! Mail in motion: accepting a message (the one durable transaction), its trace, and relaying what
+//! is for other servers, with retries and a bounce at the end.
+//!
+//! Knows no protocol: sessions hand over an `Accept`, the worker hands an `Attempt` to whoever
+//! implements `Transport`. Local delivery has no queue: it happens inside the accept transaction.
+
+pub mod accept;
+pub mod bounce;
+pub mod envelope;
+pub mod relay;
+pub mod retry;
+mod schema;
+pub mod trace;
+pub mod verify;
+
+pub use accept::{Accept, AcceptError, Queue};
+pub use envelope::{DeliverTo, DsnOptions, Notify, Recipient, ReversePath, Return};
+pub use schema::SCHEMA;
+pub use trace::{TraceId, TraceIds};

@@ -1,0 +1,250 @@
+//! Taking a message over: body bytes into a segment, then one transaction with a row in each local
+//! mailbox, a row per remote recipient and the trace. Returns after that transaction is durable;
+//! only then may anybody answer 250. On an error nothing of the message exists.
+
+use crate::envelope::{DeliverTo, DsnOptions, Recipient, Return, ReversePath};
+use crate::trace::{self, Event, TraceId};
+use directory::AccountId;
+use mailbox::{Delivery, Mailboxes};
+use platform::clock::Timestamp;
+use platform::params;
+use platform::segments::{BodyRef, Segments};
+use platform::spool::Spool;
+use platform::store::{Expectation, Store, StoreError, Tx};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokio::sync::Notify as Wake;
+
+/// Bodies up to this size are appended on the session's own task; the write into the page cache
+/// takes some ten microseconds, less than handing it to another thread.
+const INLINE_APPEND_BYTES_MAX: u64 = 256 * 1024;
+
+/// A message ready to be taken over.
+#[derive(Debug)]
+pub struct Accept {
+    /// Its name in trace and replies.
+    pub trace: TraceId,
+    /// MAIL FROM.
+    pub sender: ReversePath,
+    /// Accepted recipients, at least one.
+    pub recipients: Vec<Recipient>,
+    /// The account that submitted it; `None` for mail from other servers.
+    pub submitter: Option<AccountId>,
+    /// RET and ENVID.
+    pub dsn: DsnOptions,
+    /// The message with Return-Path and Received in front.
+    pub body: Spool,
+    /// `formats::message::Facts` of `body`, encoded.
+    pub facts: Vec<u8>,
+    /// What the trace says about the session: `name=value` separated by spaces.
+    pub session: String,
+    /// The time of acceptance; INTERNALDATE of local copies.
+    pub now: Timestamp,
+}
+
+/// Why a message could not be taken over. The peer keeps it and tries again (4yz).
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// Its bytes could not be written.
+    #[error("writing the message failed: {0}")]
+    Body(#[from] std::io::Error),
+    /// The transaction failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A local mailbox refused it, for example because it is gone.
+    #[error("a mailbox refused it: {0}")]
+    Mailbox(#[from] mailbox::Error),
+    /// Nobody to deliver to.
+    #[error("no recipient")]
+    NoRecipient,
+}
+
+/// Mail in motion. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    pub(crate) store: Store,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) due: Arc<Wake>,
+}
+
+impl Queue {
+    /// A queue over these stores.
+    pub fn new(store: Store, segments: Arc<Segments>, mailboxes: Mailboxes) -> Self {
+        Self { store, segments, mailboxes, due: Arc::new(Wake::new()) }
+    }
+
+    /// Announces that an `accept` is near, so that parallel sessions share one flush.
+    pub fn expect(&self) -> Expectation {
+        self.store.expect_write()
+    }
+
+    /// Takes a message over. Durable when it returns.
+    ///
+    /// # Errors
+    /// See `AcceptError`; nothing was kept then.
+    pub async fn accept(&self, message: Accept) -> Result<(), AcceptError> {
+        let plan = Plan::new(message)?;
+        let (plan, body) = self.append(plan).await?;
+        let accounts = plan.accounts();
+        let remote = plan.has_remote();
+        self.store.write(move |tx| write_rows(tx, &plan, body)).await?;
+        for account in accounts {
+            self.mailboxes.announce(account);
+        }
+        if remote {
+            self.due.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn append(&self, plan: Plan) -> Result<(Plan, BodyRef), AcceptError> {
+        if plan.message.body.len() <= INLINE_APPEND_BYTES_MAX {
+            let at = self.segments.append(&plan.message.facts, &plan.message.body)?;
+            return Ok((plan, at));
+        }
+        let segments = self.segments.clone();
+        let appended = tokio::task::spawn_blocking(move || {
+            segments.append(&plan.message.facts, &plan.message.body).map(|at| (plan, at))
+        });
+        Ok(appended.await.map_err(std::io::Error::other)??)
+    }
+}
+
+/// A copy for one account: several addresses that lead to one account get one copy.
+#[derive(Debug)]
+struct LocalCopy {
+    account: AccountId,
+    prefix: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Plan {
+    message: Accept,
+    local: Vec<LocalCopy>,
+    remote: Vec<Recipient>,
+}
+
+impl Plan {
+    pub(crate) fn new(mut message: Accept) -> Result<Self, AcceptError> {
+        let mut local = Vec::new();
+        let mut remote = Vec::new();
+        let mut seen = HashSet::new();
+        for recipient in std::mem::take(&mut message.recipients) {
+            match recipient.deliver_to {
+                DeliverTo::Account(account) if seen.insert(account) => local.push(LocalCopy {
+                    account,
+                    prefix: format!("Delivered-To: {}\r\n", recipient.address),
+                }),
+                DeliverTo::Account(_) => {}
+                DeliverTo::Remote => remote.push(recipient),
+            }
+        }
+        if local.is_empty() && remote.is_empty() {
+            return Err(AcceptError::NoRecipient);
+        }
+        Ok(Self { message, local, remote })
+    }
+
+    pub(crate) fn accounts(&self) -> Vec<AccountId> {
+        self.local.iter().map(|copy| copy.account).collect()
+    }
+
+    pub(crate) fn has_remote(&self) -> bool {
+        !self.remote.is_empty()
+    }
+
+    pub(crate) fn trace(&self) -> TraceId {
+        self.message.trace
+    }
+}
+
+pub(crate) fn write_rows(
+    tx: &mut dyn Tx,
+    plan: &Plan,
+    body: BodyRef,
+) -> Result<(), AcceptError> {
+    let message = &plan.message;
+    for copy in &plan.local {
+        mailbox::deliver(
+            tx,
+            &Delivery {
+                account: copy.account,
+                mailbox: mailbox::DeliverInto::Inbox,
+                body,
+                prefix: &copy.prefix,
+                flags: mailbox::Flags::default(),
+                internal_date: message.now,
+                trace: message.trace.0,
+            },
+        )?;
+    }
+    if !plan.remote.is_empty() {
+        write_queue_rows(tx, plan, body)?;
+    }
+    let detail = format!(
+        "from=<{}> local={} remote={} bytes={} {}",
+        message.sender.to_text(),
+        plan.local.len(),
+        plan.remote.len(),
+        body.body_bytes,
+        message.session,
+    );
+    trace::write(tx, message.trace, message.now, 0, Event::Accepted, &detail)?;
+    Ok(())
+}
+
+fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), StoreError> {
+    let message = &plan.message;
+    let sender = message.sender.to_text();
+    tx.execute(
+        "INSERT INTO queue_messages (message, accepted_at, sender, submitter, envelope_id, ret, \
+         segment, segment_offset, facts_bytes, body_bytes) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            message.trace.0,
+            message.now.0,
+            &sender,
+            message.submitter.map(|account| account.0),
+            message.dsn.envelope_id.as_deref(),
+            return_code(message.dsn.ret),
+            body.segment,
+            body.offset,
+            body.facts_bytes,
+            body.body_bytes,
+        ],
+    )?;
+    for (n, recipient) in (0_i64..).zip(&plan.remote) {
+        tx.execute(
+            "INSERT INTO queue_recipients (message, n, domain, address, notify, original, \
+             attempts, next_attempt_at, delay_notified, last_reply) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, '')",
+            params![
+                message.trace.0,
+                n,
+                recipient.address.domain(),
+                &recipient.address.to_string(),
+                recipient.notify.to_bits(),
+                recipient.original.as_deref(),
+                message.now.0,
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+pub(crate) fn return_code(ret: Return) -> i64 {
+    match ret {
+        Return::Unspecified => 0,
+        Return::Full => 1,
+        Return::Headers => 2,
+    }
+}
+
+pub(crate) fn return_from_code(code: i64) -> Return {
+    match code {
+        1 => Return::Full,
+        2 => Return::Headers,
+        _ => Return::Unspecified,
+    }
+}

@@ -1,0 +1,281 @@
+//! Notices to senders about messages that failed, are late, or were handed on (RFC 3461 to 3464).
+//! Makes a message with the null sender; the caller writes it in the transaction that records
+//! what it tells. Never for a message that itself came from the null sender.
+
+use crate::accept::Accept;
+use crate::envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
+use crate::trace::TraceId;
+use directory::{Directory, Resolution};
+use formats::address::Address;
+use formats::dsn::{self, Action, Returned};
+use formats::message::Facts;
+use platform::clock::Timestamp;
+use platform::segments::{BodyRef, Segments};
+use platform::spool::Spool;
+use std::io;
+
+/// Most of a failed message that is sent back.
+const RETURNED_BYTES_MAX: u64 = 256 * 1024;
+/// Most of its header, where only that goes back.
+const RETURNED_HEADER_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a notice says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Given up.
+    Failed,
+    /// Late, still being tried.
+    Delayed,
+    /// Handed to a server that sends no notices.
+    Relayed,
+    /// In the recipient's mailbox.
+    Delivered,
+}
+
+/// A recipient a notice is about.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// Who.
+    pub address: Address,
+    /// ORCPT as written.
+    pub original: Option<String>,
+    /// The last reply, or our own reason.
+    pub reply: String,
+}
+
+/// A notice to be made.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// What it says.
+    pub kind: NoticeKind,
+    /// About whom; at least one.
+    pub about: Vec<Reported>,
+    /// The time.
+    pub now: Timestamp,
+    /// Its own name.
+    pub trace: TraceId,
+}
+
+/// The message a notice is about.
+#[derive(Debug)]
+pub struct About<'a> {
+    /// Who gets the notice; not the null sender.
+    pub sender: &'a ReversePath,
+    /// RET and ENVID.
+    pub dsn: &'a DsnOptions,
+    /// When it was taken over.
+    pub accepted_at: Timestamp,
+    /// Its name.
+    pub trace: TraceId,
+    /// When we give up.
+    pub give_up_at: Timestamp,
+    /// This server's name.
+    pub host: &'a str,
+    /// What goes back of it.
+    pub original: Original,
+}
+
+/// What goes back of a message.
+#[derive(Debug)]
+pub enum Original {
+    /// Its header.
+    Header(Vec<u8>),
+    /// All of it.
+    Whole(Vec<u8>),
+}
+
+/// Reads what goes back: the whole message only where RET=FULL asked for it and it is small.
+pub fn original(segments: &Segments, body: &BodyRef, ret: Return) -> io::Result<Original> {
+    let size = u64::try_from(body.body_bytes).unwrap_or(0);
+    if ret == Return::Full && size <= RETURNED_BYTES_MAX {
+        return segments.read_body(body, 0..size).map(Original::Whole);
+    }
+    let mut head = segments.read_body(body, 0..size.min(RETURNED_HEADER_BYTES_MAX))?;
+    if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+        head.truncate(end + 2);
+    }
+    Ok(Original::Header(head))
+}
+
+/// Makes the notice, addressed to where the sender of the message is.
+///
+/// # Errors
+/// Where the directory could not be asked, or there is nobody to send it to.
+pub async fn accept_for(
+    about: &About<'_>,
+    notice: &Notice,
+    directory: &Directory,
+) -> Result<Accept, NoticeError> {
+    let ReversePath::Address(to) = about.sender else { return Err(NoticeError::NullSender) };
+    let bytes = build(about, notice, to)?;
+    let mut body = Spool::in_memory();
+    body.push(&bytes)?;
+    Ok(Accept {
+        trace: notice.trace,
+        sender: ReversePath::Null,
+        recipients: recipients(to, directory).await?,
+        submitter: None,
+        dsn: DsnOptions::default(),
+        facts: Facts::scan(&bytes).to_bytes(),
+        body,
+        session: format!("notice-about={}", about.trace),
+        now: notice.now,
+    })
+}
+
+/// Why a notice could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NoticeError {
+    /// A notice about a notice would loop (RFC 3461 §6.1).
+    #[error("the message has the null sender")]
+    NullSender,
+    /// The directory could not be asked.
+    #[error(transparent)]
+    Directory(#[from] directory::Error),
+    /// Our own address cannot be built.
+    #[error("the host name makes no address: {0}")]
+    Address(#[from] formats::address::AddressError),
+    /// Writing it failed.
+    #[error(transparent)]
+    Body(#[from] io::Error),
+}
+
+/// Where a notice goes: into local mailboxes, else to the sender's server.
+async fn recipients(to: &Address, directory: &Directory) -> Result<Vec<Recipient>, NoticeError> {
+    let recipient = |address: Address, deliver_to| Recipient {
+        address,
+        deliver_to,
+        notify: Notify::NEVER,
+        original: None,
+    };
+    Ok(match directory.resolve(to).await? {
+        Resolution::Local { deliveries, forwards } => deliveries
+            .into_iter()
+            .map(|d| recipient(d.address, DeliverTo::Account(d.account)))
+            .chain(forwards.into_iter().map(|address| recipient(address, DeliverTo::Remote)))
+            .collect(),
+        Resolution::NoSuchDomain => vec![recipient(to.clone(), DeliverTo::Remote)],
+        // The sender's address is gone; the account's trace still tells the story.
+        _ => Vec::new(),
+    })
+}
+
+fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, NoticeError> {
+    let from = Address::parse(&format!("postmaster@{}", about.host))?;
+    let parts: Vec<_> = notice.about.iter().map(|reported| Reply::of(&reported.reply)).collect();
+    let recipients: Vec<_> = notice
+        .about
+        .iter()
+        .zip(&parts)
+        .map(|(reported, reply)| dsn::Recipient {
+            address: &reported.address,
+            original: reported.original.as_deref(),
+            action: action(notice.kind),
+            status: reply.status(notice.kind),
+            remote_mta: reply.host,
+            diagnostic: reply.code.is_some().then_some(reply.text),
+            last_attempt_ms: Some(notice.now.0),
+            retry_until_ms: (notice.kind == NoticeKind::Delayed).then_some(about.give_up_at.0),
+        })
+        .collect();
+    let token = notice.trace.to_string();
+    Ok(dsn::build(&dsn::Notice {
+        reporting_mta: about.host,
+        from: &from,
+        to,
+        unix_ms: notice.now.0,
+        token: &token,
+        envelope_id: about.dsn.envelope_id.as_deref(),
+        arrived_ms: about.accepted_at.0,
+        recipients: &recipients,
+        returned: match &about.original {
+            Original::Header(bytes) => Returned::Headers(bytes),
+            Original::Whole(bytes) => Returned::Message(bytes),
+        },
+    }))
+}
+
+fn action(kind: NoticeKind) -> Action {
+    match kind {
+        NoticeKind::Failed => Action::Failed,
+        NoticeKind::Delayed => Action::Delayed,
+        NoticeKind::Relayed => Action::Relayed,
+        NoticeKind::Delivered => Action::Delivered,
+    }
+}
+
+/// A stored reply taken apart: `host=mx.example 550 5.1.1 text`, each part optional.
+#[derive(Debug, PartialEq, Eq)]
+struct Reply<'a> {
+    host: Option<&'a str>,
+    code: Option<&'a str>,
+    enhanced: Option<&'a str>,
+    text: &'a str,
+}
+
+impl<'a> Reply<'a> {
+    fn of(reply: &'a str) -> Self {
+        let (host, text) = match reply.strip_prefix("host=").and_then(|r| r.split_once(' ')) {
+            Some((host, text)) => (Some(host), text),
+            None => (None, reply),
+        };
+        let mut words = text.split(' ').peekable();
+        let is_code = |word: &str| word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
+        let code = words.next_if(|word| is_code(word));
+        let enhanced = words.next().filter(|word| is_enhanced(word));
+        Self { host, code, enhanced, text }
+    }
+
+    /// The enhanced status, of the class the kind of notice demands (RFC 3464 §2.3.4).
+    fn status(&self, kind: NoticeKind) -> &'a str {
+        let (class, unknown) = match kind {
+            NoticeKind::Failed => ("5", "5.0.0"),
+            NoticeKind::Delayed => ("4", "4.0.0"),
+            NoticeKind::Relayed | NoticeKind::Delivered => ("2", "2.0.0"),
+        };
+        match self.enhanced {
+            Some(enhanced) if enhanced.starts_with(class) => enhanced,
+            // Given up on after temporary failures: the delivery time expired (RFC 3463 §3.5).
+            Some(enhanced) if kind == NoticeKind::Failed && enhanced.starts_with('4') => "5.4.7",
+            _ => unknown,
+        }
+    }
+}
+
+fn is_enhanced(word: &str) -> bool {
+    let mut numbers = word.split('.');
+    let digits = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    matches!(numbers.next(), Some("2" | "4" | "5"))
+        && numbers.next().is_some_and(digits)
+        && numbers.next().is_some_and(digits)
+        && numbers.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_taken_apart() {
+        let reply = Reply::of("host=mx.example 550 5.1.1 no such user");
+        assert_eq!(
+            reply,
+            Reply {
+                host: Some("mx.example"),
+                code: Some("550"),
+                enhanced: Some("5.1.1"),
+                text: "550 5.1.1 no such user",
+            }
+        );
+        assert_eq!(Reply::of("4.4.1 nobody answered").code, None);
+        assert_eq!(Reply::of("").enhanced, None);
+    }
+
+    #[test]
+    fn the_status_class_fits_the_notice() {
+        assert_eq!(Reply::of("451 4.3.0 busy").status(NoticeKind::Failed), "5.4.7");
+        assert_eq!(Reply::of("550 5.1.1 no").status(NoticeKind::Failed), "5.1.1");
+        assert_eq!(Reply::of("250 ok").status(NoticeKind::Relayed), "2.0.0");
+        assert_eq!(Reply::of("550 1.2 odd").status(NoticeKind::Failed), "5.0.0");
+    }
+}

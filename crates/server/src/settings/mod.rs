@@ -1,0 +1,162 @@
+//! What a node's own file may say: one typed line per setting, with default, limits, when it is
+//! read, and its meaning. The sample file and the reference page are made from these lines.
+//! The file holds only what a node needs before it can open the store; the rest is in the store.
+
+mod file;
+mod listeners;
+mod reference;
+mod types;
+
+pub use file::{Problem, load, parse};
+pub use listeners::Listener;
+pub use reference::{reference_page, sample_file};
+pub use types::{Bytes, Choice, Count, HostName, Name, Networks, Span, Switch, Value};
+
+use std::path::PathBuf;
+
+/// When a changed setting takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// At the start of the program.
+    AtStart,
+    /// At the start of each connection, after `rohrpost reload`.
+    PerConnection,
+}
+
+impl Read {
+    /// In words, for the reference page.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AtStart => "at the start of the program",
+            Self::PerConnection => "at the start of each connection",
+        }
+    }
+}
+
+/// One setting as the reference page shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// `section.name`.
+    pub name: &'static str,
+    /// The type in words, with unit.
+    pub kind: &'static str,
+    /// As written in the file.
+    pub default: &'static str,
+    /// Smallest and largest, where the type has an order.
+    pub limits: Option<(&'static str, &'static str)>,
+    /// When it is read.
+    pub read: Read,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+macro_rules! settings {
+    ($($name:literal $field:ident: $type:ty = $default:literal
+        $(in $min:literal ..= $max:literal)?, $read:ident, $doc:literal;)*) => {
+        /// Every setting, resolved: typed, within its limits, defaults filled in.
+        #[derive(Debug, Clone)]
+        pub struct Settings {
+            $(#[doc = $doc] pub $field: $type,)*
+            /// Where connections are taken; see `[[listener]]`.
+            pub listeners: Vec<Listener>,
+        }
+
+        /// All settings in the order of the sample file.
+        pub const DESCRIPTIONS: &[Description] = &[
+            $(Description {
+                name: $name,
+                kind: <$type as Value>::KIND,
+                default: $default,
+                limits: settings!(@limits $($min, $max)?),
+                read: Read::$read,
+                doc: $doc,
+            },)*
+        ];
+
+        impl Settings {
+            /// From written values; every setting that is not written has its default.
+            fn resolve(written: &file::Written) -> Result<Self, Vec<Problem>> {
+                let mut problems = Vec::new();
+                $(let $field = written.value::<$type>(
+                    $name, $default, settings!(@limits $($min, $max)?), &mut problems,
+                );)*
+                let listeners = listeners::resolve(written, &mut problems);
+                match ($($field,)*) {
+                    ($(Some($field),)*) if problems.is_empty() => Ok(Self { $($field,)* listeners }),
+                    _ => Err(problems),
+                }
+            }
+        }
+    };
+    (@limits $min:literal, $max:literal) => { Some(($min, $max)) };
+    (@limits) => { None };
+}
+
+settings! {
+    "node.host_name" host_name: HostName = "\"mail.example.org\"", AtStart,
+        "The name this node says in greetings, Received lines and notices. Peers look it up, so it should resolve to this machine.";
+    "node.data_dir" data_dir: PathBuf = "\"/var/lib/rohrpost\"", AtStart,
+        "Where the embedded store, message segments, temporary files and the control socket lie. One node per directory.";
+    "node.connections_max" connections_max: Count = "20000" in "16" ..= "1000000", AtStart,
+        "Connections of all listeners together. Past it new ones are closed at once, so that existing ones keep working.";
+    "node.connections_per_address_max" connections_per_address_max: Count = "100" in "1" ..= "100000", AtStart,
+        "Connections from one IPv4 address or one IPv6 /64 network. Offices behind one address need some dozens.";
+    "store.engine" store_engine: Choice<types::StoreEngine> = "\"sqlite\"", AtStart,
+        "Where rows are kept: \"sqlite\" (a file in the data directory) or \"postgresql\" (see store.url).";
+    "store.url" store_url: Name = "\"\"", AtStart,
+        "PostgreSQL connection, for example \"host=/run/postgresql user=rohrpost dbname=rohrpost\". Only read with store.engine = \"postgresql\".";
+    "store.readers" store_readers: Count = "2" in "1" ..= "64", AtStart,
+        "Connections that only read. More than the number of cores rarely helps.";
+    "store.gather_time_max" store_gather_time_max: Span = "\"2 ms\"" in "0 ms" ..= "20 ms", AtStart,
+        "How long a commit waits for other sessions that are about to finish a message, so that they share one flush to disk. 0 ms turns it off.";
+    "store.segment_size" segment_size: Bytes = "\"256 MiB\"" in "1 MiB" ..= "4 GiB", AtStart,
+        "Size at which a file of message bytes is closed and a new one begun.";
+    "tls.certificate_dir" certificate_dir: PathBuf = "\"/etc/rohrpost/tls\"", AtStart,
+        "Certificates and keys in PEM: NAME.crt and NAME.key, several pairs may serve one host name (ECDSA and RSA side by side). `rohrpost reload` reads them again.";
+    "tls.prefer_server_order" prefer_server_order: Switch = "true", AtStart,
+        "Whether the order of cipher suites is ours (true) or the client's.";
+    "tls.handshake_time_max" handshake_time_max: Span = "\"30 s\"" in "1 s" ..= "5 min", AtStart,
+        "How long a TLS handshake may take.";
+    "tls.ca_file" ca_file: types::MaybePath = "\"\"", AtStart,
+        "Certificates (PEM) trusted for connections to other servers. Empty: the system's.";
+    "smtp.message_size_max" message_size_max: Bytes = "\"50 MiB\"" in "64 KiB" ..= "1 GiB", PerConnection,
+        "Largest message taken, as announced with SIZE (RFC 1870).";
+    "smtp.recipients_max" recipients_max: Count = "1000" in "100" ..= "50000", PerConnection,
+        "Recipients of one message (RFC 5321 section 4.5.3.1.8 demands at least 100).";
+    "smtp.idle_time_max" smtp_idle_time_max: Span = "\"5 min\"" in "10 s" ..= "1 h", PerConnection,
+        "How long the server waits for the next command (RFC 5321 section 4.5.3.2.7: at least 5 minutes in normal operation).";
+    "smtp.message_memory" message_memory: Bytes = "\"1 MiB\"" in "64 KiB" ..= "64 MiB", PerConnection,
+        "How much of one message is held in memory while it arrives; the rest goes to a temporary file.";
+    "smtp.message_memory_total" message_memory_total: Bytes = "\"256 MiB\"" in "8 MiB" ..= "64 GiB", AtStart,
+        "The same for all sessions together.";
+    "smtp.test_peers" test_peers: Networks = "[]", AtStart,
+        "Addresses that may use XCLIENT. For tests only; empty in production.";
+    "directory.subaddress_separator" subaddress_separator: Name = "\"+\"", AtStart,
+        "The character that separates a detail from the local part (anna+list@…). Empty: no details.";
+    "login.workers" login_workers: Count = "2" in "1" ..= "64", AtStart,
+        "Threads that check passwords. Each needs 19 MiB while it works.";
+    "login.remember_time" login_remember_time: Span = "\"5 min\"" in "0 s" ..= "1 h", AtStart,
+        "How long a correct login is remembered (as a keyed digest in memory), so that a client that connects often costs little.";
+    "imap.idle_time_max" imap_idle_time_max: Span = "\"30 min\"" in "30 min" ..= "24 h", PerConnection,
+        "How long an IMAP session may be silent (RFC 3501 section 5.4: at least 30 minutes).";
+    "pop3.idle_time_max" pop3_idle_time_max: Span = "\"10 min\"" in "10 min" ..= "1 h", PerConnection,
+        "How long a POP3 session may be silent (RFC 1939 section 3: at least 10 minutes).";
+    "queue.attempts_max" attempts_max: Count = "100" in "1" ..= "10000", AtStart,
+        "Messages handed to other servers at the same time.";
+    "queue.attempts_per_domain_max" attempts_per_domain_max: Count = "10" in "1" ..= "1000", AtStart,
+        "The same to one domain.";
+    "queue.next_hop" next_hop: Name = "\"\"", AtStart,
+        "A server that takes all outgoing mail, as \"host:port\". Empty: the MX of each domain.";
+    "queue.retry_first" retry_first: Span = "\"5 min\"" in "1 s" ..= "4 h", AtStart,
+        "Wait after the first failed attempt; it doubles up to queue.retry_longest.";
+    "queue.retry_longest" retry_longest: Span = "\"4000 s\"" in "1 s" ..= "1 d", AtStart,
+        "Longest wait between two attempts.";
+    "queue.warn_after" warn_after: Span = "\"4 h\"" in "1 s" ..= "5 d", AtStart,
+        "Age at which the sender is told that a message is late.";
+    "queue.give_up_after" give_up_after: Span = "\"5 d\"" in "1 s" ..= "14 d", AtStart,
+        "Age at which a message is returned (RFC 5321 section 4.5.4.1: at least 4 to 5 days).";
+    "dns.servers" dns_servers: types::Addresses = "[]", AtStart,
+        "Resolvers asked for MX and addresses, as \"address:port\". Empty: the system's.";
+    "log.level" log_level: Choice<types::LogLevel> = "\"info\"", AtStart,
+        "How much is logged: \"error\", \"warn\", \"info\" or \"debug\".";
+}

@@ -1,0 +1,68 @@
+//! Debian packages the tests use. As root they are installed, otherwise it is said what is missing.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Package and a file it brings.
+const NEEDED: &[(&str, &[&str])] = &[
+    (
+        "postgresql",
+        &[
+            "/usr/lib/postgresql/15/bin/initdb",
+            "/usr/lib/postgresql/17/bin/initdb",
+        ],
+    ),
+    ("swaks", &["/usr/bin/swaks"]),
+    ("isync", &["/usr/bin/mbsync"]),
+    ("curl", &["/usr/bin/curl"]),
+    ("openssl", &["/usr/bin/openssl"]),
+    ("python3", &["/usr/bin/python3"]),
+    (
+        "netcat-openbsd",
+        &["/bin/nc.openbsd", "/usr/bin/nc.openbsd"],
+    ),
+];
+
+pub(crate) fn ensure() -> Result<(), String> {
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(_, files)| !files.iter().any(|file| Path::new(file).exists()))
+        .map(|(package, _)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root() {
+        return Err(format!(
+            "The tests need Debian packages that are not installed. Install them with\n  \
+             sudo apt-get install {}\nand run `cargo xtask test` again.",
+            missing.join(" ")
+        ));
+    }
+    println!("installing {}", missing.join(" "));
+    apt(&["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(&missing);
+    apt(&install)
+}
+
+fn apt(arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .output()
+        .map_err(|error| format!("apt-get could not be started: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "apt-get {} failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    ))
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

@@ -1,1 +1,4 @@
-//! IMAP and POP3
+//! How people reach their mail: IMAP and POP3. Speaks the protocols over a stream it is given;
+//! mailboxes, accounts and passwords belong to the crates `mailbox` and `directory`.
+
+pub mod imap;

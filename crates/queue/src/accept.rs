@@ -63,15 +63,20 @@ pub enum AcceptError {
 #[derive(Clone)]
 pub struct Queue {
     pub(crate) store: Store,
-    pub(crate) segments: Arc<Segments>,
+    pub(crate) segments: Segments,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) due: Arc<Wake>,
 }
 
 impl Queue {
     /// A queue over these stores.
-    pub fn new(store: Store, segments: Arc<Segments>, mailboxes: Mailboxes) -> Self {
-        Self { store, segments, mailboxes, due: Arc::new(Wake::new()) }
+    pub fn new(store: Store, segments: Segments, mailboxes: Mailboxes) -> Self {
+        Self {
+            store,
+            segments,
+            mailboxes,
+            due: Arc::new(Wake::new()),
+        }
     }
 
     /// Announces that an `accept` is near, so that parallel sessions share one flush.
@@ -88,7 +93,9 @@ impl Queue {
         let (plan, body) = self.append(plan).await?;
         let accounts = plan.accounts();
         let remote = plan.has_remote();
-        self.store.write(move |tx| write_rows(tx, &plan, body)).await?;
+        self.store
+            .write(move |tx| write_rows(tx, &plan, body))
+            .await?;
         for account in accounts {
             self.mailboxes.announce(account);
         }
@@ -100,12 +107,16 @@ impl Queue {
 
     pub(crate) async fn append(&self, plan: Plan) -> Result<(Plan, BodyRef), AcceptError> {
         if plan.message.body.len() <= INLINE_APPEND_BYTES_MAX {
-            let at = self.segments.append(&plan.message.facts, &plan.message.body)?;
+            let at = self
+                .segments
+                .append(&plan.message.facts, &plan.message.body)?;
             return Ok((plan, at));
         }
         let segments = self.segments.clone();
         let appended = tokio::task::spawn_blocking(move || {
-            segments.append(&plan.message.facts, &plan.message.body).map(|at| (plan, at))
+            segments
+                .append(&plan.message.facts, &plan.message.body)
+                .map(|at| (plan, at))
         });
         Ok(appended.await.map_err(std::io::Error::other)??)
     }
@@ -143,7 +154,11 @@ impl Plan {
         if local.is_empty() && remote.is_empty() {
             return Err(AcceptError::NoRecipient);
         }
-        Ok(Self { message, local, remote })
+        Ok(Self {
+            message,
+            local,
+            remote,
+        })
     }
 
     pub(crate) fn accounts(&self) -> Vec<AccountId> {
@@ -159,18 +174,14 @@ impl Plan {
     }
 }
 
-pub(crate) fn write_rows(
-    tx: &mut dyn Tx,
-    plan: &Plan,
-    body: BodyRef,
-) -> Result<(), AcceptError> {
+pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), AcceptError> {
     let message = &plan.message;
     for copy in &plan.local {
         mailbox::deliver(
             tx,
             &Delivery {
                 account: copy.account,
-                mailbox: mailbox::DeliverInto::Inbox,
+                mailbox: mailbox::Target::Inbox,
                 body,
                 prefix: &copy.prefix,
                 flags: mailbox::Flags::default(),

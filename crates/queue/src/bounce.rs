@@ -11,7 +11,8 @@ use formats::dsn::{self, Action, Returned};
 use formats::message::Facts;
 use platform::clock::Timestamp;
 use platform::segments::{BodyRef, Segments};
-use platform::spool::Spool;
+use platform::spool::{Spool, SpoolLimits};
+use platform::store::StoreError;
 use std::io;
 
 /// Most of a failed message that is sent back.
@@ -71,6 +72,8 @@ pub struct About<'a> {
     pub give_up_at: Timestamp,
     /// This server's name.
     pub host: &'a str,
+    /// Where the notice is put together.
+    pub spool: &'a SpoolLimits,
     /// What goes back of it.
     pub original: Original,
 }
@@ -106,9 +109,11 @@ pub async fn accept_for(
     notice: &Notice,
     directory: &Directory,
 ) -> Result<Accept, NoticeError> {
-    let ReversePath::Address(to) = about.sender else { return Err(NoticeError::NullSender) };
+    let ReversePath::Address(to) = about.sender else {
+        return Err(NoticeError::NullSender);
+    };
     let bytes = build(about, notice, to)?;
-    let mut body = Spool::in_memory();
+    let mut body = Spool::new(about.spool.clone());
     body.push(&bytes)?;
     Ok(Accept {
         trace: notice.trace,
@@ -131,7 +136,7 @@ pub enum NoticeError {
     NullSender,
     /// The directory could not be asked.
     #[error(transparent)]
-    Directory(#[from] directory::Error),
+    Directory(#[from] StoreError),
     /// Our own address cannot be built.
     #[error("the host name makes no address: {0}")]
     Address(#[from] formats::address::AddressError),
@@ -148,11 +153,18 @@ async fn recipients(to: &Address, directory: &Directory) -> Result<Vec<Recipient
         notify: Notify::NEVER,
         original: None,
     };
-    Ok(match directory.resolve(to).await? {
-        Resolution::Local { deliveries, forwards } => deliveries
-            .into_iter()
-            .map(|d| recipient(d.address, DeliverTo::Account(d.account)))
-            .chain(forwards.into_iter().map(|address| recipient(address, DeliverTo::Remote)))
+    Ok(match directory.resolve(to).await?.as_ref() {
+        Resolution::Local {
+            deliveries,
+            forwards,
+        } => deliveries
+            .iter()
+            .map(|d| recipient(d.address.clone(), DeliverTo::Account(d.account)))
+            .chain(
+                forwards
+                    .iter()
+                    .map(|to| recipient(to.clone(), DeliverTo::Remote)),
+            )
             .collect(),
         Resolution::NoSuchDomain => vec![recipient(to.clone(), DeliverTo::Remote)],
         // The sender's address is gone; the account's trace still tells the story.
@@ -162,7 +174,11 @@ async fn recipients(to: &Address, directory: &Directory) -> Result<Vec<Recipient
 
 fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, NoticeError> {
     let from = Address::parse(&format!("postmaster@{}", about.host))?;
-    let parts: Vec<_> = notice.about.iter().map(|reported| Reply::of(&reported.reply)).collect();
+    let parts: Vec<_> = notice
+        .about
+        .iter()
+        .map(|reported| Reply::of(&reported.reply))
+        .collect();
     let recipients: Vec<_> = notice
         .about
         .iter()
@@ -223,7 +239,12 @@ impl<'a> Reply<'a> {
         let is_code = |word: &str| word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
         let code = words.next_if(|word| is_code(word));
         let enhanced = words.next().filter(|word| is_enhanced(word));
-        Self { host, code, enhanced, text }
+        Self {
+            host,
+            code,
+            enhanced,
+            text,
+        }
     }
 
     /// The enhanced status, of the class the kind of notice demands (RFC 3464 §2.3.4).
@@ -244,7 +265,8 @@ impl<'a> Reply<'a> {
 
 fn is_enhanced(word: &str) -> bool {
     let mut numbers = word.split('.');
-    let digits = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let digits =
+        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     matches!(numbers.next(), Some("2" | "4" | "5"))
         && numbers.next().is_some_and(digits)
         && numbers.next().is_some_and(digits)
@@ -273,8 +295,14 @@ mod tests {
 
     #[test]
     fn the_status_class_fits_the_notice() {
-        assert_eq!(Reply::of("451 4.3.0 busy").status(NoticeKind::Failed), "5.4.7");
-        assert_eq!(Reply::of("550 5.1.1 no").status(NoticeKind::Failed), "5.1.1");
+        assert_eq!(
+            Reply::of("451 4.3.0 busy").status(NoticeKind::Failed),
+            "5.4.7"
+        );
+        assert_eq!(
+            Reply::of("550 5.1.1 no").status(NoticeKind::Failed),
+            "5.1.1"
+        );
         assert_eq!(Reply::of("250 ok").status(NoticeKind::Relayed), "2.0.0");
         assert_eq!(Reply::of("550 1.2 odd").status(NoticeKind::Failed), "5.0.0");
     }

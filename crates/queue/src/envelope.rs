@@ -48,16 +48,28 @@ pub struct Notify {
 
 impl Notify {
     /// What counts when NOTIFY is absent (RFC 3461 §4.1: failure, and delay at our choice).
-    pub const DEFAULT: Self = Self { success: false, failure: true, delay: true };
+    pub const DEFAULT: Self = Self {
+        success: false,
+        failure: true,
+        delay: true,
+    };
     /// `NOTIFY=NEVER`.
-    pub const NEVER: Self = Self { success: false, failure: false, delay: false };
+    pub const NEVER: Self = Self {
+        success: false,
+        failure: false,
+        delay: false,
+    };
 
     pub(crate) fn to_bits(self) -> i64 {
         i64::from(self.success) | i64::from(self.failure) << 1 | i64::from(self.delay) << 2
     }
 
     pub(crate) fn from_bits(bits: i64) -> Self {
-        Self { success: bits & 1 != 0, failure: bits & 2 != 0, delay: bits & 4 != 0 }
+        Self {
+            success: bits & 1 != 0,
+            failure: bits & 2 != 0,
+            delay: bits & 4 != 0,
+        }
     }
 }
 

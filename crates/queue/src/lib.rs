@@ -14,6 +14,6 @@ pub mod trace;
 pub mod verify;
 
 pub use accept::{Accept, AcceptError, Queue};
-pub use envelope::{DeliverTo, DsnOptions, Notify, Recipient, ReversePath, Return};
+pub use envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
 pub use schema::SCHEMA;
 pub use trace::{TraceId, TraceIds};

@@ -16,6 +16,7 @@ use platform::clock::{Clock, Timestamp};
 use platform::params;
 use platform::random::Random;
 use platform::segments::{BodyRef, Segments};
+use platform::spool::SpoolLimits;
 use platform::store::{StoreError, Tx};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -40,6 +41,8 @@ pub struct RelaySettings {
     pub plan: RetryPlan,
     /// The host name notices are sent as.
     pub host: String,
+    /// Where notices are put together.
+    pub spool: SpoolLimits,
     /// How often the queue is looked through for what fell due.
     pub poll: Duration,
 }
@@ -61,6 +64,13 @@ pub struct Attempt {
     pub body: BodyRef,
     accepted_at: Timestamp,
     submitter: Option<AccountId>,
+}
+
+impl Attempt {
+    /// Whether it was tried before.
+    pub fn is_retry(&self) -> bool {
+        self.recipients.iter().any(|waiting| waiting.attempts > 0)
+    }
 }
 
 /// A recipient waiting in the queue.
@@ -115,7 +125,7 @@ pub type Attempting<'a> = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send + 'a>
 pub trait Transport: Send + Sync {
     /// Tries once, within its own time limits. Must give one outcome per recipient; a missing one
     /// counts as deferred.
-    fn attempt<'a>(&'a self, attempt: &'a Attempt, segments: &'a Arc<Segments>) -> Attempting<'a>;
+    fn attempt<'a>(&'a self, attempt: &'a Attempt, segments: &'a Segments) -> Attempting<'a>;
 }
 
 /// The worker.
@@ -226,7 +236,11 @@ impl Relay {
 
     async fn try_once(&self, message: i64, domain: &str) {
         let (wanted, now) = (domain.to_owned(), self.clock.now());
-        let loaded = self.queue.store.read(move |tx| load(tx, message, &wanted, now)).await;
+        let loaded = self
+            .queue
+            .store
+            .read(move |tx| load(tx, message, &wanted, now))
+            .await;
         let attempt = match loaded {
             Ok(Some(attempt)) => attempt,
             Ok(None) => return,
@@ -235,7 +249,9 @@ impl Relay {
         let mut outcomes = self.transport.attempt(&attempt, &self.queue.segments).await;
         outcomes.resize(
             attempt.recipients.len(),
-            Outcome::Deferred { reply: "4.3.0 the attempt ended early".to_owned() },
+            Outcome::Deferred {
+                reply: "4.3.0 the attempt ended early".to_owned(),
+            },
         );
         if let Err(error) = self.record(attempt, outcomes).await {
             tracing::error!(%error, message, "queue.record_failed");
@@ -251,15 +267,26 @@ impl Relay {
         let changes = self.changes(&attempt, outcomes, now);
         let mut notices = Vec::new();
         for kind in [NoticeKind::Failed, NoticeKind::Delayed, NoticeKind::Relayed] {
-            let about: Vec<_> =
-                changes.iter().filter(|c| c.notice == Some(kind)).map(Change::reported).collect();
+            let about: Vec<_> = changes
+                .iter()
+                .filter(|c| c.notice == Some(kind))
+                .map(Change::reported)
+                .collect();
             if about.is_empty() || attempt.sender == ReversePath::Null {
                 continue;
             }
-            let notice = Notice { kind, about, now, trace: self.traces.next() };
+            let notice = Notice {
+                kind,
+                about,
+                now,
+                trace: self.traces.next(),
+            };
             notices.extend(self.prepare_notice(&attempt, notice).await?);
         }
-        let accounts: Vec<_> = notices.iter().flat_map(|(plan, _)| plan.accounts()).collect();
+        let accounts: Vec<_> = notices
+            .iter()
+            .flat_map(|(plan, _)| plan.accounts())
+            .collect();
         let sends_remote = notices.iter().any(|(plan, _)| plan.has_remote());
         self.queue
             .store
@@ -303,6 +330,7 @@ impl Relay {
             trace: attempt.trace,
             give_up_at: attempt.accepted_at.plus(self.settings.plan.give_up_after),
             host: &self.settings.host,
+            spool: &self.settings.spool,
             original: bounce::original(&self.queue.segments, &attempt.body, attempt.dsn.ret)?,
         };
         let message = bounce::accept_for(&facts, &notice, &self.directory).await?;
@@ -358,17 +386,36 @@ fn change(waiting: &Waiting, outcome: Outcome, next: Next) -> Change {
     let (after, event, detail, notice) = match (outcome, next) {
         (Outcome::Relayed { detail, notices }, _) => {
             let ours = notices == Notices::Us && notify.success;
-            (After::Gone, Event::Relayed, detail, ours.then_some(NoticeKind::Relayed))
+            (
+                After::Gone,
+                Event::Relayed,
+                detail,
+                ours.then_some(NoticeKind::Relayed),
+            )
         }
-        (Outcome::Failed { reply }, _) | (Outcome::Deferred { reply }, Next::GiveUp) => {
-            (After::Gone, Event::Failed, reply, notify.failure.then_some(NoticeKind::Failed))
-        }
+        (Outcome::Failed { reply }, _) | (Outcome::Deferred { reply }, Next::GiveUp) => (
+            After::Gone,
+            Event::Failed,
+            reply,
+            notify.failure.then_some(NoticeKind::Failed),
+        ),
         (Outcome::Deferred { reply }, Next::Retry { at, warn }) => {
             let due = warn == Warn::Now && notify.delay;
-            (After::WaitsUntil(at), Event::Deferred, reply, due.then_some(NoticeKind::Delayed))
+            (
+                After::WaitsUntil(at),
+                Event::Deferred,
+                reply,
+                due.then_some(NoticeKind::Delayed),
+            )
         }
     };
-    Change { waiting: waiting.clone(), after, event, detail, notice }
+    Change {
+        waiting: waiting.clone(),
+        after,
+        event,
+        detail,
+        notice,
+    }
 }
 
 fn write_record(
@@ -423,7 +470,10 @@ fn due(tx: &mut dyn Tx, now: Timestamp) -> Result<Vec<(i64, String)>, StoreError
         params![now.0, DUE_ROWS_MAX],
         |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
     )?;
-    Ok(rows.into_iter().filter(|pair| seen.insert(pair.clone())).collect())
+    Ok(rows
+        .into_iter()
+        .filter(|pair| seen.insert(pair.clone()))
+        .collect())
 }
 
 fn load(

@@ -64,7 +64,9 @@ impl RetryPlan {
         if now.since(accepted_at) >= self.give_up_after {
             return Next::GiveUp;
         }
-        let doubled = self.first_wait.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        let doubled = self
+            .first_wait
+            .saturating_mul(1 << attempts.saturating_sub(1).min(16));
         let wait = doubled.min(self.longest_wait);
         let spread = wait.mul_f64(f64::from(jitter) / 1024.0);
         let last = accepted_at.plus(self.give_up_after);
@@ -86,10 +88,12 @@ mod tests {
     fn waits_double_up_to_the_longest() {
         let plan = RetryPlan::default();
         let waits: Vec<u64> = (1..=6)
-            .map(|attempts| match plan.next(START, attempts, false, START, 0) {
-                Next::Retry { at, .. } => at.since(START).as_secs(),
-                Next::GiveUp => 0,
-            })
+            .map(
+                |attempts| match plan.next(START, attempts, false, START, 0) {
+                    Next::Retry { at, .. } => at.since(START).as_secs(),
+                    Next::GiveUp => 0,
+                },
+            )
             .collect();
         assert_eq!(waits, [300, 600, 1200, 2400, 4000, 4000]);
     }
@@ -98,9 +102,21 @@ mod tests {
     fn the_sender_is_warned_once_and_told_at_the_end() {
         let plan = RetryPlan::default();
         let late = START.plus(plan.warn_after);
-        assert!(matches!(plan.next(START, 9, false, late, 0), Next::Retry { warn: Warn::Now, .. }));
-        assert!(matches!(plan.next(START, 9, true, late, 0), Next::Retry { warn: Warn::No, .. }));
-        assert_eq!(plan.next(START, 99, true, START.plus(plan.give_up_after), 0), Next::GiveUp);
+        assert!(matches!(
+            plan.next(START, 9, false, late, 0),
+            Next::Retry {
+                warn: Warn::Now,
+                ..
+            }
+        ));
+        assert!(matches!(
+            plan.next(START, 9, true, late, 0),
+            Next::Retry { warn: Warn::No, .. }
+        ));
+        assert_eq!(
+            plan.next(START, 99, true, START.plus(plan.give_up_after), 0),
+            Next::GiveUp
+        );
     }
 
     #[test]

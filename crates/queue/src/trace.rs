@@ -25,7 +25,12 @@ const TEXT_BYTES: usize = 13;
 impl TraceId {
     /// The smallest id that can have been given at `time`; for removing old rows.
     pub fn first_at(time: Timestamp) -> Self {
-        Self(time.0.saturating_sub(EPOCH_MS).max(0).saturating_mul(1 << SEQUENCE_BITS))
+        Self(
+            time.0
+                .saturating_sub(EPOCH_MS)
+                .max(0)
+                .saturating_mul(1 << SEQUENCE_BITS),
+        )
     }
 }
 
@@ -76,7 +81,10 @@ pub struct TraceIds {
 impl TraceIds {
     /// Ids by this clock.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, last: AtomicI64::new(0) }
+        Self {
+            clock,
+            last: AtomicI64::new(0),
+        }
     }
 
     /// A new id.
@@ -84,7 +92,9 @@ impl TraceIds {
         let now = TraceId::first_at(self.clock.now()).0;
         let previous = self
             .last
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                Some(now.max(last + 1))
+            })
             .unwrap_or_default();
         TraceId(now.max(previous + 1))
     }

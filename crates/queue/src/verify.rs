@@ -22,7 +22,12 @@ pub fn references(tx: &mut dyn Tx, after: i64) -> Result<Vec<Reference>, StoreEr
         "SELECT message, segment, segment_offset, facts_bytes, body_bytes FROM queue_messages \
          WHERE message > ?1 ORDER BY message LIMIT ?2",
         params![after, PAGE_ROWS],
-        |row| Ok(Reference { message: row.int(0)?, body: body_at(row, 1)? }),
+        |row| {
+            Ok(Reference {
+                message: row.int(0)?,
+                body: body_at(row, 1)?,
+            })
+        },
     )
 }
 

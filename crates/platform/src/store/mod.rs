@@ -2,22 +2,27 @@
 //!
 //! A write closure runs inside a savepoint of a shared physical transaction; many waiting closures
 //! share one commit and one flush (group commit). `write` returns after that flush, never before.
-//! A read closure sees one consistent snapshot and cannot write. Closures do no I/O of their own,
-//! because everybody else waits for them. No closure keeps a handle: what it returns is owned data.
+//! Writes are serialisable; a read closure sees one consistent snapshot with everything that was
+//! acknowledged before it began, and cannot write. Closures do no I/O of their own, because
+//! everybody else waits for them. No closure keeps a handle: what it returns is owned data.
 //!
 //! SQL is one text for both engines: parameters `?1 … ?n`, types by the table in `migrations`.
+//! A statement that fails spoils its transaction (PostgreSQL cannot go on, so SQLite does not):
+//! where a row may be there already, write `ON CONFLICT DO NOTHING` and look at the count.
 
 mod group;
 pub mod migrations;
+mod postgres;
 mod sqlite;
 
 pub use migrations::{Component, Migration};
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// A parameter of a statement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,7 +69,7 @@ macro_rules! params {
 }
 
 /// What can go wrong below a transaction. Peers never see these texts.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// A UNIQUE or PRIMARY KEY rule was broken.
     #[error("a row with this key exists already: {0}")]
@@ -82,6 +87,10 @@ pub enum StoreError {
     /// The engine failed: disk full, corruption, connection lost.
     #[error("the store failed: {0}")]
     Engine(String),
+    /// The engine failed while it committed: the transaction is there, or it is not. The caller
+    /// must act as if it were not (a temporary refusal, a retry that tolerates the first try).
+    #[error("whether the transaction was committed is not known: {0}")]
+    Uncertain(String),
     /// What the transaction depends on (message bytes) could not be made durable.
     #[error("flushing message bytes failed: {0}")]
     Flush(String),
@@ -192,6 +201,15 @@ pub enum Engine {
         /// The database file; `-wal` and `-shm` lie beside it.
         path: PathBuf,
     },
+    /// A PostgreSQL server, 13 or newer, with a database of our own.
+    Postgres {
+        /// `postgres://user:password@host/database` or `host=… user=… dbname=…`; may name several
+        /// hosts (`target_session_attrs=read-write` finds the primary).
+        url: String,
+        /// Connections that write, 1 to 64. Waiting transactions share commits on each; more than
+        /// two help only where the way to the server is long.
+        connections: usize,
+    },
 }
 
 /// How a store is opened.
@@ -213,12 +231,80 @@ trait Job: Send {
     fn run(&mut self, tx: &mut dyn Tx) -> bool;
     /// Answers the caller: with what the closure returned, or with why it was not committed.
     fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+    /// Whether nobody waits for the answer any more.
+    fn abandoned(&self) -> bool;
+}
+
+/// Answers a job; a fault in dropping what the caller captured must not end the engine's thread.
+fn answer(job: Box<dyn Job>, committed: Result<(), StoreError>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| job.finish(committed)));
+}
+
+/// Flushes what the rows of a group refer to. A panic in it is a failed flush.
+fn flush(before: Option<&BeforeCommit>) -> Result<(), StoreError> {
+    let Some(before) = before else {
+        return Ok(());
+    };
+    catch_unwind(AssertUnwindSafe(|| before()))
+        .unwrap_or_else(|_| Err(std::io::Error::other("the flush panicked")))
+        .map_err(|error| StoreError::Flush(error.to_string()))
+}
+
+/// PostgreSQL cannot hold NUL in text, so no engine takes it.
+fn refuse_nul(params: &[Param<'_>]) -> Result<(), StoreError> {
+    for (column, param) in params.iter().enumerate() {
+        if let Param::Text(text) = param
+            && text.as_bytes().contains(&0)
+        {
+            return Err(StoreError::Type {
+                column,
+                wanted: "text without NUL",
+                found: "NUL in a parameter".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn spawn(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, StoreError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(1 << 20)
+        .spawn(run)
+        .map_err(|error| StoreError::Engine(format!("starting a thread: {error}")))
+}
+
+/// Waits for an engine's threads. The last handle may be dropped by a job's own answer, on one of
+/// these threads; that one ends by itself.
+fn join_others(threads: Vec<std::thread::JoinHandle<()>>) {
+    for thread in threads {
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Answers everybody who still waits when an engine's thread ends, for whatever reason: a line
+/// without a taker must not look open.
+struct LastTaker(Arc<group::Line>);
+
+impl Drop for LastTaker {
+    fn drop(&mut self) {
+        for job in self.0.abandon() {
+            answer(job, Err(StoreError::Closed));
+        }
+    }
 }
 
 struct Closure<F, T, E> {
     run: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    /// This job's place in the bounded line, given back when it is answered.
+    _room: OwnedSemaphorePermit,
 }
 
 impl<F, T, E> Job for Closure<F, T, E>
@@ -228,6 +314,8 @@ where
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &mut dyn Tx) -> bool {
+        // A second run that panics must not leave the first one's result behind.
+        self.result = None;
         let result = (self.run)(tx);
         let keep = result.is_ok();
         self.result = Some(result);
@@ -245,14 +333,19 @@ where
         // A caller that went away does not undo its transaction.
         let _ = self.reply.send(answer);
     }
+
+    fn abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
 }
 
-/// What an engine does. `Job::finish` is called exactly once for each job it takes.
+/// What an engine does. It takes jobs from its two lines and calls `Job::finish` exactly once for
+/// each.
 trait Backend: Send + Sync {
-    fn write(&self, job: Box<dyn Job>);
-    fn read(&self, job: Box<dyn Job>);
-    fn expectations(&self) -> Arc<group::Expectations>;
-    fn snapshot_to(&self, target: &std::path::Path) -> Result<(), StoreError>;
+    fn writes(&self) -> &group::Line;
+    fn reads(&self) -> &group::Line;
+    fn snapshot_to(&self, target: &Path) -> Result<(), StoreError>;
+    fn check(&self) -> Result<Vec<String>, StoreError>;
 }
 
 /// The store. Cheap to clone; the last clone dropped closes it after the waiting work is done.
@@ -261,10 +354,12 @@ pub struct Store {
     backend: Arc<dyn Backend>,
 }
 
-/// A writer's announcement that a `write` is near, so that a commit may wait a moment for it.
+/// A writer's announcement that its write is near, so that a commit may wait a moment for it.
 /// Dropping it takes the announcement back.
 pub struct Expectation {
-    expectations: Arc<group::Expectations>,
+    store: Store,
+    /// `None` once the write came.
+    number: Option<u64>,
 }
 
 impl Store {
@@ -276,12 +371,21 @@ impl Store {
     pub fn open(options: Options, components: &[Component]) -> Result<Self, StoreError> {
         let backend: Arc<dyn Backend> = match options.engine.clone() {
             Engine::Sqlite { path } => Arc::new(sqlite::Sqlite::open(&path, &options, components)?),
+            Engine::Postgres { url, connections } => Arc::new(postgres::Postgres::open(
+                &url,
+                connections,
+                &options,
+                components,
+            )?),
         };
         Ok(Self { backend })
     }
 
     /// Runs `run` in a transaction and returns after it is durable. `Err` rolls back. `run` may be
     /// called again where the engine asks for a retry, so it must not consume what it captured.
+    ///
+    /// Waits while thousands of transactions wait already. A future dropped after it was polled
+    /// may leave its transaction to be carried out.
     pub async fn write<T, E>(
         &self,
         run: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
@@ -290,18 +394,11 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        self.backend.write(Box::new(Closure {
-            run,
-            result: None,
-            reply,
-        }));
-        answer
-            .await
-            .unwrap_or_else(|_| Err(E::from(StoreError::Panicked)))
+        submit(self.backend.writes(), run, || None).await
     }
 
-    /// Runs `run` on one consistent snapshot. Writing in it is an error.
+    /// Runs `run` on one consistent snapshot. Writing in it is an error. Dropping the future gives
+    /// up a read that has not begun.
     pub async fn read<T, E>(
         &self,
         run: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
@@ -310,34 +407,87 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        self.backend.read(Box::new(Closure {
-            run,
-            result: None,
-            reply,
-        }));
-        answer
-            .await
-            .unwrap_or_else(|_| Err(E::from(StoreError::Panicked)))
+        submit(self.backend.reads(), run, || None).await
     }
 
-    /// Announces that this caller will `write` very soon. Commits wait up to `gather_max` for
-    /// announced writers, so that sixteen sessions that finish together share one flush.
+    /// Announces that this caller will write within about `gather_max`, by `Expectation::write`.
+    /// A commit waits up to that long for announced writers, so that sixteen sessions that finish
+    /// together share one flush. Later than that the announcement has no effect.
     pub fn expect_write(&self) -> Expectation {
-        let expectations = self.backend.expectations();
-        expectations.announce();
-        Expectation { expectations }
+        Expectation {
+            number: Some(self.backend.writes().announce()),
+            store: self.clone(),
+        }
     }
 
-    /// Writes a consistent copy of all rows to `target`, which must not exist. Blocks the calling
-    /// thread, not the store; PostgreSQL has its own tools and refuses with a text naming them.
-    pub fn snapshot_to(&self, target: &std::path::Path) -> Result<(), StoreError> {
+    /// Writes a consistent and flushed copy of all rows to `target`, which must not exist. Blocks
+    /// the calling thread, not the store; PostgreSQL has its own tools and refuses with a text
+    /// naming them.
+    ///
+    /// # Errors
+    /// `Engine` where `target` exists or cannot be written; no half copy stays behind.
+    pub fn snapshot_to(&self, target: &Path) -> Result<(), StoreError> {
         self.backend.snapshot_to(target)
+    }
+
+    /// Reads everything and says what is damaged, one sentence each; empty where all is well.
+    /// Blocks the calling thread for as long as reading all rows takes.
+    ///
+    /// # Errors
+    /// `Engine` where the check itself could not run.
+    pub fn check(&self) -> Result<Vec<String>, StoreError> {
+        self.backend.check()
+    }
+}
+
+impl Expectation {
+    /// `Store::write` by the announced writer.
+    pub async fn write<T, E>(
+        mut self,
+        run: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.store.clone();
+        // The announcement ends in one step with the job's arrival, not before it.
+        submit(store.backend.writes(), run, || self.number.take()).await
     }
 }
 
 impl Drop for Expectation {
     fn drop(&mut self) {
-        self.expectations.withdraw();
+        if let Some(number) = self.number {
+            self.store.backend.writes().withdraw(number);
+        }
     }
+}
+
+/// Puts a closure into a line and waits for its answer.
+async fn submit<T, E>(
+    line: &group::Line,
+    run: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    announced: impl FnOnce() -> Option<u64>,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    let Some(room) = line.room().await else {
+        return Err(E::from(StoreError::Closed));
+    };
+    let (reply, answered) = oneshot::channel();
+    let job = Box::new(Closure {
+        run,
+        result: None,
+        reply,
+        _room: room,
+    });
+    if let Err(job) = line.push(job, announced()) {
+        job.finish(Err(StoreError::Closed));
+    }
+    answered
+        .await
+        .unwrap_or_else(|_| Err(E::from(StoreError::Panicked)))
 }

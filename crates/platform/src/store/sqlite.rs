@@ -1,15 +1,20 @@
 //! The embedded engine: one writer thread with group commit, reader threads with connections of
 //! their own. WAL with `synchronous=FULL`: a commit that returned survives a power cut.
 
-use super::group::{Expectations, Gatherer};
+use super::group::Line;
 use super::migrations::{Applied, Component, Dialect, checksum, plan};
-use super::{Backend, BeforeCommit, EachRow, Job, Options, Param, Row, StoreError, Tx};
+use super::{
+    Backend, BeforeCommit, EachRow, Job, LastTaker, Options, Param, Row, StoreError, Tx, answer,
+    flush, join_others, refuse_nul, spawn,
+};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Pages of the write-ahead log that start a checkpoint: 16 MiB, so that its flushes are shared by
 /// a thousand messages and a page changed often is written back once.
@@ -18,6 +23,9 @@ const CHECKPOINT_PAGES: i64 = 4000;
 const STATEMENTS_MAX: usize = 512;
 /// Page cache of the writer in KiB.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// How often a group starts again without the job that made SQLite roll everything back; past it
+/// the whole group is refused.
+const RESTARTS_MAX: u32 = 3;
 /// Page cache of each reader in KiB.
 const READER_CACHE_KIB: i64 = 4 * 1024;
 
@@ -25,13 +33,13 @@ const DIALECT: Dialect = Dialect {
     int: "INTEGER",
     text: "TEXT",
     bytes: "BLOB",
-    clustered: "WITHOUT ROWID",
+    clustered: "WITHOUT ROWID, STRICT",
 };
 
 pub(super) struct Sqlite {
-    writes: Arc<Expectations>,
-    reads: Arc<Expectations>,
-    path: std::path::PathBuf,
+    writes: Arc<Line>,
+    reads: Arc<Line>,
+    path: PathBuf,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -41,57 +49,82 @@ impl Sqlite {
         options: &Options,
         components: &[Component],
     ) -> Result<Self, StoreError> {
+        create(path)?;
         let mut writer = connect(path, WRITER_CACHE_KIB)?;
         migrate(&mut writer, components)?;
-        let writes = Arc::new(Expectations::default());
-        let reads = Arc::new(Expectations::default());
-        let mut threads = Vec::new();
-        let gatherer = Gatherer::new(writes.clone(), options.gather_max);
+        let sqlite = Self {
+            writes: Arc::default(),
+            reads: Arc::default(),
+            path: path.to_owned(),
+            threads: Mutex::default(),
+        };
+        let last = LastTaker(sqlite.writes.clone());
+        let gather_max = options.gather_max;
         let before_commit = options.before_commit.clone();
-        threads.push(spawn("store-writer", move || {
-            write_groups(&writer, gatherer, before_commit)
-        })?);
+        sqlite.spawn("store-writer", move || {
+            write_groups(&writer, &last.0, gather_max, before_commit.as_ref());
+        })?;
+        let last = Arc::new(LastTaker(sqlite.reads.clone()));
         for _ in 0..options.readers.clamp(1, 64) {
             let reader = connect(path, READER_CACHE_KIB)?;
-            reader
-                .pragma_update(None, "query_only", true)
-                .map_err(engine)?;
-            let line = reads.clone();
-            threads.push(spawn("store-reader", move || read_jobs(&reader, &line))?);
+            set(&reader, "query_only", true)?;
+            let last = last.clone();
+            sqlite.spawn("store-reader", move || read_jobs(&reader, &last.0))?;
         }
-        Ok(Self {
-            writes,
-            reads,
-            path: path.to_owned(),
-            threads: Mutex::new(threads),
-        })
+        Ok(sqlite)
+    }
+
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let thread = spawn(name, run)?;
+        let mut threads = self.threads.lock().unwrap_or_else(|e| e.into_inner());
+        threads.push(thread);
+        Ok(())
     }
 }
 
 impl Backend for Sqlite {
-    fn write(&self, job: Box<dyn Job>) {
-        if let Err(job) = self.writes.push(job) {
-            job.finish(Err(StoreError::Closed));
-        }
+    fn writes(&self) -> &Line {
+        &self.writes
     }
 
-    fn read(&self, job: Box<dyn Job>) {
-        if let Err(job) = self.reads.push(job) {
-            job.finish(Err(StoreError::Closed));
-        }
-    }
-
-    fn expectations(&self) -> Arc<Expectations> {
-        self.writes.clone()
+    fn reads(&self) -> &Line {
+        &self.reads
     }
 
     fn snapshot_to(&self, target: &Path) -> Result<(), StoreError> {
-        let source = connect(&self.path, READER_CACHE_KIB)?;
-        let target = target.to_str().ok_or_else(|| {
-            StoreError::Engine(format!("the path {} is not UTF-8", target.display()))
-        })?;
-        source.execute("VACUUM INTO ?1", [target]).map_err(engine)?;
-        Ok(())
+        if target.exists() {
+            return Err(StoreError::Engine(format!(
+                "{} exists; name a file that does not",
+                target.display()
+            )));
+        }
+        let copied = copy_to(&self.path, target);
+        if copied.is_err() {
+            let _ = std::fs::remove_file(target);
+        }
+        copied
+    }
+
+    fn check(&self) -> Result<Vec<String>, StoreError> {
+        let db = connect(&self.path, READER_CACHE_KIB)?;
+        set(&db, "query_only", true)?;
+        let mut found = Vec::new();
+        let checked = db.pragma_query(None, "integrity_check", |row| {
+            let text: String = row.get(0)?;
+            if text != "ok" {
+                found.push(text);
+            }
+            Ok(())
+        });
+        match checked {
+            Ok(()) => Ok(found),
+            // A page too damaged to go on from is a finding, not a failure of the check.
+            Err(error) if is_damage(&error) => {
+                found.push(error.to_string());
+                Ok(found)
+            }
+            Err(error) => Err(engine(error)),
+        }
     }
 }
 
@@ -99,22 +132,47 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         self.writes.close();
         self.reads.close();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(|e| e.into_inner()));
-        for thread in threads {
-            // The last handle may be dropped by a job's own answer, on one of these threads.
-            if thread.thread().id() != std::thread::current().id() {
-                let _ = thread.join();
-            }
-        }
+        join_others(std::mem::take(
+            &mut *self.threads.lock().unwrap_or_else(|e| e.into_inner()),
+        ));
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(1 << 20)
-        .spawn(run)
-        .map_err(|error| StoreError::Engine(format!("starting a thread: {error}")))
+/// A new database file, readable by nobody else; its `-wal` and `-shm` take over its mode.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let made = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(_) => sync_directory(path),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Engine(format!("{}: {error}", path.display()))),
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| StoreError::Engine(format!("{}: {error}", directory.display())))
+}
+
+fn copy_to(source: &Path, target: &Path) -> Result<(), StoreError> {
+    let name = target
+        .to_str()
+        .ok_or_else(|| StoreError::Engine(format!("{} is not UTF-8", target.display())))?;
+    create(target)?;
+    let source = connect(source, READER_CACHE_KIB)?;
+    source.execute("VACUUM INTO ?1", [name]).map_err(engine)?;
+    std::fs::File::open(target)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| StoreError::Engine(format!("{}: {error}", target.display())))
 }
 
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
@@ -128,20 +186,17 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
     connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
         .map_err(engine)?;
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .map_err(engine)?;
-    connection
-        .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
-        .map_err(engine)?;
-    connection
-        .pragma_update(None, "temp_store", "MEMORY")
-        .map_err(engine)?;
-    connection
-        .pragma_update(None, "cache_size", -cache_kib)
-        .map_err(engine)?;
+    set(&connection, "synchronous", "FULL")?;
+    set(&connection, "foreign_keys", true)?;
+    set(&connection, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    set(&connection, "temp_store", "MEMORY")?;
+    set(&connection, "cache_size", -cache_kib)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
+}
+
+fn set(db: &Connection, name: &str, value: impl ToSql) -> Result<(), StoreError> {
+    db.pragma_update(None, name, value).map_err(engine)
 }
 
 fn migrate(connection: &mut Connection, components: &[Component]) -> Result<(), StoreError> {
@@ -192,82 +247,141 @@ fn migrate(connection: &mut Connection, components: &[Component]) -> Result<(), 
 }
 
 /// Runs groups until the line closes: savepoint each, flush what they refer to, commit once.
-fn write_groups(db: &Connection, mut gatherer: Gatherer, before_commit: Option<BeforeCommit>) {
+fn write_groups(
+    db: &Connection,
+    line: &Line,
+    gather_max: Duration,
+    before_commit: Option<&BeforeCommit>,
+) {
     loop {
-        let group = gatherer.next_group();
+        let group = line.next_group(gather_max);
         if group.is_empty() {
             return;
         }
-        commit_group(db, group, before_commit.as_ref());
+        commit_group(db, group, before_commit);
     }
 }
 
+/// What became of one try to commit a group.
+enum Attempt {
+    /// One outcome for each job.
+    Done(Vec<Result<(), StoreError>>),
+    /// SQLite itself rolled everything back (disk full, input/output error) while this job ran.
+    Undone { culprit: usize, error: StoreError },
+}
+
 fn commit_group(db: &Connection, mut group: Vec<Box<dyn Job>>, before: Option<&BeforeCommit>) {
-    if let Err(error) = statement(db, "BEGIN IMMEDIATE") {
-        let text = error.to_string();
-        for job in group {
-            job.finish(Err(StoreError::Engine(text.clone())));
+    let mut restarts = 0;
+    while !group.is_empty() {
+        let outcomes = match attempt(db, &mut group, before) {
+            Attempt::Done(outcomes) => outcomes,
+            Attempt::Undone { culprit, error } if restarts < RESTARTS_MAX => {
+                restarts += 1;
+                answer(group.remove(culprit), Err(error));
+                continue;
+            }
+            Attempt::Undone { error, .. } => group.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (job, outcome) in group.drain(..).zip(outcomes) {
+            answer(job, outcome);
         }
-        return;
     }
-    let kept: Vec<Result<(), StoreError>> = group
-        .iter_mut()
-        .map(|job| run_in_savepoint(db, job.as_mut()))
-        .collect();
+}
+
+fn attempt(db: &Connection, group: &mut [Box<dyn Job>], before: Option<&BeforeCommit>) -> Attempt {
+    if !db.is_autocommit() {
+        // Only after a ROLLBACK that failed; the next BEGIN must not join what it left.
+        let _ = statement(db, "ROLLBACK");
+    }
+    if let Err(error) = statement(db, "BEGIN IMMEDIATE") {
+        return Attempt::Done(group.iter().map(|_| Err(error.clone())).collect());
+    }
+    let mut kept = Vec::with_capacity(group.len());
+    for (index, job) in group.iter_mut().enumerate() {
+        let outcome = run_in_savepoint(db, job.as_mut());
+        if db.is_autocommit() {
+            let error = outcome.err().unwrap_or_else(undone);
+            return Attempt::Undone {
+                culprit: index,
+                error,
+            };
+        }
+        kept.push(outcome);
+    }
     let committed = if kept.iter().any(Result::is_ok) {
-        before
-            .map_or(Ok(()), |flush| {
-                flush().map_err(|e| StoreError::Flush(e.to_string()))
-            })
-            .and_then(|()| statement(db, "COMMIT"))
+        flush(before).and_then(|()| commit(db))
     } else {
         Ok(())
     };
-    if committed.is_err() || !db.is_autocommit() {
-        // Nothing of a failed commit may stay open: the next BEGIN would join it.
+    if !db.is_autocommit() {
         let _ = statement(db, "ROLLBACK");
     }
-    for (job, kept) in group.into_iter().zip(kept) {
-        let outcome = match (&committed, kept) {
-            (_, Err(own)) => Err(own),
-            (Ok(()), Ok(())) => Ok(()),
-            (Err(StoreError::Flush(text)), Ok(())) => Err(StoreError::Flush(text.clone())),
-            (Err(error), Ok(())) => Err(StoreError::Engine(error.to_string())),
-        };
-        job.finish(outcome);
-    }
+    Attempt::Done(match committed {
+        Ok(()) => kept,
+        Err(error) => kept
+            .into_iter()
+            .map(|own| own.and(Err(error.clone())))
+            .collect(),
+    })
+}
+
+fn undone() -> StoreError {
+    StoreError::Engine("SQLite rolled the transaction back".into())
+}
+
+fn commit(db: &Connection) -> Result<(), StoreError> {
+    let committed = db
+        .prepare_cached("COMMIT")
+        .and_then(|mut s| s.execute([]).map(drop));
+    committed.map_err(|error| match error.sqlite_error_code() {
+        // The log's last frames may or may not be on the disk, and a restart may find them.
+        Some(ErrorCode::SystemIoFailure) => StoreError::Uncertain(error.to_string()),
+        _ => engine(error),
+    })
 }
 
 /// One closure in a savepoint, so that its failure hurts no other in the group.
 fn run_in_savepoint(db: &Connection, job: &mut dyn Job) -> Result<(), StoreError> {
     statement(db, "SAVEPOINT closure")?;
-    let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&mut SqliteTx { db })));
-    if matches!(outcome, Ok(true)) {
+    let outcome = run_closure(db, job);
+    if outcome.is_ok() {
         return statement(db, "RELEASE closure");
     }
-    statement(db, "ROLLBACK TO closure")?;
-    statement(db, "RELEASE closure")?;
-    Err(match outcome {
-        Err(_) => StoreError::Panicked,
-        // `finish` prefers the closure's own error to this one.
-        Ok(_) => StoreError::Engine("rolled back".into()),
-    })
+    if !db.is_autocommit()
+        && statement(db, "ROLLBACK TO closure")
+            .and_then(|()| statement(db, "RELEASE closure"))
+            .is_err()
+    {
+        // What cannot be undone alone is undone with everything else, and the others run again.
+        let _ = statement(db, "ROLLBACK");
+    }
+    outcome
 }
 
-fn read_jobs(db: &Connection, line: &Expectations) {
+/// Runs a closure; `Err` where it refused, panicked, or swallowed the failure of a statement.
+fn run_closure(db: &Connection, job: &mut dyn Job) -> Result<(), StoreError> {
+    let mut tx = SqliteTx { db, spoiled: None };
+    match catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))) {
+        Err(_) => Err(StoreError::Panicked),
+        Ok(keep) => match tx.spoiled {
+            Some(error) => Err(error),
+            None if keep => Ok(()),
+            // `finish` prefers the closure's own error to this one.
+            None => Err(StoreError::Engine("rolled back".into())),
+        },
+    }
+}
+
+fn read_jobs(db: &Connection, line: &Line) {
     while let Some(mut job) = line.take_one() {
-        let begun = statement(db, "BEGIN");
-        let outcome = match begun {
-            Err(error) => Err(error),
-            Ok(()) => match catch_unwind(AssertUnwindSafe(|| job.run(&mut SqliteTx { db }))) {
-                Ok(_) => Ok(()),
-                Err(_) => Err(StoreError::Panicked),
-            },
-        };
+        if job.abandoned() {
+            continue;
+        }
+        let outcome = statement(db, "BEGIN").and_then(|()| run_closure(db, job.as_mut()));
         if !db.is_autocommit() {
             let _ = statement(db, "ROLLBACK");
         }
-        job.finish(outcome);
+        answer(job, outcome);
     }
 }
 
@@ -277,19 +391,48 @@ fn statement(db: &Connection, sql: &'static str) -> Result<(), StoreError> {
         .map_err(engine)
 }
 
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
 fn engine(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ffi;
     match &error {
-        rusqlite::Error::SqliteFailure(failure, text)
-            if failure.code == ErrorCode::ConstraintViolation =>
-        {
-            StoreError::Exists(text.clone().unwrap_or_else(|| error.to_string()))
-        }
+        rusqlite::Error::SqliteFailure(failure, text) => match failure.extended_code {
+            ffi::SQLITE_CONSTRAINT_UNIQUE
+            | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | ffi::SQLITE_CONSTRAINT_ROWID => {
+                StoreError::Exists(text.clone().unwrap_or_else(|| error.to_string()))
+            }
+            _ if failure.code == ErrorCode::DatabaseBusy => StoreError::Contention,
+            _ => StoreError::Engine(error.to_string()),
+        },
         _ => StoreError::Engine(error.to_string()),
     }
 }
 
 struct SqliteTx<'a> {
     db: &'a Connection,
+    /// The failure of the first statement that failed; no other runs after it.
+    spoiled: Option<StoreError>,
+}
+
+impl SqliteTx<'_> {
+    fn ready(&self, params: &[Param<'_>]) -> Result<(), StoreError> {
+        if let Some(error) = &self.spoiled {
+            return Err(error.clone());
+        }
+        refuse_nul(params)
+    }
+
+    fn spoil(&mut self, error: rusqlite::Error) -> StoreError {
+        let error = engine(error);
+        self.spoiled = Some(error.clone());
+        error
+    }
 }
 
 struct Bound<'a>(Param<'a>);
@@ -311,11 +454,15 @@ fn bound<'a>(params: &'a [Param<'a>]) -> impl rusqlite::Params + 'a {
 
 impl Tx for SqliteTx<'_> {
     fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        let mut statement = self.db.prepare_cached(sql).map_err(engine)?;
-        statement
-            .execute(bound(params))
-            .map(|rows| rows as u64)
-            .map_err(engine)
+        self.ready(params)?;
+        let executed = self
+            .db
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(bound(params)));
+        match executed {
+            Ok(rows) => Ok(rows as u64),
+            Err(error) => Err(self.spoil(error)),
+        }
     }
 
     fn query(
@@ -324,9 +471,13 @@ impl Tx for SqliteTx<'_> {
         params: &[Param<'_>],
         each: &mut EachRow<'_>,
     ) -> Result<(), StoreError> {
-        let mut statement = self.db.prepare_cached(sql).map_err(engine)?;
-        let mut rows = statement.query(bound(params)).map_err(engine)?;
-        while let Some(row) = rows.next().map_err(engine)? {
+        self.ready(params)?;
+        let db = self.db;
+        let mut statement = db.prepare_cached(sql).map_err(|e| self.spoil(e))?;
+        let mut rows = statement.query(bound(params)).map_err(|e| self.spoil(e))?;
+        // A caller that has enough still gets every row that RETURNING changes: they are computed
+        // before the first is given out.
+        while let Some(row) = rows.next().map_err(|e| self.spoil(e))? {
             if each(&SqliteRow { row })?.is_break() {
                 break;
             }

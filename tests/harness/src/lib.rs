@@ -1,1 +1,8 @@
-//! a running server and its peers for tests
+//! A running server and its peers for tests. Never part of a product; called by test code only.
+
+pub mod lines;
+pub mod postgres;
+pub mod server;
+
+pub use lines::{Lines, deliver};
+pub use server::{Account, Server};

@@ -2,9 +2,12 @@
 //! The only crate that touches them; every other one takes what it needs as an argument.
 
 pub mod clock;
+pub mod dns;
 pub mod files;
+pub mod net;
 pub mod random;
 pub mod segments;
 pub mod signals;
 pub mod spool;
 pub mod store;
+pub mod tls;

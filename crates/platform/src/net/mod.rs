@@ -1,0 +1,22 @@
+//! The network behind one seam: listeners that accept connections within limits, and `Stream`, the one
+//! type a session reads commands from and writes replies to, over plain TCP or TLS.
+//! Knows no mail protocol beyond the one line that tells a refused client why; called by every protocol crate.
+
+mod deadline;
+mod limits;
+mod line;
+mod listener;
+mod network;
+pub mod proxy;
+mod shutdown;
+mod stream;
+
+pub use deadline::Deadline;
+pub use limits::{ConnectionLimits, LimitReached, LimitSettings, Permit};
+pub use line::{Line, LineEnding};
+pub use listener::{
+    Connection, Event, Handler, Listener, ListenerSpec, LogObserver, Mode, Observer, Role, WrongMode,
+};
+pub use network::{Network, NetworkParseError};
+pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use stream::{StartedTls, Stream, StreamError};

@@ -1,0 +1,602 @@
+//! One connection as a session sees it: bytes come in by `fill` and are consumed from `buffer`, replies are
+//! gathered by `write` and leave by `flush`. Plain TCP and TLS look the same; `start_tls` changes from one to the other.
+//! Holds no buffer while it waits for an idle peer, and never waits past the deadline it is given.
+
+use crate::net::{Deadline, Line};
+use crate::tls::client_hello::{self, ClientHello, Parsed};
+use crate::tls::session::{self, HandshakeError, HandshakeFailure, SCRATCH, Session};
+use crate::tls::{ClientTls, ServerTls, TlsFacts};
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+use tokio::time::timeout_at;
+
+/// Bytes asked of the socket at a time when the peer sends little.
+const READ_BYTES_MIN: usize = 8 * 1024;
+/// Bytes asked of the socket at a time when the last read was full.
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// `fill` refuses to buffer more once this much lies unconsumed. One read may go past it, so a stream holds
+/// at most this plus `READ_BYTES_MAX` of incoming bytes.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// `send` flushes when this much is gathered; also the size of the pieces in which large bodies are encrypted.
+const GATHER_BYTES_MAX: usize = 32 * 1024;
+/// Buffers up to this size are kept between commands of a busy session.
+const KEPT_BYTES_MAX: usize = 16 * 1024;
+
+/// Why a stream could not read or write. After any of these but `LineTooLong` and `BufferFull`
+/// the connection is of no further use.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The peer closed the connection.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// The deadline passed.
+    #[error("the peer did not answer in time")]
+    TimedOut,
+    /// The line is longer than the session allows; `discard_line` skips it.
+    #[error("the line is longer than {line_bytes_max} bytes")]
+    LineTooLong {
+        /// The session's limit.
+        line_bytes_max: usize,
+    },
+    /// The session asked for more while it left 64 KiB unconsumed.
+    #[error("more bytes were asked for while the read buffer is full")]
+    BufferFull,
+    /// The peer's first bytes on a connection in clear are a TLS handshake: its port or mode setting is wrong.
+    #[error("the peer starts TLS at once, on a port that begins in clear")]
+    TlsOnClearPort(Option<Box<ClientHello>>),
+    /// The TLS session broke.
+    #[error("the TLS session failed: {0}")]
+    Tls(String),
+    /// The operating system reported an error.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What `start_tls` found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartedTls {
+    /// Plaintext bytes that came after STARTTLS and were thrown away (RFC 3207 §4.2). Not zero means
+    /// a broken client or an injection attempt.
+    pub discarded_bytes: usize,
+}
+
+/// Which bytes a connection has had so far; decides whether a TLS greeting on a clear port is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Nothing,
+    Something,
+}
+
+/// A connection. See the module's text.
+#[derive(Debug)]
+pub struct Stream {
+    socket: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    /// Bytes for the session; those before `start` are consumed.
+    input: Vec<u8>,
+    start: usize,
+    /// How much the next read asks for.
+    read_bytes: usize,
+    heard: Heard,
+    /// What the session wrote and nobody encrypted yet.
+    gathered: Vec<u8>,
+    /// Bytes as they go to the socket; those before `sent` are there already.
+    wire: Vec<u8>,
+    sent: usize,
+    /// The session's TLS half, once there is one.
+    tls: Option<Box<Session>>,
+}
+
+impl Stream {
+    /// Wraps a connected socket and turns Nagle's algorithm off.
+    pub fn new(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        let peer = canonical(socket.peer_addr()?);
+        let local = canonical(socket.local_addr()?);
+        Ok(Self {
+            socket,
+            peer,
+            local,
+            input: Vec::new(),
+            start: 0,
+            read_bytes: READ_BYTES_MIN,
+            heard: Heard::Nothing,
+            gathered: Vec::new(),
+            wire: Vec::new(),
+            sent: 0,
+            tls: None,
+        })
+    }
+
+    /// Connects to `address`, from `source` where given.
+    pub async fn connect(
+        address: SocketAddr,
+        source: Option<std::net::IpAddr>,
+        deadline: Deadline,
+    ) -> Result<Self, StreamError> {
+        let socket = if address.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()?
+        } else {
+            tokio::net::TcpSocket::new_v6()?
+        };
+        if let Some(source) = source {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        let socket = timeout_at(deadline.instant(), socket.connect(address))
+            .await
+            .map_err(|_| StreamError::TimedOut)??;
+        Ok(Self::new(socket)?)
+    }
+
+    /// The client's address: the socket's, or the one a trusted proxy named. IPv4-mapped addresses appear as IPv4.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The address the client connected to (or the one a trusted proxy named).
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Replaces the addresses with what a trusted proxy (PROXY protocol, XCLIENT) said.
+    pub fn set_addresses(&mut self, peer: SocketAddr, local: SocketAddr) {
+        self.peer = canonical(peer);
+        self.local = canonical(local);
+    }
+
+    /// The facts of the TLS session; `None` in clear.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.tls.as_deref().map(Session::facts)
+    }
+
+    /// The bytes that were read and not consumed.
+    pub fn buffer(&self) -> &[u8] {
+        self.input.get(self.start..).unwrap_or_default()
+    }
+
+    /// Drops `bytes` (at most what is there) from the front of the buffer.
+    pub fn consume(&mut self, bytes: usize) {
+        self.start = self.start.saturating_add(bytes);
+        if self.start >= self.input.len() {
+            self.input.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Reads more into the buffer and returns how many bytes came (at least one). May be dropped without loss.
+    ///
+    /// # Errors
+    /// Any of `StreamError` but `LineTooLong`.
+    pub async fn fill(&mut self, deadline: Deadline) -> Result<usize, StreamError> {
+        if self.buffer().len() >= BUFFER_BYTES_MAX {
+            return Err(StreamError::BufferFull);
+        }
+        loop {
+            match self.try_fill()? {
+                Some(bytes) => return Ok(bytes),
+                None => {
+                    self.release_empty_buffers();
+                    timeout_at(deadline.instant(), self.socket.readable())
+                        .await
+                        .map_err(|_| StreamError::TimedOut)??;
+                }
+            }
+        }
+    }
+
+    /// Waits until `fill` has something to do: bytes, or the peer's end. Holds no buffer meanwhile. May be dropped.
+    pub async fn wait_readable(&mut self, deadline: Deadline) -> Result<(), StreamError> {
+        if !self.buffer().is_empty() {
+            return Ok(());
+        }
+        self.release_empty_buffers();
+        timeout_at(deadline.instant(), self.socket.readable())
+            .await
+            .map_err(|_| StreamError::TimedOut)??;
+        Ok(())
+    }
+
+    /// Reads until the buffer begins with a complete line of at most `line_bytes_max` bytes (ending included).
+    /// The line stays in the buffer: use `buffer()[..line.content_bytes]`, then `consume(line.total_bytes)`.
+    /// The deadline is for the whole line. May be dropped without loss.
+    pub async fn read_line(
+        &mut self,
+        line_bytes_max: usize,
+        deadline: Deadline,
+    ) -> Result<Line, StreamError> {
+        let mut searched_bytes = 0;
+        loop {
+            if let Some(line) = Line::find(self.buffer(), searched_bytes) {
+                if line.total_bytes > line_bytes_max {
+                    return Err(StreamError::LineTooLong { line_bytes_max });
+                }
+                return Ok(line);
+            }
+            searched_bytes = self.buffer().len();
+            if searched_bytes >= line_bytes_max {
+                return Err(StreamError::LineTooLong { line_bytes_max });
+            }
+            self.fill(deadline).await?;
+        }
+    }
+
+    /// Skips the rest of an over-long line, up to and including its LF, reading at most `skip_bytes_max` bytes.
+    ///
+    /// # Errors
+    /// `LineTooLong` where no line ends within `skip_bytes_max`: close then.
+    pub async fn discard_line(
+        &mut self,
+        skip_bytes_max: usize,
+        deadline: Deadline,
+    ) -> Result<usize, StreamError> {
+        let mut skipped = 0;
+        loop {
+            if let Some(line) = Line::find(self.buffer(), 0) {
+                self.consume(line.total_bytes);
+                return Ok(skipped + line.total_bytes);
+            }
+            let bytes = self.buffer().len();
+            self.consume(bytes);
+            skipped += bytes;
+            if skipped >= skip_bytes_max {
+                return Err(StreamError::LineTooLong {
+                    line_bytes_max: skip_bytes_max,
+                });
+            }
+            self.fill(deadline).await?;
+        }
+    }
+
+    /// Adds to the gathered reply; nothing leaves before `flush`. For large bodies use `send`.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.gathered.extend_from_slice(bytes);
+    }
+
+    /// The gathered reply itself, for formatting into it without a copy. Append only.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.gathered
+    }
+
+    /// Bytes that were written and have not left.
+    pub fn pending_bytes(&self) -> usize {
+        self.gathered.len() + self.wire.len() - self.sent
+    }
+
+    /// Like `write`, but flushes when more than 32 KiB is gathered, so that any amount can be sent in bounded memory.
+    /// A large `bytes` is not copied before it is encrypted or sent.
+    pub async fn send(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), StreamError> {
+        if self.gathered.len() + bytes.len() <= GATHER_BYTES_MAX {
+            self.write(bytes);
+            return Ok(());
+        }
+        self.flush(deadline).await?;
+        for piece in bytes.chunks(GATHER_BYTES_MAX) {
+            let Some(tls) = self.tls.as_deref_mut() else {
+                write_all(&self.socket, piece, &mut 0, deadline).await?;
+                continue;
+            };
+            tls.encrypt(piece, &mut self.wire)
+                .map_err(|e| StreamError::Tls(e.to_string()))?;
+            self.flush(deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends everything gathered. The deadline is for all of it. Dropped half-way it can be called again.
+    pub async fn flush(&mut self, deadline: Deadline) -> Result<(), StreamError> {
+        if !self.gathered.is_empty() {
+            match self.tls.as_deref_mut() {
+                Some(tls) => {
+                    tls.encrypt(&self.gathered, &mut self.wire)
+                        .map_err(|e| StreamError::Tls(e.to_string()))?;
+                    self.gathered.clear();
+                }
+                None if self.wire.is_empty() => std::mem::swap(&mut self.gathered, &mut self.wire),
+                None => self.wire.append(&mut self.gathered),
+            }
+        }
+        if !self.wire.is_empty() {
+            write_all(&self.socket, &self.wire, &mut self.sent, deadline).await?;
+            self.wire.clear();
+            self.sent = 0;
+            if self.wire.capacity() > KEPT_BYTES_MAX {
+                self.wire = Vec::new();
+            }
+            if self.gathered.capacity() > KEPT_BYTES_MAX {
+                self.gathered = Vec::new();
+            }
+        }
+        Ok(())
+    }
+
+    /// Server side of STARTTLS/STLS: sends what is gathered (the "go ahead" reply), throws away plaintext that was
+    /// already received, and does the handshake.
+    ///
+    /// # Errors
+    /// `HandshakeError`; the peer has had its alert by then and the connection must be closed.
+    pub async fn start_tls(
+        &mut self,
+        tls: &ServerTls,
+        deadline: Deadline,
+    ) -> Result<StartedTls, HandshakeError> {
+        let discarded_bytes = self.buffer().len();
+        self.consume(discarded_bytes);
+        self.accept_tls(tls, deadline).await?;
+        Ok(StartedTls { discarded_bytes })
+    }
+
+    /// Server side of implicit TLS: the next bytes of the peer must be its ClientHello.
+    pub async fn accept_tls(
+        &mut self,
+        tls: &ServerTls,
+        deadline: Deadline,
+    ) -> Result<(), HandshakeError> {
+        self.flush(deadline).await?;
+        let hello = self.read_client_hello(deadline).await?;
+        if let Some(failure) = session::refuse_early(&hello) {
+            return Err(self.refuse(failure, hello).await);
+        }
+        let mut handshake = match tls.handshake(self.take_input()) {
+            Ok(handshake) => handshake,
+            Err(e) => return Err(HandshakeError::new(e.into(), Some(hello))),
+        };
+        match self.run_handshake(&mut handshake, deadline).await {
+            Ok(()) => {
+                self.tls = Some(handshake.finish_server(&hello));
+                Ok(())
+            }
+            Err(failure) => Err(HandshakeError::new(failure, Some(hello))),
+        }
+    }
+
+    /// Client side, for SMTP's STARTTLS and for tests: plaintext that was already received is thrown away.
+    /// `server_name` goes into SNI and is what the certificate is compared with.
+    pub async fn start_tls_client(
+        &mut self,
+        tls: &ClientTls,
+        server_name: &str,
+        deadline: Deadline,
+    ) -> Result<StartedTls, HandshakeError> {
+        let discarded_bytes = self.buffer().len();
+        self.consume(discarded_bytes);
+        self.flush(deadline).await?;
+        let mut handshake = tls.handshake(server_name)?;
+        self.run_handshake(&mut handshake, deadline).await?;
+        self.tls = Some(handshake.finish_client(server_name));
+        Ok(StartedTls { discarded_bytes })
+    }
+
+    /// Sends what is gathered, says goodbye in TLS (close_notify), and closes our direction.
+    pub async fn shutdown(&mut self, deadline: Deadline) -> Result<(), StreamError> {
+        self.flush(deadline).await?;
+        if let Some(tls) = self.tls.as_deref_mut() {
+            tls.close_notify(&mut self.wire);
+            self.flush(deadline).await?;
+        }
+        timeout_at(
+            deadline.instant(),
+            tokio::io::AsyncWriteExt::shutdown(&mut self.socket),
+        )
+        .await
+        .map_err(|_| StreamError::TimedOut)??;
+        Ok(())
+    }
+
+    /// Like `fill`, before the connection proper: what comes does not count as heard from the client.
+    pub(crate) async fn fill_preamble(&mut self, deadline: Deadline) -> Result<(), StreamError> {
+        while self.try_read_clear()?.is_none() {
+            timeout_at(deadline.instant(), self.socket.readable())
+                .await
+                .map_err(|_| StreamError::TimedOut)??;
+        }
+        Ok(())
+    }
+
+    /// Tries to send `bytes` in clear without waiting; for a line to a client that is refused at the door.
+    pub(crate) fn try_send_now(&self, bytes: &[u8]) {
+        let _best_effort = self.socket.try_write(bytes);
+    }
+
+    /// Gives buffers back to the allocator where nothing is in them.
+    fn release_empty_buffers(&mut self) {
+        if self.input.is_empty() {
+            self.input = Vec::new();
+        }
+        if self.gathered.is_empty() {
+            self.gathered = Vec::new();
+        }
+        if self.wire.is_empty() {
+            self.wire = Vec::new();
+        }
+    }
+
+    /// Takes the unconsumed input out of the stream.
+    fn take_input(&mut self) -> Vec<u8> {
+        let mut input = std::mem::take(&mut self.input);
+        input.drain(..self.start);
+        self.start = 0;
+        input
+    }
+
+    /// One read without waiting; `None` where nothing is there yet.
+    fn try_fill(&mut self) -> Result<Option<usize>, StreamError> {
+        if self.start > 0 {
+            self.input.drain(..self.start);
+            self.start = 0;
+        }
+        if self.tls.is_some() {
+            return self.try_fill_tls();
+        }
+        let Some(bytes) = self.try_read_clear()? else {
+            return Ok(None);
+        };
+        if self.heard == Heard::Nothing {
+            self.heard = Heard::Something;
+            // No command of any protocol we serve begins with the TLS record type "handshake".
+            if self.input.first() == Some(&client_hello::RECORD_HANDSHAKE) {
+                let hello = match client_hello::parse(&self.input) {
+                    Parsed::Hello(hello) => Some(hello),
+                    Parsed::NeedMore | Parsed::NotTls | Parsed::Bad(_) => None,
+                };
+                return Err(StreamError::TlsOnClearPort(hello));
+            }
+        }
+        Ok(Some(bytes))
+    }
+
+    /// One read from the socket into the input; `None` where nothing is there yet.
+    fn try_read_clear(&mut self) -> Result<Option<usize>, StreamError> {
+        self.input.reserve(self.read_bytes);
+        match self.socket.try_read_buf(&mut self.input) {
+            Ok(0) => Err(StreamError::Closed),
+            Ok(bytes) => {
+                self.adapt_read_bytes(bytes);
+                Ok(Some(bytes))
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// A full read means more is coming: ask for more at a time; a short one means the opposite.
+    fn adapt_read_bytes(&mut self, bytes: usize) {
+        self.read_bytes = if bytes >= self.read_bytes {
+            (self.read_bytes * 2).min(READ_BYTES_MAX)
+        } else if bytes < READ_BYTES_MIN {
+            READ_BYTES_MIN
+        } else {
+            self.read_bytes
+        };
+    }
+
+    /// One read of TLS records; `None` where no plaintext came of it and nothing more is there.
+    fn try_fill_tls(&mut self) -> Result<Option<usize>, StreamError> {
+        let Some(tls) = self.tls.as_deref_mut() else {
+            return Ok(None);
+        };
+        let before = self.input.len();
+        loop {
+            if tls.peer_has_closed() {
+                return Err(StreamError::Closed);
+            }
+            let (socket, input, wire) = (&self.socket, &mut self.input, &mut self.wire);
+            let wanted = self.read_bytes;
+            let read = SCRATCH.with_borrow_mut(|scratch| {
+                tls.read(scratch, wanted, input, wire, |space| socket.try_read(space))
+            });
+            match read {
+                Ok(0) => return Err(StreamError::Closed),
+                Ok(_) if self.input.len() > before => {
+                    let bytes = self.input.len() - before;
+                    self.adapt_read_bytes(bytes);
+                    return Ok(Some(bytes));
+                }
+                // Part of a record, or one that carries no data: look again.
+                Ok(_) => {}
+                Err(session::ReadError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(None);
+                }
+                Err(session::ReadError::Io(e)) => return Err(e.into()),
+                Err(session::ReadError::Tls(e)) => {
+                    let _alert = self.socket.try_write(&self.wire);
+                    return Err(StreamError::Tls(e.to_string()));
+                }
+            }
+        }
+    }
+
+    /// Gathers the peer's ClientHello in the input, without consuming it.
+    async fn read_client_hello(
+        &mut self,
+        deadline: Deadline,
+    ) -> Result<Box<ClientHello>, HandshakeError> {
+        loop {
+            if !self.buffer().is_empty() {
+                match client_hello::parse(self.buffer()) {
+                    Parsed::Hello(hello) => return Ok(hello),
+                    Parsed::NotTls => return Err(HandshakeFailure::NotTls.into()),
+                    Parsed::Bad(reason) => {
+                        self.try_send_now(&session::fatal_alert(0x0303, session::DECODE_ERROR));
+                        return Err(HandshakeFailure::Malformed(reason).into());
+                    }
+                    Parsed::NeedMore => {}
+                }
+            }
+            self.fill_preamble(deadline).await?;
+        }
+    }
+
+    /// Tells a client that is too old (or falls back without need) so, in TLS's own words.
+    async fn refuse(&mut self, failure: HandshakeFailure, hello: Box<ClientHello>) -> HandshakeError {
+        let alert = match failure {
+            HandshakeFailure::InappropriateFallback => session::INAPPROPRIATE_FALLBACK,
+            _ => session::PROTOCOL_VERSION,
+        };
+        self.try_send_now(&session::fatal_alert(hello.legacy_version, alert));
+        let _best_effort = tokio::io::AsyncWriteExt::shutdown(&mut self.socket).await;
+        HandshakeError::new(failure, Some(hello))
+    }
+
+    /// Moves handshake bytes until it is done.
+    async fn run_handshake(
+        &mut self,
+        handshake: &mut session::Handshake,
+        deadline: Deadline,
+    ) -> Result<(), HandshakeFailure> {
+        let mut outcome = handshake.advance(&mut self.input, &mut self.wire);
+        loop {
+            // Also where the handshake failed: the wire then holds the alert.
+            let sent = self.flush(deadline).await;
+            if outcome? == session::Stage::Established {
+                return Ok(sent?);
+            }
+            sent?;
+            let socket = &self.socket;
+            let read = SCRATCH.with_borrow_mut(|scratch| {
+                handshake.read(scratch, &mut self.input, &mut self.wire, |space| {
+                    socket.try_read(space)
+                })
+            });
+            outcome = match read {
+                Ok(stage) => Ok(stage),
+                Err(session::ReadError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
+                    timeout_at(deadline.instant(), self.socket.readable())
+                        .await
+                        .map_err(|_| StreamError::TimedOut)?
+                        .map_err(StreamError::Io)?;
+                    Ok(session::Stage::Handshaking)
+                }
+                Err(session::ReadError::Io(e)) => return Err(StreamError::Io(e).into()),
+                Err(session::ReadError::Tls(e)) => Err(HandshakeFailure::Tls(e)),
+            };
+        }
+    }
+}
+
+/// Writes `bytes` from `*sent` on; keeps count there so that a dropped call loses nothing.
+async fn write_all(
+    socket: &TcpStream,
+    bytes: &[u8],
+    sent: &mut usize,
+    deadline: Deadline,
+) -> Result<(), StreamError> {
+    while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
+        match socket.try_write(rest) {
+            Ok(bytes) => *sent += bytes,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                timeout_at(deadline.instant(), socket.writable())
+                    .await
+                    .map_err(|_| StreamError::TimedOut)??;
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// An IPv4-mapped IPv6 address as the IPv4 address it is.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

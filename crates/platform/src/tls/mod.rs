@@ -1,0 +1,21 @@
+//! TLS as rustls on aws-lc-rs does it: TLS 1.2 and 1.3 with forward secrecy only, two kinds of certificate side
+//! by side, and the facts of a session that rules, statistics and channel binding need.
+//! Never offers anything older; called by `net` (which moves the bytes) and by the wiring (which has the settings).
+
+mod capture;
+pub mod certificates;
+pub mod client;
+pub mod client_hello;
+pub mod demo;
+mod facts;
+mod fingerprint;
+mod server;
+pub(crate) mod session;
+
+pub use certificates::{CertStore, CertificateError, CertificateFiles, ReloadReport};
+pub use client::{ClientTls, Verification};
+pub use client_hello::ClientHello;
+pub use demo::{DemoFiles, demo_ca};
+pub use facts::{PeerCertificate, TlsFacts, TlsVersion};
+pub use server::{CipherOrder, ServerTls, ServerTlsSettings};
+pub use session::{HandshakeError, HandshakeFailure};

@@ -1,0 +1,94 @@
+//! The TLS settings of a listener: Mozilla's "intermediate" of 2026 (guidelines 6.0), which is TLS 1.2 and 1.3 with
+//! forward secrecy and authenticated encryption only. No early data, no client certificates, no renegotiation.
+
+use crate::tls::capture::ExporterCapture;
+use crate::tls::certificates::CertStore;
+use crate::tls::session::{Connection, Handshake};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider, kx_group};
+use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
+use std::sync::Arc;
+
+/// Whose order of cipher suites counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CipherOrder {
+    /// Ours: AES-128-GCM before AES-256-GCM before ChaCha20 (TLS 1.2 too).
+    #[default]
+    Server,
+    /// The client's, which knows whether it has AES in hardware.
+    Client,
+}
+
+/// What can be set. Read when the server starts.
+#[derive(Debug, Clone, Default)]
+pub struct ServerTlsSettings {
+    /// Whose order of cipher suites counts; default: ours.
+    pub cipher_order: CipherOrder,
+    /// Application protocols to agree on (ALPN), best first; default: none, which accepts whatever a client offers.
+    pub alpn: Vec<Vec<u8>>,
+}
+
+/// A listener's TLS. Cheap to clone; clones share certificates and session tickets.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+}
+
+/// How many tickets a TLS 1.3 client gets. Each costs us a key derivation and an encryption; a client that resumes
+/// gets a fresh one, so one is enough to always have one.
+const TICKETS: usize = 1;
+
+impl ServerTls {
+    /// TLS with the certificates of `store`, which may be reloaded while this is in use.
+    ///
+    /// # Errors
+    /// Where the operating system has no randomness for ticket keys.
+    pub fn new(store: Arc<CertStore>, settings: &ServerTlsSettings) -> Result<Self, rustls::Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(store);
+        config.ignore_client_order = settings.cipher_order == CipherOrder::Server;
+        config.alpn_protocols.clone_from(&settings.alpn);
+        // Tickets need no memory here and work on both versions; their keys change every six hours.
+        config.ticketer = Ticketer::new()?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = TICKETS;
+        config.max_early_data_size = 0;
+        config.key_log = Arc::new(ExporterCapture);
+        Ok(Self {
+            config: Arc::new(config),
+        })
+    }
+
+    /// A handshake whose first bytes, `incoming`, are there already.
+    pub(crate) fn handshake(&self, incoming: Vec<u8>) -> Result<Handshake, rustls::Error> {
+        let connection = UnbufferedServerConnection::new(Arc::clone(&self.config))?;
+        Ok(Handshake::new(Connection::Server(connection), incoming))
+    }
+}
+
+/// Suites and groups in our order. Mozilla guidelines 6.0, "intermediate".
+pub(crate) fn provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS13_AES_128_GCM_SHA256,
+            cipher_suite::TLS13_AES_256_GCM_SHA384,
+            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ],
+        kx_groups: vec![
+            kx_group::X25519MLKEM768,
+            kx_group::X25519,
+            kx_group::SECP256R1,
+            kx_group::SECP384R1,
+        ],
+        ..default_provider()
+    }
+}

@@ -181,7 +181,7 @@ pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<
             tx,
             &Delivery {
                 account: copy.account,
-                mailbox: mailbox::Target::Inbox,
+                mailbox: mailbox::DeliverInto::Inbox,
                 body,
                 prefix: &copy.prefix,
                 flags: mailbox::Flags::default(),

@@ -231,14 +231,7 @@ fn domain(bytes: &[u8], utf8: Utf8Policy) -> Result<(String, usize), AddressErro
         return Err(AddressError::TooLong);
     }
     let name = utf8_text(name, utf8, AddressError::Domain)?;
-    // Underscores are no host name characters but occur in mail domains and harm nobody.
-    let labels_fit = name.split('.').all(|label| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && !(label.is_ascii() && label.len() > LABEL_BYTES_MAX)
-            && !label.chars().any(char::is_whitespace)
-    });
+    let labels_fit = name.split('.').all(label_fits);
     // No top-level domain is a number (RFC 3696 §2); this is an IP address without its brackets.
     let last_is_number = name
         .rsplit('.')
@@ -252,6 +245,14 @@ fn domain(bytes: &[u8], utf8: Utf8Policy) -> Result<(String, usize), AddressErro
         true => Ok((lower, used)),
         false => Err(AddressError::TooLong),
     }
+}
+
+// Underscores are no host name characters but occur in mail domains and harm nobody. A U-label may
+// take more bytes than the A-label that counts.
+fn label_fits(label: &str) -> bool {
+    let hyphen_outside = label.starts_with('-') || label.ends_with('-');
+    let too_long = label.is_ascii() && label.len() > LABEL_BYTES_MAX;
+    !(label.is_empty() || hyphen_outside || too_long || label.chars().any(char::is_whitespace))
 }
 
 // address-literal = "[" ( IPv4-address-literal / "IPv6:" IPv6-addr ) "]"

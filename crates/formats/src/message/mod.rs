@@ -4,8 +4,13 @@
 
 mod codec;
 mod facts;
+mod fields;
+mod mime;
 mod scanner;
 
 pub use codec::FactsError;
 pub use facts::{Disposition, Envelope, Facts, Marks, Part, PartKind};
-pub use scanner::{Limits, Scanner};
+pub use scanner::{DEPTH_MAX, Limits, Scanner};
+
+#[cfg(test)]
+mod tests;

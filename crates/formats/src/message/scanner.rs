@@ -1,13 +1,24 @@
 //! The one pass over a message. Push it in chunks of any size; the facts do not depend on the split.
+//!
+//!  Header --empty line--> Body --boundary--> Header of the next part
+//!     |                     |
+//!     +--message/rfc822: Header of the message inside
+//!
+//! Lines are the unit: a whole line is looked at where it lies, an unfinished one is carried over to
+//! the next push, and no more of it than the current state can use.
 
-use super::facts::{Facts, Marks};
+use memchr::memchr;
+
+use super::facts::{Facts, Marks, PartKind, PartRecord, Span};
+use super::fields::{Collector, FieldName};
+use crate::date;
 
 /// Bounds of a scan; what lies past them is measured but not looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Parts of the MIME tree, the root included.
     pub parts_max: usize,
-    /// Nesting of the MIME tree; a multipart or message deeper than this is a leaf.
+    /// Nesting of the MIME tree, at most [`DEPTH_MAX`]; a multipart or message deeper than this is a leaf.
     pub depth_max: usize,
     /// Bytes of one header that are looked at.
     pub header_bytes_max: u64,
@@ -18,6 +29,9 @@ pub struct Limits {
     /// Parameters of one Content-Type or Content-Disposition.
     pub params_max: usize,
 }
+
+/// No facts have a deeper tree; what walks the tree recursively relies on it.
+pub const DEPTH_MAX: usize = 200;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -32,10 +46,88 @@ impl Default for Limits {
     }
 }
 
+/// RFC 2046 §5.1.1 allows 70; longer ones occur.
+const BOUNDARY_BYTES_MAX: usize = 200;
+/// What can be used of a line in a body: `--`, boundary, `--`.
+const BODY_LINE_BYTES_MAX: usize = BOUNDARY_BYTES_MAX + 4;
+/// What can be used of a header line besides the value.
+const NAME_BYTES_MAX: usize = 1000;
+/// Large pushes are worked through in windows that stay in the processor's first cache.
+const WINDOW_BYTES: usize = 16 << 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Header,
+    Body,
+}
+
+/// A part whose end has not been seen.
+#[derive(Debug)]
+struct Open {
+    part: usize,
+    /// Line ends of the message before the part's body.
+    lines_before_body: u64,
+    /// Present while a delimiter of this multipart may still come.
+    boundary: Option<Box<[u8]>>,
+    children: u32,
+    children_type: ChildrenType,
+    /// A child was left out because of a limit.
+    starved: bool,
+    body_seen: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChildrenType {
+    Plain,
+    /// multipart/digest: messages (RFC 2046 §5.1.5).
+    Digest,
+}
+
+/// A line end, by its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    None,
+    Lf,
+    CrLf,
+}
+
+impl LineEnd {
+    fn bytes(self) -> u64 {
+        match self {
+            LineEnd::None => 0,
+            LineEnd::Lf => 1,
+            LineEnd::CrLf => 2,
+        }
+    }
+}
+
 /// A scan under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scanner {
+    limits: Limits,
     facts: Facts,
+    state: State,
+    open: Vec<Open>,
+    /// Open parts that have a boundary.
+    boundaries: usize,
+    collector: Collector,
+    header_bytes: u64,
+    /// Bytes of all lines that are finished.
+    line_start: u64,
+    /// Bytes of the unfinished line, and its beginning as far as it is of use.
+    line_bytes: u64,
+    line: Vec<u8>,
+    previous_end: LineEnd,
+    last_byte: u8,
+    lines: u64,
+    crlfs: u64,
+    crs: u64,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::with_limits(Limits::default())
+    }
 }
 
 impl Scanner {
@@ -45,28 +137,515 @@ impl Scanner {
     }
 
     /// A scan with other limits.
-    pub fn with_limits(limits: Limits) -> Self {
-        let _ = limits;
-        Self::default()
+    pub fn with_limits(mut limits: Limits) -> Self {
+        limits.depth_max = limits.depth_max.clamp(1, DEPTH_MAX);
+        limits.parts_max = limits.parts_max.max(1);
+        let mut scanner = Self {
+            limits,
+            facts: Facts::default(),
+            state: State::Header,
+            open: Vec::new(),
+            boundaries: 0,
+            collector: Collector::new(limits),
+            header_bytes: 0,
+            line_start: 0,
+            line_bytes: 0,
+            line: Vec::new(),
+            previous_end: LineEnd::None,
+            last_byte: 0,
+            lines: 0,
+            crlfs: 0,
+            crs: 0,
+        };
+        scanner.facts.parts.clear();
+        scanner.facts.envelopes.clear();
+        scanner.begin_part(0, Root::OfMessage);
+        scanner
     }
 
     /// The next bytes of the message.
     pub fn push(&mut self, bytes: &[u8]) {
-        let _ = bytes;
+        for window in bytes.chunks(WINDOW_BYTES) {
+            self.measure(window);
+            self.push_window(window);
+            self.last_byte = window.last().copied().unwrap_or(self.last_byte);
+        }
     }
 
     /// What is known of the bytes pushed so far.
     pub fn marks(&self) -> Marks {
-        *self.facts.marks()
+        let mut marks = self.facts.marks;
+        // A CR at the very end may still get its LF.
+        let waiting = u64::from(self.last_byte == b'\r');
+        marks.bare_cr = self.crs - waiting > self.crlfs;
+        marks.bare_lf = self.lines > self.crlfs;
+        marks.line_bytes_max = marks
+            .line_bytes_max
+            .max(self.line_bytes - waiting.min(self.line_bytes));
+        marks
     }
 
     /// Received fields of the message's own header so far.
     pub fn received_count(&self) -> u32 {
-        self.facts.received_count()
+        self.facts.received_count
     }
 
     /// Ends the scan.
-    pub fn finish(self) -> Facts {
+    pub fn finish(mut self) -> Facts {
+        let size = self.line_start + self.line_bytes;
+        if self.line_bytes > 0 {
+            let line = std::mem::take(&mut self.line);
+            let bytes = self.line_bytes;
+            self.facts.marks.line_bytes_max = self.facts.marks.line_bytes_max.max(bytes);
+            match self.state {
+                State::Header => self.header_line(&line, bytes, LineEnd::None),
+                State::Body if line.starts_with(b"--") => {
+                    self.boundary_line(&line, bytes, LineEnd::None);
+                }
+                State::Body => {}
+            }
+        }
+        if self.state == State::Header {
+            self.end_field();
+        }
+        self.close_down_to(0, size, size, self.lines);
+        self.facts.size = size;
+        self.facts.marks.bare_cr = self.crs > self.crlfs;
+        self.facts.marks.bare_lf = self.lines > self.crlfs;
+        self.facts.date = self.facts.envelope().date.and_then(date::parse_rfc5322);
         self.facts
     }
+
+    /// Facts that need no lines; a plain loop the compiler turns into vector instructions.
+    fn measure(&mut self, window: &[u8]) {
+        let mut bits = 0u8;
+        let mut nul = false;
+        let mut crs = 0u64;
+        for block in window.chunks(128) {
+            let mut block_crs = 0u8;
+            let mut block_nul = 0u8;
+            for &byte in block {
+                bits |= byte;
+                block_nul |= u8::from(byte == 0);
+                block_crs += u8::from(byte == b'\r');
+            }
+            nul |= block_nul != 0;
+            crs += u64::from(block_crs);
+        }
+        self.crs += crs;
+        self.facts.marks.nul |= nul;
+        self.facts.marks.eight_bit |= bits >= 0x80;
+    }
+
+    fn push_window(&mut self, window: &[u8]) {
+        let mut rest = window;
+        if self.line_bytes > 0 {
+            let Some(lf) = memchr(b'\n', rest) else {
+                return self.carry(rest);
+            };
+            let (end_of_line, after) = rest.split_at(lf + 1);
+            rest = after;
+            let before_lf = match lf.checked_sub(1) {
+                Some(at) => end_of_line.get(at).copied().unwrap_or(0),
+                None => self.last_byte,
+            };
+            self.carry(end_of_line);
+            let mut line = std::mem::take(&mut self.line);
+            let bytes = std::mem::take(&mut self.line_bytes);
+            self.line(&line, bytes, before_lf);
+            line.clear();
+            self.line = line;
+        }
+        while !rest.is_empty() {
+            rest = match self.state {
+                State::Body => self.body_lines(rest),
+                State::Header => self.one_header_line(rest),
+            };
+        }
+    }
+
+    /// Keeps what is of use of an unfinished line.
+    fn carry(&mut self, bytes: &[u8]) {
+        self.line_bytes += bytes.len() as u64;
+        let useful = match self.state {
+            State::Header => {
+                self.note_header_bytes(bytes);
+                self.limits.value_bytes_max + NAME_BYTES_MAX
+            }
+            State::Body => BODY_LINE_BYTES_MAX,
+        };
+        let room = useful.saturating_sub(self.line.len()).min(bytes.len());
+        self.line
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn note_header_bytes(&mut self, bytes: &[u8]) {
+        if !bytes.is_ascii() {
+            self.facts.marks.eight_bit_header = true;
+        }
+    }
+
+    /// A finished line, of which `line` is the useful beginning.
+    fn line(&mut self, line: &[u8], bytes: u64, before_lf: u8) {
+        let end = self.count_line(bytes, before_lf);
+        match self.state {
+            State::Header => self.header_line(line, bytes, end),
+            State::Body => {
+                if self.boundaries > 0 && line.starts_with(b"--") {
+                    self.boundary_line(line, bytes, end);
+                } else {
+                    self.line_start += bytes;
+                    self.previous_end = end;
+                }
+            }
+        }
+    }
+
+    fn count_line(&mut self, bytes: u64, before_lf: u8) -> LineEnd {
+        let end = match bytes > 1 && before_lf == b'\r' {
+            true => LineEnd::CrLf,
+            false => LineEnd::Lf,
+        };
+        self.lines += 1;
+        self.crlfs += u64::from(end == LineEnd::CrLf);
+        let text_bytes = bytes - end.bytes();
+        self.facts.marks.line_bytes_max = self.facts.marks.line_bytes_max.max(text_bytes);
+        end
+    }
+
+    fn one_header_line<'w>(&mut self, window: &'w [u8]) -> &'w [u8] {
+        let Some(lf) = memchr(b'\n', window) else {
+            self.carry(window);
+            return &[];
+        };
+        let (line, rest) = window.split_at(lf + 1);
+        self.note_header_bytes(line);
+        let before_lf = match lf.checked_sub(1) {
+            Some(at) => line.get(at).copied().unwrap_or(0),
+            None => 0,
+        };
+        let end = self.count_line(line.len() as u64, before_lf);
+        self.header_line(line, line.len() as u64, end);
+        rest
+    }
+
+    /// The hot loop: lines of a body up to the next boundary or the end of the window. The counters
+    /// live in registers and are written back once.
+    fn body_lines<'w>(&mut self, window: &'w [u8]) -> &'w [u8] {
+        let mut at = 0;
+        let (mut lines, mut crlfs, mut longest) = (0u64, 0u64, 0usize);
+        let mut previous_crlf = self.previous_end == LineEnd::CrLf;
+        let mut boundary_end = None;
+        for lf in memchr::memchr_iter(b'\n', window) {
+            let line = &window[at..=lf];
+            let crlf = line.len() > 1 && line[line.len() - 2] == b'\r';
+            if self.boundaries > 0 && line.starts_with(b"--") {
+                boundary_end = Some((lf + 1, crlf));
+                break;
+            }
+            lines += 1;
+            crlfs += u64::from(crlf);
+            longest = longest.max(line.len() - 1 - usize::from(crlf));
+            previous_crlf = crlf;
+            at = lf + 1;
+        }
+        self.lines += lines;
+        self.crlfs += crlfs;
+        self.line_start += at as u64;
+        self.facts.marks.line_bytes_max = self.facts.marks.line_bytes_max.max(longest as u64);
+        if lines > 0 {
+            self.previous_end = match previous_crlf {
+                true => LineEnd::CrLf,
+                false => LineEnd::Lf,
+            };
+        }
+        let Some((next, crlf)) = boundary_end else {
+            self.carry(&window[at..]);
+            return &[];
+        };
+        let line = &window[at..next];
+        let end = self.count_line(line.len() as u64, if crlf { b'\r' } else { 0 });
+        self.boundary_line(line, line.len() as u64, end);
+        &window[next..]
+    }
+
+    /// A line that begins with `--` while boundaries are open; it may be a delimiter or text.
+    fn boundary_line(&mut self, line: &[u8], bytes: u64, end: LineEnd) {
+        if !self.delimiter(line, bytes, end) {
+            self.line_start += bytes;
+            self.previous_end = end;
+        }
+    }
+
+    /// RFC 2046 §5.1.1: a delimiter need only begin with the boundary. Where several fit, the longest
+    /// is meant, and of equal ones the innermost.
+    fn delimiter(&mut self, line: &[u8], bytes: u64, end: LineEnd) -> bool {
+        let Some(text) = line.strip_prefix(b"--") else {
+            return false;
+        };
+        let mut found: Option<(usize, usize)> = None;
+        for (level, open) in self.open.iter().enumerate().rev() {
+            if let Some(boundary) = &open.boundary
+                && found.is_none_or(|(_, longest)| boundary.len() > longest)
+                && text.starts_with(boundary)
+            {
+                found = Some((level, boundary.len()));
+            }
+        }
+        let Some((level, boundary_bytes)) = found else {
+            return false;
+        };
+        if self.state == State::Header {
+            self.end_field();
+        }
+        let line_start = self.line_start;
+        let content_end = line_start - self.previous_end.bytes().min(line_start);
+        // This line is counted already, and the line end before it belongs to the delimiter.
+        let own_line = u64::from(end != LineEnd::None);
+        self.close_down_to(level + 1, line_start, content_end, self.lines - own_line);
+        self.line_start += bytes;
+        self.previous_end = end;
+        let closing = text
+            .get(boundary_bytes..)
+            .is_some_and(|after| after.starts_with(b"--"));
+        self.after_delimiter(level, closing);
+        true
+    }
+
+    fn after_delimiter(&mut self, level: usize, closing: bool) {
+        let part_room = self.facts.parts.len() < self.limits.parts_max;
+        let Some(open) = self.open.get_mut(level) else {
+            return;
+        };
+        self.state = State::Body;
+        if closing {
+            open.boundary = None;
+            self.boundaries -= 1;
+        } else if part_room {
+            open.children += 1;
+            self.begin_part(self.line_start, Root::OfPart);
+        } else {
+            open.starved = true;
+            self.facts.marks.incomplete = true;
+        }
+    }
+
+    fn begin_part(&mut self, header_start: u64, root: Root) {
+        let mut record = PartRecord::new(header_start);
+        if root == Root::OfMessage {
+            record.envelope = u32::try_from(self.facts.envelopes.len()).ok();
+            self.facts
+                .envelopes
+                .push([Span::NONE; super::facts::ENVELOPE_FIELDS]);
+        }
+        self.open.push(Open {
+            part: self.facts.parts.len(),
+            lines_before_body: self.lines,
+            boundary: None,
+            children: 0,
+            children_type: ChildrenType::Plain,
+            starved: false,
+            body_seen: false,
+        });
+        self.facts.parts.push(record);
+        self.state = State::Header;
+        self.header_bytes = 0;
+        self.collector.begin_header();
+    }
+
+    fn header_line(&mut self, line: &[u8], bytes: u64, end: LineEnd) {
+        if self.boundaries > 0 && line.starts_with(b"--") && self.delimiter(line, bytes, end) {
+            return;
+        }
+        self.line_start += bytes;
+        self.previous_end = end;
+        self.header_bytes += bytes;
+        if bytes == end.bytes() {
+            self.end_field();
+            return self.end_header();
+        }
+        if self.header_bytes > self.limits.header_bytes_max {
+            self.facts.marks.incomplete = true;
+            return self.end_field();
+        }
+        // The same cut as in `carry`, so that the facts do not depend on how the message was split.
+        let text_bytes = usize::try_from(bytes - end.bytes()).unwrap_or(usize::MAX);
+        let useful = text_bytes.min(self.limits.value_bytes_max + NAME_BYTES_MAX);
+        let text = line.get(..useful).unwrap_or(line);
+        match text.first() {
+            Some(b' ' | b'\t') => self.collector.continue_field(text),
+            _ => {
+                self.end_field();
+                self.begin_field(text);
+            }
+        }
+    }
+
+    fn begin_field(&mut self, line: &[u8]) {
+        let head = line.get(..NAME_BYTES_MAX).unwrap_or(line);
+        let Some(colon) = memchr(b':', head) else {
+            return;
+        };
+        let (name, rest) = line.split_at(colon);
+        let is_message = self.part().is_some_and(|part| part.envelope.is_some());
+        let Some(name) = FieldName::find(name.trim_ascii_end(), is_message) else {
+            return;
+        };
+        if name == FieldName::Received {
+            if self.open.len() == 1 {
+                self.facts.received_count += 1;
+            }
+            return;
+        }
+        self.collector
+            .begin_field(name, rest.get(1..).unwrap_or_default());
+    }
+
+    fn part(&mut self) -> Option<&mut PartRecord> {
+        let open = self.open.last()?;
+        self.facts.parts.get_mut(open.part)
+    }
+
+    fn end_field(&mut self) {
+        if let Some(open) = self.open.last() {
+            self.collector.end_field(&mut self.facts, open.part);
+        }
+    }
+
+    /// The empty line was seen: decide what the body is.
+    fn end_header(&mut self) {
+        let level = self.open.len();
+        let digest = level
+            .checked_sub(2)
+            .and_then(|parent| self.open.get(parent))
+            .is_some_and(|parent| parent.children_type == ChildrenType::Digest);
+        let Some(open) = self.open.last_mut() else {
+            return;
+        };
+        open.lines_before_body = self.lines;
+        open.body_seen = true;
+        self.state = State::Body;
+        let part_room = self.facts.parts.len() < self.limits.parts_max;
+        let Some(part) = self.facts.parts.get_mut(open.part) else {
+            return;
+        };
+        part.body_start = self.line_start;
+        if digest && part.media_type.is_none() {
+            part.media_type = self.collector.keep(&mut self.facts.text, b"message");
+            part.subtype = self.collector.keep(&mut self.facts.text, b"rfc822");
+        }
+        let index = open.part;
+        match self.kind_of(index) {
+            PartKind::Leaf => {}
+            _ if level >= self.limits.depth_max || !part_room => self.make_opaque(index),
+            PartKind::Multipart => self.open_multipart(index),
+            PartKind::Message => {
+                self.set_kind(index, PartKind::Message);
+                if let Some(open) = self.open.last_mut() {
+                    open.children = 1;
+                }
+                self.begin_part(self.line_start, Root::OfMessage);
+            }
+        }
+    }
+
+    fn kind_of(&self, index: usize) -> PartKind {
+        let Some(part) = self.facts.part(index) else {
+            return PartKind::Leaf;
+        };
+        match (part.media_type(), part.subtype()) {
+            (b"multipart", _) => PartKind::Multipart,
+            (b"message", b"rfc822" | b"global") => PartKind::Message,
+            _ => PartKind::Leaf,
+        }
+    }
+
+    fn set_kind(&mut self, index: usize, kind: PartKind) {
+        if let Some(part) = self.facts.parts.get_mut(index) {
+            part.kind = kind;
+        }
+    }
+
+    fn open_multipart(&mut self, index: usize) {
+        let part = self.facts.part(index);
+        let boundary = part
+            .and_then(|part| part.param("boundary"))
+            .map(|boundary| boundary.trim_ascii_end())
+            .filter(|boundary| (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()));
+        let Some(boundary) = boundary.map(Box::from) else {
+            return self.make_plain(index);
+        };
+        let digest = part.is_some_and(|part| part.subtype() == b"digest");
+        self.set_kind(index, PartKind::Multipart);
+        if let Some(open) = self.open.last_mut() {
+            open.boundary = Some(boundary);
+            self.boundaries += 1;
+            if digest {
+                open.children_type = ChildrenType::Digest;
+            }
+        }
+    }
+
+    /// A multipart without a usable boundary shows its bytes as text, so that nothing is hidden.
+    fn make_plain(&mut self, index: usize) {
+        if let Some(part) = self.facts.parts.get_mut(index) {
+            part.kind = PartKind::Leaf;
+            (part.media_type, part.subtype) = (Span::NONE, Span::NONE);
+            part.params = Default::default();
+        }
+    }
+
+    /// A part past the limits can be fetched but not be looked into.
+    fn make_opaque(&mut self, index: usize) {
+        self.facts.marks.incomplete = true;
+        let media_type = self.collector.keep(&mut self.facts.text, b"application");
+        let subtype = self.collector.keep(&mut self.facts.text, b"octet-stream");
+        if let Some(part) = self.facts.parts.get_mut(index) {
+            part.kind = PartKind::Leaf;
+            part.params = Default::default();
+            (part.media_type, part.subtype) = (media_type, subtype);
+        }
+    }
+
+    /// Ends all parts from `level` on. `line_start` is where the line begins that ends them, `lines`
+    /// counts the line ends before it, and `content_end` is without the last of those.
+    fn close_down_to(&mut self, level: usize, line_start: u64, content_end: u64, lines: u64) {
+        let parts = u32::try_from(self.facts.parts.len()).unwrap_or(u32::MAX);
+        // An empty part between two delimiters begins after the line end that belongs to the second.
+        let mut inner_end = 0;
+        while self.open.len() > level
+            && let Some(open) = self.open.pop()
+        {
+            self.boundaries -= usize::from(open.boundary.is_some());
+            let outermost = self.open.len() == level;
+            let Some(part) = self.facts.parts.get_mut(open.part) else {
+                continue;
+            };
+            if open.body_seen {
+                part.body_end = content_end.max(part.body_start).max(inner_end);
+                let given_up = u64::from(part.body_end < line_start);
+                part.body_lines = lines.saturating_sub(given_up + open.lines_before_body);
+            } else {
+                // A header that ends without an empty line keeps its own line end, unless it is a
+                // message inside a part, which cannot reach further than that part.
+                let end = if outermost { line_start } else { content_end };
+                part.body_start = end.max(part.header_start);
+                part.body_end = part.body_start;
+            }
+            inner_end = part.body_end;
+            part.next = parts;
+            if part.kind == PartKind::Multipart && open.children == 0 {
+                match open.starved {
+                    true => self.make_opaque(open.part),
+                    false => self.make_plain(open.part),
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    OfMessage,
+    OfPart,
 }

@@ -122,7 +122,7 @@ pub(super) fn check(session: &mut Session) -> Result<Vec<String>, StoreError> {
     let client = link.client();
     runtime.block_on(async {
         let mut found = Vec::new();
-        if names(client, AMCHECK).await?.len() == 1 {
+        if !names(client, AMCHECK).await?.is_empty() {
             for index in names(client, INDEXES).await? {
                 let sql = format!("SELECT bt_index_check('{}'::regclass, true)", quote(&index));
                 note(&mut found, &index, client.batch_execute(&sql).await)?;
@@ -136,8 +136,8 @@ pub(super) fn check(session: &mut Session) -> Result<Vec<String>, StoreError> {
     })
 }
 
-const AMCHECK: &str = "SELECT extname::text FROM pg_extension WHERE extname = 'amcheck' \
-    AND has_function_privilege('bt_index_check(regclass, boolean)', 'EXECUTE')";
+const AMCHECK: &str = "SELECT proname::text FROM pg_proc WHERE proname = 'bt_index_check' \
+    AND pronargs = 2 AND has_function_privilege(oid, 'EXECUTE')";
 const INDEXES: &str = "SELECT c.oid::regclass::text FROM pg_index i \
     JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam \
     WHERE a.amname = 'btree' AND i.indisvalid AND c.relnamespace = current_schema()::regnamespace";

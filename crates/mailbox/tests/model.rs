@@ -601,8 +601,8 @@ impl World {
             .await;
         let there = self.accounts[account].folders.contains_key(NAMES[at]);
         assert_eq!(deleted.is_ok(), there && at != 0);
-        if let (Ok(()), Some((id, _))) = (deleted, self.accounts[account].folders.remove(NAMES[at]))
-        {
+        if deleted.is_ok() {
+            let (id, _) = self.accounts[account].folders.remove(NAMES[at]).unwrap();
             self.accounts[account].sessions.remove(&id);
             let none = self
                 .node
@@ -799,7 +799,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn everything_agrees_with_the_model(ops in prop::collection::vec(op(), 1..80)) {

@@ -8,7 +8,7 @@ use mailbox::{
     create_account_mailboxes, deliver,
 };
 use platform::clock::{Clock, Timestamp};
-use platform::files::Disk;
+use platform::files::RealFiles;
 use platform::random::Random;
 use platform::segments::{BodyRef, SegmentOptions, Segments};
 use platform::signals::Signals;
@@ -39,7 +39,8 @@ impl Node {
     pub fn open(dir: &Path) -> Node {
         let clock = Clock::settable(START);
         let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
-        let (segments, _) = Segments::open(&dir.join("segments"), options, Arc::new(Disk)).unwrap();
+        let (segments, _) =
+            Segments::open(&dir.join("segments"), options, Arc::new(RealFiles)).unwrap();
         let options = Options {
             engine: Engine::Sqlite {
                 path: dir.join("store.sqlite"),
@@ -119,7 +120,7 @@ pub fn nowhere(number: i64) -> BodyRef {
 pub fn spool(dir: &Path, bytes: &[u8]) -> Spool {
     let limits = SpoolLimits {
         memory_bytes: 1 << 20,
-        dir: dir.to_owned(),
+        dir: dir.into(),
     };
     let mut spool = Spool::new(limits);
     spool.push(bytes).unwrap();

@@ -61,6 +61,15 @@ pub trait Files: Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
     /// Creates a directory and its parents; no error where it exists.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes an exclusive lock, creating the file where it is missing; `WouldBlock` where another
+    /// process or handle has it. The lock ends with the value, also by a crash.
+    fn lock(&self, path: &Path) -> io::Result<Lock>;
+}
+
+/// A held lock.
+#[derive(Debug)]
+pub struct Lock {
+    _file: std::fs::File,
 }
 
 /// Fills `into` from `offset`; a file that ends earlier is an `UnexpectedEof`.

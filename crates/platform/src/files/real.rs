@@ -1,7 +1,7 @@
 //! The machine's own files: one positioned vectored write per call, `fdatasync`, directory `fsync`.
 //! Knows nothing of what is in the files. Called through the seam by `segments`.
 
-use super::{Entry, File, Files, OpenMode};
+use super::{Entry, File, Files, Lock, OpenMode};
 use std::fs;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
@@ -115,5 +115,18 @@ impl Files for RealFiles {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         fs::create_dir_all(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let file = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! the ones it is told to fail. The log is what power-cut replays are built from. Never used by
 //! the server itself.
 
-use super::{Entry, File, Files, OpenMode, RealFiles};
+use super::{Entry, File, Files, Lock, OpenMode, RealFiles};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -234,5 +234,9 @@ impl Files for RecordingFiles {
         RealFiles.create_dir(dir)?;
         self.log.push(Operation::CreateDir(dir.to_owned()));
         Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        RealFiles.lock(path)
     }
 }

@@ -3,17 +3,37 @@
 //! makes everything appended so far durable. A record is never changed, never served unless its
 //! check sums are right, and removed only with its whole segment after nothing refers to it.
 //! `queue` and `mailbox` append, every reader of mail reads.
+//!
+//! ```text
+//!             append                sync                compact + commit      a while later
+//!  (nothing) -------> Active/Own --------> ... -> Sealed ---------------> Retired -----> removed
+//!                         |  failed sync              ^
+//!                         +----------> Suspect -------+  after its bytes were written again
+//! ```
 
-use crate::clock::Clock;
-use crate::files::Files;
+mod compact;
+mod open;
+mod read;
+mod record;
+mod scan;
+mod verify;
+mod write;
+
+pub use compact::Compaction;
+pub use scan::{Recovered, recover_bytes};
+pub use verify::{Progress, VerifyReport};
+
+use crate::clock::{Clock, Timestamp};
+use crate::files::{Files, Lock};
 use crate::random::Random;
-use crate::spool::Spool;
 use crate::store::BeforeCommit;
+use read::Readers;
+use std::collections::BTreeMap;
 use std::io;
-use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use write::{Active, Unsynced};
 
 /// Where a message's bytes are. Four integer columns in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +56,7 @@ pub struct SegmentOptions {
     /// A body of at least this many bytes gets a segment of its own, so that writing it makes
     /// nobody wait.
     pub own_segment_bytes_min: u64,
-    /// Sealed segments whose files are kept open for reading.
+    /// Segments whose files are kept open for reading.
     pub open_files_max: usize,
     /// How long a segment must have been sealed before it is compacted: longer than any accept
     /// transaction takes from `append` to its commit.
@@ -68,60 +88,143 @@ impl SegmentOptions {
     }
 }
 
-/// What opening found. Empty lists after a clean stop.
+/// What opening found, in words. Both lists are empty after a clean stop.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// In words: torn tails that were cut (expected after a power cut; nothing acknowledged was in
-    /// them).
+    /// Torn tails that were cut and holes that were covered: expected after a power cut, nothing
+    /// acknowledged was in them.
     pub cut: Vec<String>,
-    /// In words: damage inside what had been durable. Nothing was cut there; the operator must know.
+    /// Damage inside what had been durable. Nothing was cut there; the operator must know.
     pub rot: Vec<String>,
 }
 
-/// The segments of one node. Cheap to clone. All calls block, most of them shortly.
-#[derive(Clone)]
-pub struct Segments {
-    _inner: Arc<()>,
+/// In which part of its life a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SegmentState {
+    /// Being appended to, or waiting for its first sync.
+    Active,
+    /// Nothing is appended any more.
+    Sealed,
+    /// Its live records were copied; its file is removed after readers had time.
+    Retired,
 }
 
-fn later<T>() -> io::Result<T> {
-    Err(io::ErrorKind::Unsupported.into())
+/// One segment in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentUsage {
+    /// Its number.
+    pub number: i64,
+    /// Bytes in use, headers included.
+    pub bytes: u64,
+    /// In which part of its life it is.
+    pub state: SegmentState,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    bytes: u64,
+    state: SegmentState,
+    /// When it was sealed or retired by this process; `None` for what was found at open.
+    since: Option<Timestamp>,
+    /// A compaction met damaged records; removing the file would destroy what is left of them.
+    keep: bool,
+}
+
+#[derive(Default)]
+struct State {
+    active: Option<Active>,
+    /// Segments nothing is appended to any more whose bytes are not durable yet.
+    waiting: Vec<Unsynced>,
+    /// Segments whose sync failed, until their bytes were written again and synced.
+    suspects: Vec<Unsynced>,
+    known: BTreeMap<i64, Known>,
+    /// Files were created whose names are not durable yet.
+    names_unsynced: bool,
+    next_number: i64,
+}
+
+struct Inner {
+    dir: PathBuf,
+    options: SegmentOptions,
+    files: Arc<dyn Files>,
+    readers: Readers,
+    state: Mutex<State>,
+    /// Held for the length of a sync, so that whoever finds nothing new knows that it is durable,
+    /// not about to be.
+    syncing: Mutex<()>,
+    /// `None` where the segments are only read, beside a process that has the lock.
+    lock: Option<Lock>,
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn path(&self, number: i64) -> PathBuf {
+        self.dir.join(file_name(number))
+    }
+}
+
+/// The segments of one node. Cheap to clone; all calls block, most of them shortly. Closing the
+/// last clone marks a clean stop.
+#[derive(Clone)]
+pub struct Segments {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Segments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Segments({})", self.inner.dir.display())
+    }
 }
 
 impl Segments {
-    /// Opens the segments in `dir`, which is created where it is missing, and repairs what a power
-    /// cut left.
-    pub fn open(
-        _dir: &Path,
-        _options: SegmentOptions,
-        _files: Arc<dyn Files>,
-    ) -> io::Result<(Self, Recovery)> {
-        later()
-    }
-
-    /// Appends one message. It is readable at once and durable after the next [`Segments::sync`].
-    pub fn append(&self, _facts: &[u8], _body: &Spool) -> io::Result<BodyRef> {
-        later()
-    }
-
-    /// Makes everything appended so far durable; nothing to do where nothing is new.
-    pub fn sync(&self) -> io::Result<()> {
-        later()
-    }
-
     /// `sync` as the hook the store calls before each commit.
     pub fn before_commit(&self) -> BeforeCommit {
         let segments = self.clone();
         Arc::new(move || segments.sync())
     }
 
-    /// The facts stored beside a body.
-    pub fn read_facts(&self, _at: &BodyRef) -> io::Result<Vec<u8>> {
-        later()
+    /// Every segment there is, in order of age.
+    pub fn list(&self) -> Vec<SegmentUsage> {
+        let state = self.inner.state();
+        state
+            .known
+            .iter()
+            .map(|(number, known)| SegmentUsage {
+                number: *number,
+                bytes: known.bytes,
+                state: known.state,
+            })
+            .collect()
     }
 
-    /// The bytes `range` of a body; only what lies in it is read and verified.
-    pub fn read_body(&self, _at: &BodyRef, _range: Range<u64>) -> io::Result<Vec<u8>> {
-        later()
+    /// Bytes all segments take on the disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.list().iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// The directory the segments lie in.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
     }
 }
+
+/// Ends of what is in a name, so that names sort by number.
+fn file_name(number: i64) -> String {
+    format!("{number:019}.seg")
+}
+
+fn number_of(name: &str) -> Option<i64> {
+    let digits = name.strip_suffix(".seg")?;
+    let number = digits.parse().ok()?;
+    (file_name(number) == name).then_some(number)
+}
+
+fn damaged(text: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.into())
+}
+
+#[cfg(test)]
+mod tests;

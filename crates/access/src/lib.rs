@@ -2,3 +2,4 @@
 //! mailboxes, accounts and passwords belong to the crates `mailbox` and `directory`.
 
 pub mod imap;
+pub mod pop3;

@@ -19,3 +19,6 @@ pub use demo::{DemoFiles, demo_ca};
 pub use facts::{PeerCertificate, TlsFacts, TlsVersion};
 pub use server::{CipherOrder, ServerTls, ServerTlsSettings};
 pub use session::{HandshakeError, HandshakeFailure};
+
+#[cfg(test)]
+mod openssl_tests;

@@ -6,3 +6,4 @@ pub mod data;
 pub mod grammar;
 pub mod limits;
 pub mod reply;
+pub mod server;

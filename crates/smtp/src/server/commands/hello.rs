@@ -1,0 +1,105 @@
+//! EHLO and HELO (RFC 5321 §4.1.1.1): who the client says it is, and what this server offers it.
+//! Both end an open transaction (§4.1.4). The name is never checked against anything.
+
+use super::super::session::{Session, Xclient};
+use super::super::settings::LoginOffer;
+use super::super::state::{Greeting, State};
+use crate::limits::Limits;
+use crate::reply::{Reply, Success};
+use directory::sasl::Mechanism;
+use formats::received::Greeting as Spoken;
+
+pub(super) fn helo(session: &mut Session, name: &str) -> Reply {
+    session.enter(State::Greeted(Greeting { name: name.into(), spoken: Spoken::Helo }));
+    Reply::bare(Success::Ok, session.context.settings.host_name.to_string())
+}
+
+pub(super) fn ehlo(session: &mut Session, name: &str) -> Reply {
+    session.enter(State::Greeted(Greeting { name: name.into(), spoken: Spoken::Ehlo }));
+    let settings = &session.context.settings;
+    let mechanisms = offered_mechanisms(session).map(Mechanism::name).collect::<Vec<_>>();
+    let keywords = keywords(&Offer {
+        starttls: session.connection.stream.tls().is_none(),
+        mechanisms: &mechanisms,
+        xclient: session.xclient,
+        limits: &settings.limits,
+    });
+    Reply::bare(Success::Ok, format!("{}\n{}", settings.host_name, keywords.join("\n")))
+}
+
+/// The mechanisms a client on this connection may use: none before TLS (RFC 4954 §4), the -PLUS
+/// ones where the TLS session has something to bind to.
+pub(super) fn offered_mechanisms(session: &Session) -> impl Iterator<Item = Mechanism> + '_ {
+    let tls = session.connection.stream.tls();
+    let offered = tls.is_some() && session.login_offer() == LoginOffer::AfterTls;
+    let binds = tls.is_some_and(|t| t.tls_exporter.is_some() || t.server_end_point.is_some());
+    let mechanisms = if offered { &session.context.settings.mechanisms[..] } else { &[] };
+    mechanisms.iter().copied().filter(move |m| binds || *m != Mechanism::ScramSha256Plus)
+}
+
+/// What decides the answer to EHLO.
+struct Offer<'a> {
+    starttls: bool,
+    mechanisms: &'a [&'static str],
+    xclient: Xclient,
+    limits: &'a Limits,
+}
+
+fn keywords(offer: &Offer<'_>) -> Vec<String> {
+    let limits = offer.limits;
+    let mut keywords: Vec<String> = [
+        "PIPELINING",
+        "8BITMIME",
+        "SMTPUTF8",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+        "CHUNKING",
+    ]
+    .map(String::from)
+    .into();
+    keywords.push(format!("SIZE {}", limits.message_bytes_max));
+    // RFC 9422 §4: so that clients need not find out by being refused.
+    keywords.push(format!(
+        "LIMITS MAILMAX={} RCPTMAX={}",
+        limits.messages_max, limits.recipients_max
+    ));
+    if offer.starttls {
+        keywords.push("STARTTLS".into());
+    }
+    if !offer.mechanisms.is_empty() {
+        keywords.push(format!("AUTH {}", offer.mechanisms.join(" ")));
+    }
+    if offer.xclient == Xclient::Permitted {
+        keywords.push("XCLIENT NAME ADDR PORT PROTO HELO".into());
+    }
+    keywords
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_depends_on_tls_login_and_test_addresses() {
+        let limits = Limits::default();
+        let offer = Offer {
+            starttls: true,
+            mechanisms: &[],
+            xclient: Xclient::Hidden,
+            limits: &limits,
+        };
+        let text = keywords(&offer).join("\n");
+        assert!(text.contains("STARTTLS") && text.contains("SIZE 52428800"), "{text}");
+        assert!(text.contains("LIMITS MAILMAX=1000 RCPTMAX=1000"), "{text}");
+        assert!(!text.contains("AUTH") && !text.contains("XCLIENT"), "{text}");
+        let text = keywords(&Offer {
+            starttls: false,
+            mechanisms: &["PLAIN", "LOGIN"],
+            xclient: Xclient::Permitted,
+            ..offer
+        })
+        .join("\n");
+        assert!(text.contains("AUTH PLAIN LOGIN") && !text.contains("STARTTLS"), "{text}");
+        assert!(text.contains("XCLIENT NAME ADDR"), "{text}");
+    }
+}

@@ -1,0 +1,311 @@
+//! One message on its way in: undone dot-stuffing goes through here into the spool and the scanner,
+//! with our own fields in front. A message that must be refused is still read to its end, but no
+//! byte of it is kept from then on. Used by DATA and BDAT; knows no socket.
+
+use super::header_gate::{HeaderGate, Piece, Seen};
+use super::rulings::message::Fault;
+use crate::data::{BareEndings, Dots, Lines, Progress};
+use crate::limits::Limits;
+use formats::message::Scanner;
+use platform::spool::Spool;
+
+/// Fields for a message that lacks them (RFC 6409 §8.2, §8.3), whole lines.
+#[derive(Debug)]
+pub(super) struct Missing {
+    /// `Date: …`
+    pub(super) date: String,
+    /// `Message-ID: …`
+    pub(super) message_id: String,
+}
+
+/// What is put in front of a message.
+#[derive(Debug)]
+pub(super) enum Front {
+    /// These fields, at once (mx).
+    Fields(String),
+    /// These fields, and what turns out to be missing once the header was seen (submission). The
+    /// header is held in memory until then.
+    FieldsAndMissing(String, Missing),
+}
+
+/// A message that came in whole.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// Its bytes, our fields included.
+    pub(super) body: Spool,
+    /// `formats::message::Facts`, encoded.
+    pub(super) facts: Vec<u8>,
+    /// Bytes the peer sent, without dot-stuffing.
+    pub(super) bytes: u64,
+}
+
+/// A message coming in.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    lines: Lines,
+    gate: HeaderGate,
+    kept: Kept,
+    bytes: u64,
+    /// Bytes that came after the message was known to be refused.
+    discarded: u64,
+    fault: Option<Fault>,
+}
+
+/// Where accepted bytes go.
+#[derive(Debug)]
+struct Kept {
+    spool: Spool,
+    scanner: Scanner,
+    /// The header so far, and what is put before it. `None` once it was written.
+    held: Option<Box<Held>>,
+    header_bytes_max: usize,
+    received_fields_max: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    fields: String,
+    missing: Missing,
+    header: Vec<u8>,
+}
+
+impl Kept {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.scanner.push(bytes);
+        self.spool.push(bytes).map_err(|error| {
+            tracing::error!(name: "smtp.spool_failed", %error, "writing a message to the spool failed");
+            Fault::Storage
+        })
+    }
+
+    fn keep(&mut self, piece: Piece<'_>) -> Result<(), Fault> {
+        match piece {
+            Piece::Header(bytes) => self.header(bytes),
+            Piece::Body(bytes) => self.write(bytes),
+            Piece::HeaderEnds(seen) if seen.received >= self.received_fields_max => Err(Fault::Loop),
+            Piece::HeaderEnds(seen) => self.header_ends(seen),
+        }
+    }
+
+    /// Our fields go before the client's header, which is not touched (it may be signed).
+    fn header_ends(&mut self, seen: Seen) -> Result<(), Fault> {
+        let Some(held) = self.held.take() else {
+            return Ok(());
+        };
+        self.write(held.fields.as_bytes())?;
+        if !seen.date {
+            self.write(held.missing.date.as_bytes())?;
+        }
+        if !seen.message_id {
+            self.write(held.missing.message_id.as_bytes())?;
+        }
+        self.write(&held.header)
+    }
+
+    fn header(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let Some(held) = &mut self.held else {
+            return self.write(bytes);
+        };
+        if held.header.len() + bytes.len() > self.header_bytes_max {
+            return Err(Fault::HeaderTooLarge);
+        }
+        held.header.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Incoming {
+    /// At the beginning of a message.
+    pub(super) fn begin(
+        front: Front,
+        spool: Spool,
+        dots: Dots,
+        bare: BareEndings,
+        limits: &Limits,
+    ) -> Self {
+        let (fields, held) = match front {
+            Front::Fields(fields) => (fields, None),
+            Front::FieldsAndMissing(fields, missing) => {
+                (String::new(), Some(Box::new(Held { fields, missing, header: Vec::new() })))
+            }
+        };
+        let mut kept = Kept {
+            spool,
+            scanner: Scanner::new(),
+            held,
+            header_bytes_max: limits.header_bytes_max,
+            received_fields_max: limits.received_fields_max,
+        };
+        let fault = kept.write(fields.as_bytes()).err();
+        Self {
+            lines: Lines::new(dots, bare),
+            gate: HeaderGate::new(),
+            kept,
+            bytes: 0,
+            discarded: 0,
+            fault,
+        }
+    }
+
+    /// Takes bytes as they come from the peer; says whether the message ended within them.
+    pub(super) fn push(&mut self, input: &[u8], limits: &Limits) -> Progress {
+        let Self { lines, gate, kept, bytes, fault, discarded } = self;
+        let progress = lines.push(input, |piece| {
+            if fault.is_some() {
+                *discarded += piece.len() as u64;
+                return Ok(());
+            }
+            *bytes += piece.len() as u64;
+            let outcome = if *bytes > limits.message_bytes_max {
+                Err(Fault::TooLarge)
+            } else {
+                take(gate, kept, piece)
+            };
+            if let Err(found) = outcome {
+                *fault = Some(found);
+            }
+            Ok::<_, std::convert::Infallible>(())
+        });
+        if self.fault.is_none() && self.lines.must_be_refused() {
+            self.fault = Some(Fault::BareEnding);
+        }
+        match progress {
+            Ok(progress) => progress,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Why the message must be refused, as far as it came.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Bytes that came although the message was already known to be refused.
+    pub(super) fn discarded(&self) -> u64 {
+        self.discarded
+    }
+
+    /// The message ended.
+    ///
+    /// # Errors
+    /// Why it must be refused.
+    pub(super) fn finish(mut self) -> Result<Message, Fault> {
+        let Self { lines, gate, kept, fault, .. } = &mut self;
+        if let Some(fault) = *fault {
+            return Err(fault);
+        }
+        lines.finish(|piece| take(gate, kept, piece))?;
+        if lines.must_be_refused() {
+            return Err(Fault::BareEnding);
+        }
+        gate.finish(&mut |piece| kept.keep(piece))?;
+        Ok(Message {
+            body: self.kept.spool,
+            facts: self.kept.scanner.finish().to_bytes(),
+            bytes: self.bytes,
+        })
+    }
+}
+
+/// Sends a piece of the message through the gate into what is kept.
+fn take(gate: &mut HeaderGate, kept: &mut Kept, piece: &[u8]) -> Result<(), Fault> {
+    gate.push(piece, &mut |piece| kept.keep(piece))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::spool::SpoolLimits;
+
+    fn incoming(front: Front, limits: &Limits) -> Incoming {
+        let dir = std::env::temp_dir().into();
+        let spool = Spool::new(SpoolLimits { memory_bytes: 64 * 1024, dir });
+        Incoming::begin(front, spool, Dots::Stuffed, BareEndings::Refuse, limits)
+    }
+
+    fn mx() -> Front {
+        Front::Fields("Received: us\r\n".into())
+    }
+
+    fn submission() -> Front {
+        let missing = Missing { date: "Date: now\r\n".into(), message_id: "Message-ID: <1@x>\r\n".into() };
+        Front::FieldsAndMissing("Received: us\r\n".into(), missing)
+    }
+
+    fn text(message: &Message) -> String {
+        String::from_utf8_lossy(message.body.as_memory().unwrap_or_default()).into_owned()
+    }
+
+    #[test]
+    fn our_fields_come_first_and_the_rest_is_untouched() {
+        let limits = Limits::default();
+        let mut message = incoming(mx(), &limits);
+        let progress = message.push(b"Subject: x\r\n\r\n..hi\r\n.\r\n", &limits);
+        assert!(matches!(progress, Progress::End { .. }));
+        let message = message.finish().unwrap();
+        assert_eq!(text(&message), "Received: us\r\nSubject: x\r\n\r\n.hi\r\n");
+        assert_eq!(message.bytes, 19);
+    }
+
+    #[test]
+    fn a_submitted_message_gets_what_is_missing_and_nothing_twice() {
+        let limits = Limits::default();
+        for (sent, stored) in [
+            ("Subject: x\r\n\r\nhi\r\n", "Date: now\r\nMessage-ID: <1@x>\r\nSubject: x\r\n\r\nhi\r\n"),
+            ("Date: y\r\n\r\nhi\r\n", "Message-ID: <1@x>\r\nDate: y\r\n\r\nhi\r\n"),
+            ("date: y\r\nmessage-id: <2>\r\n", "date: y\r\nmessage-id: <2>\r\n"),
+            ("just text\r\n", "Date: now\r\nMessage-ID: <1@x>\r\n\r\njust text\r\n"),
+        ] {
+            let mut message = incoming(submission(), &limits);
+            for byte in sent.as_bytes() {
+                message.push(&[*byte], &limits);
+            }
+            message.push(b".\r\n", &limits);
+            assert_eq!(text(&message.finish().unwrap()), format!("Received: us\r\n{stored}"));
+        }
+    }
+
+    #[test]
+    fn a_refused_message_is_read_on_but_not_kept() {
+        let limits = Limits { message_bytes_max: 1_000, ..Limits::default() };
+        let mut message = incoming(mx(), &limits);
+        let line = [b"x".repeat(98), b"\r\n".to_vec()].concat();
+        message.push(b"\r\n", &limits);
+        for _ in 0..100 {
+            message.push(&line, &limits);
+        }
+        assert!(message.discarded() > 8_000);
+        assert!(message.kept.spool.len() < 1_100);
+        assert!(matches!(message.push(b".\r\n", &limits), Progress::End { consumed: 3 }));
+        assert_eq!(message.finish().err(), Some(Fault::TooLarge));
+    }
+
+    #[test]
+    fn a_loop_is_seen() {
+        let limits = Limits::default();
+        for (count, expected) in [(99, None), (100, Some(Fault::Loop))] {
+            let mut message = incoming(mx(), &limits);
+            message.push("Received: a\r\n".repeat(count).as_bytes(), &limits);
+            message.push(b"\r\nhi\r\n.\r\n", &limits);
+            assert_eq!(message.finish().err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_bare_ending_is_refused_after_the_real_end() {
+        let limits = Limits::default();
+        let mut message = incoming(mx(), &limits);
+        assert_eq!(message.push(b"Subject: x\r\n\r\na\n.\r\nQUIT\r\n", &limits), Progress::More);
+        assert!(matches!(message.push(b".\r\n", &limits), Progress::End { .. }));
+        assert_eq!(message.finish().err(), Some(Fault::BareEnding));
+    }
+
+    #[test]
+    fn a_held_header_is_bounded() {
+        let limits = Limits { header_bytes_max: 1_000, ..Limits::default() };
+        let mut message = incoming(submission(), &limits);
+        message.push("Subject: x\r\n".repeat(100).as_bytes(), &limits);
+        message.push(b"\r\n.\r\n", &limits);
+        assert_eq!(message.finish().err(), Some(Fault::HeaderTooLarge));
+    }
+}

@@ -1,0 +1,30 @@
+//! The SMTP server: one session per connection, for other servers (mx) and customers (submission).
+//! `serve` is the entry; `commands/` has a file per verb and their table, `state` the order they come
+//! in, `rulings/` every decision. Answers 250 to a message only after `queue` made it durable.
+
+mod commands;
+mod header_gate;
+mod incoming;
+mod rulings;
+mod session;
+mod settings;
+mod state;
+mod takeover;
+mod trace_fields;
+
+pub use settings::{LoginOffer, Role, ServerContext, Settings};
+
+use platform::net::Connection;
+use std::sync::Arc;
+
+/// Serves one connection of a listener with role mx or submission to its end. Whatever the peer
+/// does, it is not an error: the session says what there is to say and closes.
+pub async fn serve(connection: Connection, context: Arc<ServerContext>) {
+    match Role::of(connection.spec.role) {
+        Some(role) => session::Session::new(connection, role, context).run().await,
+        None => tracing::error!(
+            listener = %connection.spec.address,
+            "a listener of another protocol was wired to the SMTP server"
+        ),
+    }
+}

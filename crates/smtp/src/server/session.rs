@@ -1,0 +1,384 @@
+//! One connection: reads lines within limits, has commands carried out, gathers their replies.
+//! Knows no verb (that is `commands/`) and decides nothing about mail. Started by `server::serve`.
+//!
+//! Replies to pipelined commands leave in one write, when there is nothing left to read (RFC 2920
+//! §3.2); the reply to an accepted message never waits for the next message to be stored.
+
+use super::commands;
+use super::settings::{LoginOffer, Role, ServerContext};
+use super::state::{self, State};
+use crate::limits::Limits;
+use crate::reply::{Permanent, Reply, Status, Success, Transient};
+use directory::Identity;
+use platform::net::{Connection, Deadline, Event, Line, StreamError, WrongMode};
+use platform::store::Expectation;
+use platform::tls::HandshakeError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Gathered replies are sent when they reach this size, whether or not more commands wait.
+const GATHERED_REPLIES_BYTES_MAX: usize = 16 * 1024;
+/// How much of an over-long line is skipped before the connection is closed.
+const SKIPPED_LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The client sent QUIT.
+    Quit,
+    /// We closed with 421 (or refused to go on); the word says why.
+    Closed(&'static str),
+    /// The connection broke, or the peer closed it.
+    Stream(StreamError),
+    /// STARTTLS failed.
+    Tls(Box<HandshakeError>),
+}
+
+impl From<StreamError> for End {
+    fn from(error: StreamError) -> Self {
+        Self::Stream(error)
+    }
+}
+
+/// What a command has to say; `None` where it has sent its own reply.
+pub(super) type Outcome = Result<Option<Reply>, End>;
+
+/// That a write to the store is near, so that sessions which finish together share one flush.
+pub(super) struct Announced(#[allow(dead_code, reason = "dropping it is its use")] Expectation);
+
+impl fmt::Debug for Announced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Announced")
+    }
+}
+
+/// How often things happened in this connection.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Refusals other than of recipients.
+    pub(super) errors: u32,
+    /// Commands without effect since the last message.
+    pub(super) idle_commands: u32,
+    /// Failed logins.
+    pub(super) login_failures: u32,
+    /// Messages begun.
+    pub(super) messages: u32,
+}
+
+/// Whether this client may use XCLIENT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Xclient {
+    /// Its address is listed.
+    Permitted,
+    /// It does not exist for this client.
+    Hidden,
+}
+
+/// Whether replies that wait to be sent acknowledge a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gathered {
+    AcknowledgesMail,
+    Other,
+}
+
+/// One connection.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) role: Role,
+    pub(super) context: Arc<ServerContext>,
+    pub(super) state: State,
+    /// Who logged in.
+    pub(super) login: Option<Identity>,
+    /// The client's host name, where XCLIENT gave one.
+    pub(super) client_name: Option<Box<str>>,
+    pub(super) xclient: Xclient,
+    pub(super) counters: Counters,
+    gathered: Gathered,
+    session_ends: Deadline,
+    login_ends: Deadline,
+    /// The command being carried out. Given back while nothing is to be read.
+    line: Vec<u8>,
+}
+
+impl Session {
+    pub(super) fn new(
+        connection: Connection,
+        role: Role,
+        context: Arc<ServerContext>,
+    ) -> Self {
+        let peer = connection.stream.peer().ip();
+        let settings = &context.settings;
+        let listed = settings.xclient_networks.iter().any(|network| network.contains(peer));
+        Self {
+            session_ends: Deadline::after(settings.limits.session_time),
+            login_ends: Deadline::after(settings.limits.login_time),
+            xclient: if listed { Xclient::Permitted } else { Xclient::Hidden },
+            connection,
+            role,
+            context,
+            state: State::Connected,
+            login: None,
+            client_name: None,
+            counters: Counters::default(),
+            gathered: Gathered::Other,
+            line: Vec::new(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.context.settings.limits
+    }
+
+    /// The greeting (RFC 5321 §4.2: the host name comes first).
+    pub(super) fn greeting(&self) -> Reply {
+        Reply::bare(Success::Ready, format!("{} ESMTP Rohrpost", self.context.settings.host_name))
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run(mut self) {
+        let greeting = self.greeting();
+        self.gather(&greeting);
+        let end = loop {
+            if let Err(end) = self.one_command().await {
+                break end;
+            }
+        };
+        self.say_goodbye(end).await;
+    }
+
+    async fn one_command(&mut self) -> Result<(), End> {
+        match self.read_line(self.limits().command_line_bytes_max, Waiting::ForCommand).await {
+            Ok(()) => {}
+            Err(End::Stream(StreamError::LineTooLong { .. })) => {
+                return self.skip_long_line().await;
+            }
+            Err(end) => return Err(end),
+        }
+        let line = std::mem::take(&mut self.line);
+        let outcome = commands::run(self, &line).await;
+        self.line = line;
+        match outcome? {
+            Some(reply) => self.answer(reply),
+            None => Ok(()),
+        }
+    }
+
+    /// RFC 5321 §4.5.3.1.4: tell, skip to the end of the line, go on.
+    async fn skip_long_line(&mut self) -> Result<(), End> {
+        let deadline = self.deadline(self.limits().command_idle);
+        match self.connection.stream.discard_line(SKIPPED_LINE_BYTES_MAX, deadline).await {
+            Ok(_) => {}
+            Err(StreamError::LineTooLong { .. }) => {
+                self.gather(&line_too_long());
+                return Err(End::Closed("endless-line"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.answer(line_too_long())
+    }
+
+    /// Gathers the reply to a command, counting errors; ends the session after 421 and 221.
+    pub(super) fn answer(&mut self, reply: Reply) -> Result<(), End> {
+        if reply.is_refusal() {
+            self.counters.errors += 1;
+            if self.counters.errors > self.limits().errors_max && reply.code() != 421 {
+                self.gather(&Reply::transient(
+                    Transient::Closing,
+                    Status::SECURITY,
+                    "Too many errors in one connection. Correct the client's settings and connect \
+                     again.",
+                ));
+                return Err(End::Closed("too-many-errors"));
+            }
+        }
+        self.gather(&reply);
+        match reply.code() {
+            421 => Err(End::Closed("answered-421")),
+            221 => Err(End::Quit),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gathers a reply that acknowledges a message.
+    pub(super) fn acknowledge(&mut self, reply: &Reply) {
+        self.gather(reply);
+        self.gathered = Gathered::AcknowledgesMail;
+    }
+
+    /// Gathers a reply.
+    pub(super) fn gather(&mut self, reply: &Reply) {
+        reply.write_to(self.connection.stream.output());
+    }
+
+    /// Sends what acknowledges a message, before something that takes long.
+    pub(super) async fn flush_acknowledgement(&mut self) -> Result<(), End> {
+        if self.gathered == Gathered::AcknowledgesMail {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), End> {
+        self.gathered = Gathered::Other;
+        let deadline = Deadline::after(self.limits().reply_time);
+        Ok(self.connection.stream.flush(deadline).await?)
+    }
+
+    /// Enters another state, which must be an edge of the graph.
+    pub(super) fn enter(&mut self, next: State) {
+        debug_assert!(
+            state::may_follow(self.state.kind(), next.kind()),
+            "{:?} -> {:?}",
+            self.state.kind(),
+            next.kind()
+        );
+        self.state = next;
+    }
+
+    /// Drops the transaction, if there is one.
+    pub(super) fn reset(&mut self) {
+        self.state = std::mem::take(&mut self.state).without_transaction();
+    }
+
+    /// That long from now, but not past what bounds the whole session.
+    pub(super) fn deadline(&self, wait: Duration) -> Deadline {
+        let deadline = Deadline::after(wait).or_earlier(self.session_ends);
+        match (self.role, &self.login) {
+            (Role::Submission, None) => deadline.or_earlier(self.login_ends),
+            _ => deadline,
+        }
+    }
+
+    /// Reads more bytes of a message; sends gathered replies first.
+    pub(super) async fn fill(&mut self, deadline: Deadline) -> Result<(), End> {
+        if self.connection.stream.pending_bytes() > 0 {
+            self.flush().await?;
+        }
+        self.connection.stream.fill(deadline).await?;
+        Ok(())
+    }
+
+    /// Reads one line into `self.line`, without its line ending. A bare LF ends a line too: which
+    /// commands are meant is clear, and messages are read elsewhere.
+    pub(super) async fn read_line(
+        &mut self,
+        line_bytes_max: usize,
+        waiting: Waiting,
+    ) -> Result<(), End> {
+        let line = match Line::find(self.connection.stream.buffer(), 0) {
+            Some(line) if self.connection.stream.pending_bytes() < GATHERED_REPLIES_BYTES_MAX => line,
+            _ => self.wait_for_line(line_bytes_max, waiting).await?,
+        };
+        if line.total_bytes > self.line_bytes_max(line_bytes_max) {
+            return Err(StreamError::LineTooLong { line_bytes_max }.into());
+        }
+        self.line.clear();
+        if let Some(text) = self.connection.stream.buffer().get(..line.content_bytes) {
+            self.line.extend_from_slice(text);
+        }
+        self.connection.stream.consume(line.total_bytes);
+        Ok(())
+    }
+
+    async fn wait_for_line(&mut self, line_bytes_max: usize, waiting: Waiting) -> Result<Line, End> {
+        if self.connection.stream.pending_bytes() > 0 {
+            self.flush().await?;
+        }
+        if self.connection.stream.buffer().is_empty() {
+            self.line = Vec::new();
+        }
+        let deadline = self.deadline(self.limits().command_idle);
+        // An AUTH line may be longer than others; which one it is shows only when it has begun.
+        let longest = line_bytes_max.max(self.limits().auth_line_bytes_max);
+        let read = self.connection.stream.read_line(longest, deadline);
+        match waiting {
+            Waiting::ForCommand => tokio::select! {
+                biased;
+                line = read => Ok(line?),
+                () = self.connection.shutdown.requested() => Err(End::Closed("shutdown")),
+            },
+            Waiting::ForAuth => Ok(read.await?),
+        }
+    }
+
+    /// RFC 4954 §4 lets AUTH lines be longer than RFC 5321 §4.5.3.1.4 lets others be.
+    fn line_bytes_max(&self, line_bytes_max: usize) -> usize {
+        let is_auth =
+            self.connection.stream.buffer().get(..5).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
+        if is_auth { line_bytes_max.max(self.limits().auth_line_bytes_max) } else { line_bytes_max }
+    }
+
+    /// The line that was read last.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// Tells the peer why, as far as it can still be told, and closes.
+    async fn say_goodbye(mut self, end: End) {
+        let role = self.role.name();
+        match &end {
+            End::Quit => tracing::debug!(role, "smtp session ended"),
+            End::Stream(StreamError::TimedOut) => {
+                tracing::info!(role, reason = "idle", "smtp session closed");
+                self.gather(&Reply::transient(
+                    Transient::Closing,
+                    Status::TIMED_OUT,
+                    "Nothing was heard for too long; the connection is closed. Connect again.",
+                ));
+            }
+            End::Stream(StreamError::TlsOnClearPort(hello)) => {
+                let hello = hello.as_deref();
+                self.connection.report(&Event::WrongMode(WrongMode::TlsOnClearPort(hello)));
+                self.gather(&Reply::permanent(
+                    Permanent::Failed,
+                    Status::SECURITY,
+                    "This port begins without TLS. Set the client to STARTTLS, or to port 465 for \
+                     TLS from the start.",
+                ));
+            }
+            End::Closed("shutdown") => self.gather(&Reply::transient(
+                Transient::Closing,
+                Status::SHUTTING_DOWN,
+                "The server is going down for a moment. Try again soon.",
+            )),
+            End::Closed(reason) => tracing::info!(role, reason, "smtp session closed"),
+            End::Stream(error) => tracing::debug!(role, %error, "smtp session broken off"),
+            End::Tls(error) => self.connection.report(&Event::of_handshake(error)),
+        }
+        let deadline = Deadline::after(self.limits().reply_time.min(Duration::from_secs(10)));
+        if !matches!(end, End::Tls(_)) {
+            let _the_peer_may_be_gone = self.connection.stream.shutdown(deadline).await;
+        }
+    }
+
+    /// Whether AUTH exists on this connection, before and after TLS.
+    pub(super) fn login_offer(&self) -> LoginOffer {
+        match self.role {
+            Role::Mx => self.context.settings.mx_login,
+            Role::Submission => LoginOffer::AfterTls,
+        }
+    }
+
+    /// Announces a write to the store.
+    pub(super) fn announce(&self) -> Announced {
+        Announced(self.context.queue.expect())
+    }
+}
+
+/// What a line is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// The next command: a stop of the server ends the wait.
+    ForCommand,
+    /// The answer to a challenge.
+    ForAuth,
+}
+
+fn line_too_long() -> Reply {
+    Reply::permanent(
+        Permanent::Unrecognised,
+        Status::SYNTAX,
+        "The line is too long and was ignored.",
+    )
+}

@@ -1,0 +1,106 @@
+//! What this server writes in front of a message: Return-Path and Received on an mx; Received without
+//! the client, Date and Message-ID where missing, on submission. Builds text only.
+
+use super::incoming::{Front, Missing};
+use super::session::Session;
+use super::state::{Envelope, Greeting, Sender};
+use formats::date::DateTime;
+use formats::received::{Channel, Client, Login, Protocol, Received, Tls};
+use queue::ReversePath;
+
+/// The fields for a message that is about to come in.
+pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope) -> Front {
+    let now = session.context.clock.now();
+    let sender = &envelope.sender;
+    let received = received(session, greeting, envelope, now.0);
+    let return_path = formats::received::return_path(match &sender.path {
+        ReversePath::Null => None,
+        ReversePath::Address(address) => Some(address),
+    });
+    let fields = format!("{return_path}{received}");
+    if session.login.is_none() {
+        return Front::Fields(fields);
+    }
+    let host = &session.context.settings.host_name;
+    let unique = session.context.random.next_u64();
+    let missing = Missing {
+        date: format!("Date: {}\r\n", formats::date::format_rfc5322(DateTime::utc(now.0))),
+        message_id: format!("Message-ID: <{}.{unique:016x}@{host}>\r\n", sender.trace),
+    };
+    Front::FieldsAndMissing(fields, missing)
+}
+
+/// RFC 5321 §4.4. The client's name and address are left out for customers: they would tell every
+/// recipient where the sender is.
+fn received(session: &Session, greeting: &Greeting, envelope: &Envelope, unix_ms: i64) -> String {
+    let stream = &session.connection.stream;
+    let client = Client {
+        helo: &greeting.name,
+        name: session.client_name.as_deref(),
+        ip: stream.peer().ip(),
+    };
+    let id = envelope.sender.trace.to_string();
+    // RFC 5321 §7.2: several recipients are not told of each other.
+    let only_recipient = match &envelope.recipients[..] {
+        [only] if envelope.accepted == 1 => Some(&only.address),
+        _ => None,
+    };
+    formats::received::received(&Received {
+        client: session.login.is_none().then_some(client),
+        by: &session.context.settings.host_name,
+        protocol: protocol(session, greeting, &envelope.sender),
+        tls: stream.tls().map(|tls| Tls { cipher: tls.cipher, group: tls.group }),
+        id: &id,
+        recipient: only_recipient,
+        unix_ms,
+    })
+}
+
+/// RFC 3848, RFC 6531 §4.3.
+fn protocol(session: &Session, greeting: &Greeting, sender: &Sender) -> Protocol {
+    Protocol {
+        greeting: greeting.spoken,
+        channel: match session.connection.stream.tls() {
+            Some(_) => Channel::Tls,
+            None => Channel::Plain,
+        },
+        login: match &session.login {
+            Some(_) => Login::Authenticated,
+            None => Login::Anonymous,
+        },
+        charset: sender.charset,
+    }
+}
+
+/// The session as the trace of a message shows it.
+pub(super) fn session_facts(session: &Session, greeting: &Greeting, sender: &Sender) -> String {
+    let mut facts = format!("role={}", session.role.name());
+    let mut add = |name: &str, value: &str| {
+        facts.push(' ');
+        facts.push_str(name);
+        facts.push('=');
+        // One value is one word, whatever the client called itself.
+        facts.extend(value.chars().map(|c| if c.is_whitespace() || c.is_control() { '?' } else { c }));
+    };
+    if let Some(tls) = session.connection.stream.tls() {
+        add("tls", tls.version.as_str());
+        add("cipher", tls.cipher);
+        add("group", tls.group.unwrap_or("-"));
+        add("fingerprint", tls.client_fingerprint.as_deref().unwrap_or("-"));
+    }
+    match &session.login {
+        Some(identity) => add("account", &identity.account.0.to_string()),
+        None => {
+            add("helo", &greeting.name);
+            add("peer", &session.connection.stream.peer().ip().to_string());
+        }
+    }
+    add("body", match sender.body {
+        crate::grammar::Body::SevenBit => "7bit",
+        crate::grammar::Body::EightBitMime => "8bitmime",
+    });
+    if sender.charset == formats::received::Charset::Utf8 {
+        add("smtputf8", "yes");
+    }
+    facts
+}

@@ -35,25 +35,25 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens what is in `dir`.
+    /// Opens what is in `dir`, rows in SQLite.
     pub fn open(dir: &Path) -> Node {
+        let path = dir.join("store.sqlite");
+        Node::with(dir, Engine::Sqlite { path })
+    }
+
+    /// Opens what is in `dir`, rows in an engine of the test's choice.
+    pub fn with(dir: &Path, engine: Engine) -> Node {
         let clock = Clock::settable(START);
         let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
         let (segments, _) =
             Segments::open(&dir.join("segments"), options, Arc::new(RealFiles)).unwrap();
         let options = Options {
-            engine: Engine::Sqlite {
-                path: dir.join("store.sqlite"),
-            },
+            engine,
             readers: 2,
             gather_max: Duration::ZERO,
             before_commit: Some(segments.before_commit()),
         };
-        Node::with(Store::open(options, &[SCHEMA]).unwrap(), segments, clock)
-    }
-
-    /// On a store that is open already.
-    pub fn with(store: Store, segments: Segments, clock: Clock) -> Node {
+        let store = Store::open(options, &[SCHEMA]).unwrap();
         let signals = Signals::default();
         let mailboxes = Mailboxes::new(
             store.clone(),

@@ -10,4 +10,5 @@ pub mod message;
 pub mod received;
 pub mod search;
 pub mod section;
+pub mod transfer;
 pub mod utf7;

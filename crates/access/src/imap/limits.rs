@@ -11,8 +11,9 @@ pub const STRANGER_COMMAND_BYTES_MAX: usize = 4 * 1024;
 pub const STRANGER_LITERAL_BYTES_MAX: u64 = 1024;
 
 /// A command after login, literals of APPEND not counted. RFC 2683 §3.2.1.5 asks for 8000; clients
-/// that fetch scattered UIDs of a large mailbox send lines of tens of kilobytes.
-pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
+/// that fetch scattered UIDs of a large mailbox send lines of tens of kilobytes. Fits into the buffer of
+/// `platform::net::Stream`, where a command is collected.
+pub const COMMAND_BYTES_MAX: usize = 60 * 1024;
 
 /// One literal of a command other than APPEND: a mailbox name, a search text.
 pub const LITERAL_BYTES_MAX: u64 = 16 * 1024;
@@ -94,3 +95,7 @@ pub const BODY_CHUNK_BYTES: u64 = 64 * 1024;
 
 /// Messages asked of the store at a time by FETCH, STORE and SEARCH.
 pub const ROWS_PAGE: usize = 1000;
+
+/// The same where a FETCH sets \Seen, which is written before the messages are sent: a connection that
+/// breaks leaves at most this many marked that the client never got.
+pub const ROWS_SEEN_PAGE: usize = 50;

@@ -1,4 +1,86 @@
-//! IMAP4rev1 (RFC 3501).
+//! IMAP4rev1 (RFC 3501) and its extensions: one session per connection. Speaks the protocol; mail is
+//! `mailbox`'s, accounts and passwords are `directory`'s, bytes on the wire are `platform::net`'s.
+//! The server wires `serve` to its IMAP listeners.
 
+pub mod capability;
+mod commands;
 pub mod grammar;
 pub mod limits;
+mod names;
+mod reply;
+mod selected;
+mod session;
+mod wire;
+
+use directory::Directory;
+use mailbox::{Mailboxes, Quota};
+use platform::clock::Clock;
+use platform::net::{Connection, Deadline};
+use platform::spool::SpoolLimits;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What all IMAP sessions share.
+#[derive(Clone)]
+pub struct ImapContext {
+    /// Who may log in.
+    pub directory: Directory,
+    /// Their mail.
+    pub mailboxes: Mailboxes,
+    /// The time.
+    pub clock: Clock,
+    /// Where appended messages go on their way.
+    pub spool: SpoolLimits,
+    /// What an operator may set.
+    pub settings: ImapSettings,
+}
+
+/// What an operator may set about IMAP. Evaluated: per connection.
+#[derive(Debug, Clone)]
+pub struct ImapSettings {
+    /// Our name in the greeting, such as `imap.example.net`.
+    pub host_name: String,
+    /// The answer to ID (RFC 2971): what this software is called.
+    pub product_name: String,
+    /// And its version.
+    pub product_version: String,
+    /// The largest message APPEND takes, in bytes; 1 MiB to 2 GiB.
+    pub append_bytes_max: u64,
+    /// What each account may store; `None` for no limit.
+    pub quota: Option<Quota>,
+}
+
+impl Default for ImapSettings {
+    fn default() -> Self {
+        Self {
+            host_name: "localhost".to_owned(),
+            product_name: "Rohrpost".to_owned(),
+            product_version: env!("CARGO_PKG_VERSION").to_owned(),
+            append_bytes_max: 64 << 20,
+            quota: None,
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn serve(connection: Connection, context: Arc<ImapContext>) {
+    let mut session = session::Session::new(connection, context);
+    let ended = session.run().await;
+    let session::Session {
+        mut wire, state, ..
+    } = session;
+    if let session::State::Selected(mut selected) = state {
+        selected.leave(&wire).await;
+    }
+    if matches!(ended, wire::Ended::Said) {
+        // A peer that is gone already is no news.
+        let _gone = wire
+            .connection
+            .stream
+            .shutdown(Deadline::after(GOODBYE))
+            .await;
+    }
+}

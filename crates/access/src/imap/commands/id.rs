@@ -1,0 +1,33 @@
+//! ID (RFC 2971): says who we are and notes what the client says it is, for statistics and support.
+
+use crate::imap::reply::Reply;
+use crate::imap::session::Session;
+
+/// How much of what a client calls itself goes into the log.
+const LOGGED_BYTES_MAX: usize = 100;
+
+pub(super) fn run(session: &mut Session, pairs: &[(Vec<u8>, Option<Vec<u8>>)]) -> Reply {
+    let (name, version) = (value_of(pairs, b"name"), value_of(pairs, b"version"));
+    if !name.is_empty() {
+        tracing::debug!(target: "imap", name, version, "client identified itself");
+    }
+    let settings = &session.wire.context.settings;
+    let answer = format!(
+        "* ID (\"name\" \"{}\" \"version\" \"{}\")\r\n",
+        settings.product_name, settings.product_version
+    );
+    session.wire.out().extend_from_slice(answer.as_bytes());
+    Reply::ok("Nice to meet you.")
+}
+
+fn value_of(pairs: &[(Vec<u8>, Option<Vec<u8>>)], field: &[u8]) -> String {
+    pairs
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(field))
+        .and_then(|(_, value)| value.as_deref())
+        .map(|value| {
+            let value = value.get(..LOGGED_BYTES_MAX).unwrap_or(value);
+            String::from_utf8_lossy(value).escape_default().to_string()
+        })
+        .unwrap_or_default()
+}

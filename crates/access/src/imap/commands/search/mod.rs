@@ -1,0 +1,198 @@
+//! SEARCH (RFC 3501 §6.4.4, RFC 4731). Keys that a row answers are asked first; only messages for which
+//! that decides nothing have their facts and bytes read, in pieces, with pauses for other sessions.
+
+mod leaf;
+mod test;
+
+use super::Outcome;
+use crate::imap::grammar::command::Numbering;
+use crate::imap::grammar::search::{Returns, Search};
+use crate::imap::limits;
+use crate::imap::reply::{Code, Reply};
+use crate::imap::selected::Selected;
+use crate::imap::wire::{Ended, Wire, push_number};
+use leaf::Letter;
+use mailbox::{MessageRow, UidSet};
+use test::{Answer, Needs, RowView, Test};
+
+pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, search: Search) -> Outcome {
+    let known = ["US-ASCII", "UTF-8"];
+    if search
+        .charset
+        .as_deref()
+        .is_some_and(|charset| !known.contains(&charset))
+    {
+        return Ok(Reply::no(Code::BadCharset, "Please search in UTF-8."));
+    }
+    let test = match Test::new(&search.keys, selected) {
+        Ok(test) => test,
+        Err(reply) => return Ok(reply),
+    };
+    let found = match test.needs() {
+        Needs::Nothing => selected.uids.clone(),
+        Needs::Flags => match by_flags(wire, selected, &test).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Reply::from(error)),
+        },
+        Needs::Rows => match by_rows(wire, selected, &test).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Reply::from(error)),
+        },
+    };
+    let found = found.intersection(test.among());
+    answer(wire, selected, &search, &found).await?;
+    Ok(Reply::ok("That is all."))
+}
+
+/// One scan over flags; messages that are expunged already are not found.
+async fn by_flags(wire: &Wire, selected: &Selected, test: &Test) -> Result<UidSet, mailbox::Error> {
+    let mailboxes = &wire.context.mailboxes;
+    let mut rest = test.among().clone();
+    let mut found = UidSet::new();
+    while !rest.is_empty() {
+        let page = mailboxes
+            .flag_rows(selected.account(), selected.mailbox, rest)
+            .await?;
+        rest = page.rest;
+        for row in &page.rows {
+            if test.ask(&RowView::of_flags(row), &[]) == Answer::Yes {
+                found.push(row.uid, row.uid);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(found)
+}
+
+async fn by_rows(wire: &Wire, selected: &Selected, test: &Test) -> Result<UidSet, mailbox::Error> {
+    let mailboxes = &wire.context.mailboxes;
+    let mut rest = test.among().clone();
+    let mut found = UidSet::new();
+    while !rest.is_empty() {
+        let (account, mailbox) = (selected.account(), selected.mailbox);
+        let page = mailboxes
+            .rows(account, mailbox, rest, limits::ROWS_PAGE)
+            .await?;
+        rest = page.rest;
+        for row in &page.rows {
+            if holds(wire, test, row).await? {
+                found.push(row.uid, row.uid);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(found)
+}
+
+/// Asks the row, and as long as that is not enough, one leaf after the other.
+async fn holds(wire: &Wire, test: &Test, row: &MessageRow) -> Result<bool, mailbox::Error> {
+    let view = RowView::of(row);
+    let mut known = vec![None; test.leaves().len()];
+    let mut letter = Letter::new(wire.context.mailboxes.content(row));
+    loop {
+        let index = match test.ask(&view, &known) {
+            Answer::Yes => return Ok(true),
+            Answer::No => return Ok(false),
+            Answer::Needs(index) => index,
+        };
+        let Some(leaf) = test.leaves().get(index) else {
+            return Ok(false);
+        };
+        let holds = letter.holds(leaf).await?;
+        if let Some(place) = known.get_mut(index) {
+            *place = Some(holds);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn answer(
+    wire: &mut Wire,
+    selected: &Selected,
+    search: &Search,
+    found: &UidSet,
+) -> Result<(), Ended> {
+    match search.returns {
+        None => plain(wire, selected, search.numbering, found).await,
+        Some(returns) => {
+            extended(wire, selected, search.numbering, found, returns);
+            Ok(())
+        }
+    }
+}
+
+/// RFC 3501 §7.2.5.
+async fn plain(
+    wire: &mut Wire,
+    selected: &Selected,
+    numbering: Numbering,
+    found: &UidSet,
+) -> Result<(), Ended> {
+    wire.out().extend_from_slice(b"* SEARCH");
+    for uid in found.iter() {
+        let Some(number) = number(selected, numbering, uid) else {
+            continue;
+        };
+        wire.out().push(b' ');
+        push_number(wire.out(), u64::from(number));
+        if wire.is_full() {
+            wire.flush().await?;
+        }
+    }
+    wire.out().extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+fn number(selected: &Selected, numbering: Numbering, uid: u32) -> Option<u32> {
+    match numbering {
+        Numbering::Uid => Some(uid),
+        Numbering::Sequence => selected.uids.sequence_of(uid),
+    }
+}
+
+/// RFC 4731 §3.1, RFC 4466 §2.6.2.
+fn extended(
+    wire: &mut Wire,
+    selected: &Selected,
+    numbering: Numbering,
+    found: &UidSet,
+    returns: Returns,
+) {
+    let tag = wire.tag.clone();
+    let out = wire.out();
+    out.extend_from_slice(b"* ESEARCH (TAG \"");
+    out.extend_from_slice(tag.as_bytes());
+    out.extend_from_slice(b"\")");
+    if numbering == Numbering::Uid {
+        out.extend_from_slice(b" UID");
+    }
+    let mut tell = |wanted: bool, name: &str, uid: Option<u32>| {
+        if let Some(number) = uid
+            .filter(|_| wanted)
+            .and_then(|uid| number(selected, numbering, uid))
+        {
+            out.extend_from_slice(name.as_bytes());
+            push_number(out, u64::from(number));
+        }
+    };
+    tell(returns.min, " MIN ", found.first());
+    tell(returns.max, " MAX ", found.last());
+    if returns.count {
+        out.extend_from_slice(b" COUNT ");
+        push_number(out, u64::from(found.len()));
+    }
+    if returns.all && !found.is_empty() {
+        let set = match numbering {
+            Numbering::Uid => found.to_string(),
+            Numbering::Sequence => {
+                let numbers = found
+                    .iter()
+                    .filter_map(|uid| selected.uids.sequence_of(uid));
+                numbers.collect::<UidSet>().to_string()
+            }
+        };
+        out.extend_from_slice(b" ALL ");
+        out.extend_from_slice(set.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}

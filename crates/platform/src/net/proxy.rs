@@ -199,3 +199,110 @@ fn check_crc32c(value: &[u8], value_offset: usize, whole: &[u8]) -> Result<(), &
         Err("the checksum is wrong")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header(version_and_command: u8, family: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend([version_and_command, family]);
+        bytes.extend((content.len() as u16).to_be_bytes());
+        bytes.extend(content);
+        bytes
+    }
+
+    const V4: [u8; 12] = [192, 0, 2, 7, 198, 51, 100, 1, 0xd4, 0x31, 0, 25];
+
+    fn addresses(bytes: &[u8]) -> Option<Addresses> {
+        match parse(bytes) {
+            Parsed::Header { header, .. } => header.addresses,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_families_are_read() {
+        let v4 = addresses(&header(0x21, 0x11, &V4)).unwrap();
+        assert_eq!(v4.source, "192.0.2.7:54321".parse().unwrap());
+        assert_eq!(v4.destination, "198.51.100.1:25".parse().unwrap());
+        let mut block = [0; 36];
+        block[..16].copy_from_slice(&"2001:db8::1".parse::<Ipv6Addr>().unwrap().octets());
+        block[16..32].copy_from_slice(&"::ffff:192.0.2.9".parse::<Ipv6Addr>().unwrap().octets());
+        block[32..].copy_from_slice(&[0x30, 0x39, 3, 0xe1]);
+        let v6 = addresses(&header(0x21, 0x21, &block)).unwrap();
+        assert_eq!(v6.source, "[2001:db8::1]:12345".parse().unwrap());
+        assert_eq!(v6.destination, "192.0.2.9:993".parse().unwrap());
+    }
+
+    #[test]
+    fn what_carries_no_address_leaves_the_sockets_own() {
+        assert_eq!(addresses(&header(0x20, 0, b"")), None);
+        assert_eq!(addresses(&header(0x20, 0x11, &V4)), None);
+        assert_eq!(addresses(&header(0x21, 0, b"\x03\0\x09cut")), None);
+        assert_eq!(addresses(&header(0x21, 0x31, &[0; 216])), None);
+    }
+
+    #[test]
+    fn fields_are_kept_and_the_checksum_is_checked() {
+        let mut content = V4.to_vec();
+        content.extend(b"\xe0\0\x03abc\x04\0\0");
+        content.extend(b"\x03\0\x04\0\0\0\0");
+        let mut bytes = header(0x21, 0x11, &content);
+        assert_eq!(parse(&bytes), Parsed::Bad("the checksum is wrong"));
+        let sum = crc32c::crc32c(&bytes).to_be_bytes();
+        let at = bytes.len() - 4;
+        bytes[at..].copy_from_slice(&sum);
+        bytes.extend(b"EHLO");
+        let Parsed::Header { total_bytes, header } = parse(&bytes) else {
+            panic!("it is whole")
+        };
+        assert_eq!(total_bytes, bytes.len() - 4);
+        let kinds: Vec<_> = header.fields.iter().map(|field| field.kind).collect();
+        assert_eq!(kinds, [0xe0, 4, 3]);
+        assert_eq!(header.fields[0].value, b"abc");
+    }
+
+    #[test]
+    fn what_breaks_the_specification_is_bad() {
+        for bytes in [
+            header(0x11, 0x11, &V4),
+            header(0x22, 0x11, &V4),
+            header(0x21, 0x12, &V4),
+            header(0x21, 0x41, &V4),
+            header(0x21, 0x11, &V4[..11]),
+            header(0x21, 0x21, &V4),
+            header(0x21, 0x11, &[&V4[..], b"\x04\0"].concat()),
+            header(0x21, 0x11, &[&V4[..], b"\x04\0\x05abcd"].concat()),
+            header(0x21, 0x11, &[&V4[..], b"\x03\0\x03abc"].concat()),
+            header(0x21, 0x11, &[0; 5000]),
+        ] {
+            assert!(matches!(parse(&bytes), Parsed::Bad(_)), "{bytes:?}");
+        }
+        for text in [&b"EHLO"[..], b"\r\n\r\nQUIT", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"] {
+            assert_eq!(parse(text), Parsed::NotProxy);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_and_nothing_grows(content in prop::collection::vec(any::<u8>(), 0..5000), cut in 0..5100usize) {
+            for (command, family) in [(0x21, 0x11), (0x21, 0x21), (0x21, 0x31), (0x20, 0)] {
+                let mut bytes = header(command, family, &content);
+                bytes.truncate(cut);
+                match parse(&bytes) {
+                    Parsed::Header { total_bytes, header } => {
+                        prop_assert!(total_bytes <= bytes.len().min(HEADER_BYTES_MAX));
+                        let kept: usize = header.fields.iter().map(|field| field.value.len() + 3).sum();
+                        prop_assert!(kept <= total_bytes);
+                    }
+                    Parsed::NeedMore => prop_assert!(bytes.len() < HEADER_BYTES_MAX),
+                    Parsed::NotProxy => prop_assert!(false, "it has the signature"),
+                    Parsed::Bad(_) => {}
+                }
+            }
+            let _ = parse(&content);
+        }
+    }
+}

@@ -4,10 +4,16 @@
 
 use crate::net::{Deadline, Line};
 use crate::tls::client_hello::{self, ClientHello, Parsed};
-use crate::tls::session::{self, HandshakeError, HandshakeFailure, SCRATCH, Session};
+use crate::tls::session::{
+    self, Handshake, HandshakeError, HandshakeFailure, ReadError, SCRATCH, Session, Stage,
+};
 use crate::tls::{ClientTls, ServerTls, TlsFacts};
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
@@ -173,17 +179,9 @@ impl Stream {
         if self.buffer().len() >= BUFFER_BYTES_MAX {
             return Err(StreamError::BufferFull);
         }
-        loop {
-            match self.try_fill()? {
-                Some(bytes) => return Ok(bytes),
-                None => {
-                    self.release_empty_buffers();
-                    timeout_at(deadline.instant(), self.socket.readable())
-                        .await
-                        .map_err(|_| StreamError::TimedOut)??;
-                }
-            }
-        }
+        timeout_at(deadline.instant(), poll_fn(|cx| self.poll_fill(cx)))
+            .await
+            .map_err(|_| StreamError::TimedOut)?
     }
 
     /// Waits until `fill` has something to do: bytes, or the peer's end. Holds no buffer meanwhile. May be dropped.
@@ -375,22 +373,17 @@ impl Stream {
             tls.close_notify(&mut self.wire);
             self.flush(deadline).await?;
         }
-        timeout_at(
-            deadline.instant(),
-            tokio::io::AsyncWriteExt::shutdown(&mut self.socket),
-        )
-        .await
+        timeout_at(deadline.instant(), self.socket.shutdown())
+            .await
         .map_err(|_| StreamError::TimedOut)??;
         Ok(())
     }
 
     /// Like `fill`, before the connection proper: what comes does not count as heard from the client.
     pub(crate) async fn fill_preamble(&mut self, deadline: Deadline) -> Result<(), StreamError> {
-        while self.try_read_clear()?.is_none() {
-            timeout_at(deadline.instant(), self.socket.readable())
-                .await
-                .map_err(|_| StreamError::TimedOut)??;
-        }
+        timeout_at(deadline.instant(), poll_fn(|cx| self.poll_read(cx)))
+            .await
+            .map_err(|_| StreamError::TimedOut)??;
         Ok(())
     }
 
@@ -420,18 +413,28 @@ impl Stream {
         input
     }
 
-    /// One read without waiting; `None` where nothing is there yet.
-    fn try_fill(&mut self) -> Result<Option<usize>, StreamError> {
+    /// Reads until there is something for the session, or nothing more to read.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, StreamError>> {
         if self.start > 0 {
             self.input.drain(..self.start);
             self.start = 0;
         }
-        if self.tls.is_some() {
-            return self.try_fill_tls();
-        }
-        let Some(bytes) = self.try_read_clear()? else {
-            return Ok(None);
+        let filled = if self.tls.is_some() {
+            self.poll_fill_tls(cx)
+        } else {
+            self.poll_fill_clear(cx)
         };
+        match filled {
+            Poll::Pending => self.release_empty_buffers(),
+            Poll::Ready(Ok(bytes)) => self.adapt_read_bytes(bytes),
+            Poll::Ready(Err(_)) => {}
+        }
+        filled
+    }
+
+    /// Reads in clear; on the first read recognises a client that starts TLS where it should not yet.
+    fn poll_fill_clear(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, StreamError>> {
+        let bytes = ready!(self.poll_read(cx))?;
         if self.heard == Heard::Nothing {
             self.heard = Heard::Something;
             // No command of any protocol we serve begins with the TLS record type "handshake".
@@ -440,23 +443,23 @@ impl Stream {
                     Parsed::Hello(hello) => Some(hello),
                     Parsed::NeedMore | Parsed::NotTls | Parsed::Bad(_) => None,
                 };
-                return Err(StreamError::TlsOnClearPort(hello));
+                return Poll::Ready(Err(StreamError::TlsOnClearPort(hello)));
             }
         }
-        Ok(Some(bytes))
+        Poll::Ready(Ok(bytes))
     }
 
-    /// One read from the socket into the input; `None` where nothing is there yet.
-    fn try_read_clear(&mut self) -> Result<Option<usize>, StreamError> {
+    /// One read from the socket into the input.
+    ///
+    /// `poll_read` and not `try_read`: only the former notes after a short read that the socket is empty,
+    /// which saves a system call per command.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, StreamError>> {
         self.input.reserve(self.read_bytes);
-        match self.socket.try_read_buf(&mut self.input) {
-            Ok(0) => Err(StreamError::Closed),
-            Ok(bytes) => {
-                self.adapt_read_bytes(bytes);
-                Ok(Some(bytes))
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(e) => Err(e.into()),
+        let read = pin!(self.socket.read_buf(&mut self.input));
+        match ready!(read.poll(cx)) {
+            Ok(0) => Poll::Ready(Err(StreamError::Closed)),
+            Ok(bytes) => Poll::Ready(Ok(bytes)),
+            Err(e) => Poll::Ready(Err(e.into())),
         }
     }
 
@@ -464,44 +467,44 @@ impl Stream {
     fn adapt_read_bytes(&mut self, bytes: usize) {
         self.read_bytes = if bytes >= self.read_bytes {
             (self.read_bytes * 2).min(READ_BYTES_MAX)
-        } else if bytes < READ_BYTES_MIN {
+        } else if bytes < READ_BYTES_MIN / 2 {
             READ_BYTES_MIN
         } else {
             self.read_bytes
         };
     }
 
-    /// One read of TLS records; `None` where no plaintext came of it and nothing more is there.
-    fn try_fill_tls(&mut self) -> Result<Option<usize>, StreamError> {
+    /// Reads TLS records until one of them carries data.
+    fn poll_fill_tls(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, StreamError>> {
         let Some(tls) = self.tls.as_deref_mut() else {
-            return Ok(None);
+            return Poll::Pending;
         };
         let before = self.input.len();
         loop {
             if tls.peer_has_closed() {
-                return Err(StreamError::Closed);
+                return Poll::Ready(Err(StreamError::Closed));
             }
-            let (socket, input, wire) = (&self.socket, &mut self.input, &mut self.wire);
-            let wanted = self.read_bytes;
+            let (socket, input, wire) = (&mut self.socket, &mut self.input, &mut self.wire);
             let read = SCRATCH.with_borrow_mut(|scratch| {
-                tls.read(scratch, wanted, input, wire, |space| socket.try_read(space))
+                tls.read(scratch, self.read_bytes, input, wire, |space| {
+                    poll_socket(socket, cx, space)
+                })
             });
             match read {
-                Ok(0) => return Err(StreamError::Closed),
+                Ok(0) => return Poll::Ready(Err(StreamError::Closed)),
                 Ok(_) if self.input.len() > before => {
-                    let bytes = self.input.len() - before;
-                    self.adapt_read_bytes(bytes);
-                    return Ok(Some(bytes));
+                    return Poll::Ready(Ok(self.input.len() - before));
                 }
-                // Part of a record, or one that carries no data: look again.
+                // Part of a record, or one that carries no data. tokio ends this loop now and then in favour
+                // of other tasks, as each round asks it for a read.
                 Ok(_) => {}
-                Err(session::ReadError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(None);
+                Err(ReadError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
+                    return Poll::Pending;
                 }
-                Err(session::ReadError::Io(e)) => return Err(e.into()),
-                Err(session::ReadError::Tls(e)) => {
+                Err(ReadError::Io(e)) => return Poll::Ready(Err(e.into())),
+                Err(ReadError::Tls(e)) => {
                     let _alert = self.socket.try_write(&self.wire);
-                    return Err(StreamError::Tls(e.to_string()));
+                    return Poll::Ready(Err(StreamError::Tls(e.to_string())));
                 }
             }
         }
@@ -535,43 +538,69 @@ impl Stream {
             _ => session::PROTOCOL_VERSION,
         };
         self.try_send_now(&session::fatal_alert(hello.legacy_version, alert));
-        let _best_effort = tokio::io::AsyncWriteExt::shutdown(&mut self.socket).await;
+        let _best_effort = self.socket.shutdown().await;
         HandshakeError::new(failure, Some(hello))
     }
 
     /// Moves handshake bytes until it is done.
     async fn run_handshake(
         &mut self,
-        handshake: &mut session::Handshake,
+        handshake: &mut Handshake,
         deadline: Deadline,
     ) -> Result<(), HandshakeFailure> {
         let mut outcome = handshake.advance(&mut self.input, &mut self.wire);
         loop {
+            if matches!(outcome, Ok(Stage::Established)) && handshake.may_send_later() {
+                return Ok(());
+            }
             // Also where the handshake failed: the wire then holds the alert.
             let sent = self.flush(deadline).await;
-            if outcome? == session::Stage::Established {
+            if outcome? == Stage::Established {
                 return Ok(sent?);
             }
             sent?;
-            let socket = &self.socket;
-            let read = SCRATCH.with_borrow_mut(|scratch| {
-                handshake.read(scratch, &mut self.input, &mut self.wire, |space| {
-                    socket.try_read(space)
-                })
-            });
-            outcome = match read {
-                Ok(stage) => Ok(stage),
-                Err(session::ReadError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
-                    timeout_at(deadline.instant(), self.socket.readable())
-                        .await
-                        .map_err(|_| StreamError::TimedOut)?
-                        .map_err(StreamError::Io)?;
-                    Ok(session::Stage::Handshaking)
-                }
-                Err(session::ReadError::Io(e)) => return Err(StreamError::Io(e).into()),
-                Err(session::ReadError::Tls(e)) => Err(HandshakeFailure::Tls(e)),
-            };
+            let read = poll_fn(|cx| self.poll_handshake(handshake, cx));
+            outcome = timeout_at(deadline.instant(), read)
+                .await
+                .map_err(|_| StreamError::TimedOut)?;
         }
+    }
+
+    /// One read for the handshake.
+    fn poll_handshake(
+        &mut self,
+        handshake: &mut Handshake,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Stage, HandshakeFailure>> {
+        let socket = &mut self.socket;
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            handshake.read(scratch, &mut self.input, &mut self.wire, |space| {
+                poll_socket(socket, cx, space)
+            })
+        });
+        Poll::Ready(match read {
+            Ok(stage) => Ok(stage),
+            Err(ReadError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(ReadError::Io(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(StreamError::Closed.into())
+            }
+            Err(ReadError::Io(e)) => Err(StreamError::Io(e).into()),
+            Err(ReadError::Tls(e)) => Err(HandshakeFailure::Tls(e)),
+        })
+    }
+}
+
+/// One read from the socket; `WouldBlock` where the task will be woken.
+fn poll_socket(
+    socket: &mut TcpStream,
+    cx: &mut Context<'_>,
+    space: &mut [u8],
+) -> io::Result<usize> {
+    let mut space = ReadBuf::new(space);
+    match Pin::new(socket).poll_read(cx, &mut space) {
+        Poll::Ready(Ok(())) => Ok(space.filled().len()),
+        Poll::Ready(Err(e)) => Err(e),
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
 

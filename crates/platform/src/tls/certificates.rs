@@ -424,3 +424,7 @@ fn der_element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         .fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
     rest.split_at_checked(length)
 }
+
+#[cfg(test)]
+#[path = "certificates_tests.rs"]
+mod tests;

@@ -303,3 +303,7 @@ impl<'a> Reader<'a> {
         self.take(usize::from(length))
     }
 }
+
+#[cfg(test)]
+#[path = "client_hello_tests.rs"]
+mod tests;

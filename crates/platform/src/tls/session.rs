@@ -170,6 +170,14 @@ impl Handshake {
         Ok(stage?)
     }
 
+    /// Whether what is on the wire now may wait for the session's first bytes. True for a TLS 1.3 server, which has
+    /// only a ticket left to give; in every other case the peer waits for our last message.
+    pub(crate) fn may_send_later(&self) -> bool {
+        matches!(self.connection, Connection::Server(_))
+            && self.connection.common().protocol_version()
+                == Some(rustls::ProtocolVersion::TLSv1_3)
+    }
+
     /// Reads once and works on it.
     pub(crate) fn read(
         &mut self,

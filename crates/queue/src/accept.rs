@@ -79,6 +79,11 @@ impl Queue {
         }
     }
 
+    /// Makes the relay worker look for what is due now.
+    pub fn wake(&self) {
+        self.due.notify_one();
+    }
+
     /// Announces that an `accept` is near, so that parallel sessions share one flush.
     pub fn expect(&self) -> Expectation {
         self.store.expect_write()

@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod bounce;
 pub mod envelope;
+pub mod list;
 pub mod relay;
 pub mod retry;
 mod schema;

@@ -136,7 +136,7 @@ pub struct Relay {
     settings: RelaySettings,
     clock: Clock,
     random: Random,
-    traces: Arc<crate::TraceIds>,
+    traces: crate::TraceIds,
     under_way: Mutex<UnderWay>,
     slot_free: Wake,
 }
@@ -160,7 +160,7 @@ pub struct RelayParts {
     /// Jitter.
     pub random: Random,
     /// Names for notices.
-    pub traces: Arc<crate::TraceIds>,
+    pub traces: crate::TraceIds,
 }
 
 impl Relay {

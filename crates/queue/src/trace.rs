@@ -6,6 +6,7 @@ use platform::params;
 use platform::store::{StoreError, Tx};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Names one accepted message in logs, replies and the trace. Grows with time, so that rows of
@@ -71,20 +72,23 @@ impl FromStr for TraceId {
     }
 }
 
-/// Gives out ids, each once, growing even where the clock steps back.
-#[derive(Debug)]
+/// Gives out ids, each once, growing even where the clock steps back. Cheap to clone; all clones
+/// count together, and a program must have one line of clones only.
+#[derive(Debug, Clone)]
 pub struct TraceIds {
     clock: Clock,
-    last: AtomicI64,
+    last: Arc<AtomicI64>,
 }
 
 impl TraceIds {
-    /// Ids by this clock.
+    /// Ids by this clock, all after `last`: the newest id that was ever stored.
+    pub fn after(clock: Clock, last: TraceId) -> Self {
+        Self { clock, last: Arc::new(AtomicI64::new(last.0)) }
+    }
+
+    /// Ids by this clock, where nothing was ever stored.
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            last: AtomicI64::new(0),
-        }
+        Self::after(clock, TraceId(0))
     }
 
     /// A new id.
@@ -173,6 +177,17 @@ pub fn read(tx: &mut dyn Tx, id: TraceId) -> Result<Vec<Entry>, StoreError> {
 
 /// Most lines of one story that are read.
 pub const ENTRIES_MAX: i64 = 10_000;
+
+/// The newest id in the store; what a restarted program begins after, even where its clock is slow.
+pub fn newest(tx: &mut dyn Tx) -> Result<TraceId, StoreError> {
+    let newest = tx.one(
+        "SELECT max(id) FROM (SELECT max(trace) AS id FROM traces \
+         UNION ALL SELECT max(message) AS id FROM queue_messages) AS ids",
+        &[],
+        |row| row.maybe_int(0),
+    )?;
+    Ok(TraceId(newest.flatten().unwrap_or(0)))
+}
 
 /// Removes stories of messages accepted before `before`; at most `limit` lines a call. Gives how
 /// many went.

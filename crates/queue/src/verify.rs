@@ -31,6 +31,16 @@ pub fn references(tx: &mut dyn Tx, after: i64) -> Result<Vec<Reference>, StoreEr
     )
 }
 
+/// The bodies in `segment` that waiting messages refer to.
+pub fn references_into(tx: &mut dyn Tx, segment: i64) -> Result<Vec<BodyRef>, StoreError> {
+    tx.all(
+        "SELECT segment, segment_offset, facts_bytes, body_bytes FROM queue_messages \
+         WHERE segment = ?1 ORDER BY segment_offset",
+        params![segment],
+        |row| body_at(row, 0),
+    )
+}
+
 /// Points every waiting message at `old` to `new`; gives how many there were.
 pub fn retarget(tx: &mut dyn Tx, old: BodyRef, new: BodyRef) -> Result<u64, StoreError> {
     tx.execute(

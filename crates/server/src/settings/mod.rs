@@ -10,7 +10,10 @@ mod types;
 pub use file::{Problem, load, parse};
 pub use listeners::Listener;
 pub use reference::{reference_page, sample_file};
-pub use types::{Bytes, Choice, Count, HostName, Name, Networks, Span, Switch, Value};
+pub use listeners::{Mode, Role};
+pub use types::{
+    Bytes, Choice, Count, HostName, Name, Network, Networks, Span, StoreEngine, Switch, Value,
+};
 
 use std::path::PathBuf;
 

@@ -1,0 +1,58 @@
+//! `rohrpost queue`: who waits, since when, why, and when it is tried next.
+
+use crate::control::Request;
+use crate::settings::Settings;
+use clap::Args;
+use crate::rfc3339;
+use platform::store::StoreError;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Print JSON, a line per recipient.
+    #[arg(long)]
+    json: bool,
+    /// Try everything now that is due.
+    #[arg(long)]
+    run: bool,
+}
+
+pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> {
+    if options.run {
+        return super::tell(settings, &Request::Queue);
+    }
+    let store = super::maintenance::open_store(settings)?;
+    let mut after = None;
+    loop {
+        let page = super::block_on(store.read(move |tx| queue::list::page(tx, after)))?
+            .map_err(|error: StoreError| error.to_string())?;
+        for row in &page {
+            print_row(row, options.json);
+        }
+        match page.last() {
+            Some(last) => after = Some((last.message.0, last.n)),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn print_row(row: &queue::list::Row, json: bool) {
+    if json {
+        let line = serde_json::json!({
+            "message": row.message.to_string(), "sender": row.sender, "recipient": row.recipient,
+            "accepted_at": row.accepted_at.0, "attempts": row.attempts,
+            "next_attempt_at": row.next_attempt_at.0, "last_reply": row.last_reply,
+        });
+        println!("{line}");
+        return;
+    }
+    println!("{}  from <{}> to <{}>", row.message, row.sender, row.recipient);
+    println!(
+        "    waiting since {}, tried {} times, next {}",
+        date::utc_text(row.accepted_at.0),
+        row.attempts,
+        date::utc_text(row.next_attempt_at.0)
+    );
+    if !row.last_reply.is_empty() {
+        println!("    because: {}", row.last_reply);
+    }
+}

@@ -1,0 +1,36 @@
+//! `rohrpost trace`: what happened to one message, oldest first.
+
+use crate::settings::Settings;
+use clap::Args;
+use crate::rfc3339;
+use queue::TraceId;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// The id in the 250 reply, the Received line or the log.
+    id: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> {
+    let id: TraceId = options.id.parse().map_err(|error| format!("{}: {error}", options.id))?;
+    let store = super::maintenance::open_store(settings)?;
+    let entries = super::block_on(store.read(move |tx| queue::trace::read(tx, id)))?
+        .map_err(|error: platform::store::StoreError| error.to_string())?;
+    if entries.is_empty() {
+        return Err(format!("no message {id} in the last 7 days"));
+    }
+    for entry in entries {
+        if options.json {
+            let line = serde_json::json!({
+                "at": entry.at.0, "event": entry.event, "detail": entry.detail,
+            });
+            println!("{line}");
+        } else {
+            println!("{}  {:<9} {}", rfc3339::format(entry.at), entry.event, entry.detail);
+        }
+    }
+    Ok(())
+}

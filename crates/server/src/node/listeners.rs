@@ -1,0 +1,105 @@
+//! Binds the listeners of the settings and hands their connections to the protocols' sessions.
+
+use super::{Bound, StartError};
+use crate::settings::{self, Settings};
+use access::imap::ImapContext;
+use access::pop3::Pop3Context;
+use platform::net::{
+    Connection, ConnectionLimits, LimitSettings, Listener, ListenerSpec, LogObserver, Mode,
+    Network, Role, Shutdown,
+};
+use platform::tls::ServerTls;
+use smtp::server::{ServerContext, Service};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// What the sessions of each protocol work with.
+#[derive(Clone)]
+pub(super) struct Contexts {
+    pub(super) smtp: Arc<ServerContext>,
+    pub(super) imap: Arc<ImapContext>,
+    pub(super) pop3: Arc<Pop3Context>,
+}
+
+/// Binds all, then serves all: a port that is taken stops the start before anybody connects.
+pub(super) fn bind(
+    settings: &Settings,
+    tls: &ServerTls,
+    contexts: &Contexts,
+    shutdown: &Shutdown,
+) -> Result<(Vec<Bound>, Vec<JoinHandle<()>>), StartError> {
+    let limits = ConnectionLimits::new(LimitSettings {
+        connections_max: settings.connections_max.0,
+        listener_connections_max: settings.connections_max.0,
+        address_connections_max: settings.connections_per_address_max.0,
+        address_exempt: Vec::new(),
+    });
+    let mut bound = Vec::new();
+    let mut listeners = Vec::new();
+    for listener in &settings.listeners {
+        let spec = ListenerSpec {
+            address: listener.address,
+            mode: mode(listener.mode),
+            role: role(listener.role),
+            profile: listener.profile.clone(),
+            proxy_from: networks(&listener.proxy_from),
+            handshake_timeout: settings.handshake_time_max.0,
+        };
+        let observer = Arc::new(LogObserver);
+        let open = Listener::bind(spec, tls.clone(), limits.clone(), shutdown.clone(), observer)
+            .map_err(|error| StartError::new(format!("listening on {}", listener.address), error))?;
+        bound.push(Bound { listener: listener.clone(), address: open.address() });
+        listeners.push(open);
+    }
+    let tasks = listeners
+        .into_iter()
+        .zip(&settings.listeners)
+        .map(|(open, listener)| serve(open, listener.role, tls, contexts.clone()))
+        .collect();
+    Ok((bound, tasks))
+}
+
+fn serve(
+    listener: Listener,
+    role: settings::Role,
+    tls: &ServerTls,
+    contexts: Contexts,
+) -> JoinHandle<()> {
+    let tls = Some(Arc::new(tls.clone()));
+    match role {
+        settings::Role::Mx => serve_smtp(listener, Service::mx(tls), contexts.smtp),
+        settings::Role::Submission => serve_smtp(listener, Service::submission(tls), contexts.smtp),
+        settings::Role::Imap => tokio::spawn(listener.serve(Arc::new(move |connection| {
+            access::imap::serve(connection, contexts.imap.clone())
+        }))),
+        settings::Role::Pop3 => tokio::spawn(listener.serve(Arc::new(move |connection| {
+            access::pop3::serve(connection, contexts.pop3.clone())
+        }))),
+    }
+}
+
+fn serve_smtp(listener: Listener, service: Service, context: Arc<ServerContext>) -> JoinHandle<()> {
+    tokio::spawn(listener.serve(Arc::new(move |connection: Connection| {
+        smtp::server::serve(connection, service.clone(), context.clone())
+    })))
+}
+
+fn mode(mode: settings::Mode) -> Mode {
+    match mode {
+        settings::Mode::ImplicitTls => Mode::ImplicitTls,
+        settings::Mode::StartTls => Mode::StartTls,
+    }
+}
+
+fn role(role: settings::Role) -> Role {
+    match role {
+        settings::Role::Mx => Role::Mx,
+        settings::Role::Submission => Role::Submission,
+        settings::Role::Imap => Role::Imap,
+        settings::Role::Pop3 => Role::Pop3,
+    }
+}
+
+pub(super) fn networks(networks: &[settings::Network]) -> Vec<Network> {
+    networks.iter().map(|network| Network::new(network.address, network.prefix_bits)).collect()
+}

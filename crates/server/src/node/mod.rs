@@ -1,0 +1,196 @@
+//! One running node: opens the stores, wires the services, binds the listeners, runs the chores.
+//! The only place where everything meets; contains no protocol and no decision.
+
+mod chores;
+mod listeners;
+mod parts;
+
+pub use parts::{COMPONENTS, Parts, StartError, engine, open_parts, segments_dir};
+
+use crate::control;
+use crate::settings::Settings;
+use access::imap::ImapContext;
+use access::pop3::{MaildropLocks, Pop3Context};
+use platform::clock::Clock;
+use platform::dns::SystemResolver;
+use platform::net::{Deadline, Shutdown, ShutdownTrigger};
+use platform::spool::SpoolLimits;
+use platform::tls::{CertStore, CipherOrder, ClientTls, ServerTls, ServerTlsSettings};
+use queue::relay::{Relay, RelayParts, RelaySettings};
+use queue::retry::RetryPlan;
+use smtp::client::{Client, ClientSettings, ClientTimes};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long sessions may take to end after a stop was asked for.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often the queue is looked through for what fell due.
+const QUEUE_POLL: Duration = Duration::from_secs(1);
+
+/// A running node; `stop` ends it.
+pub struct Node {
+    parts: Parts,
+    certificates: Arc<CertStore>,
+    trigger: ShutdownTrigger,
+    bound: Vec<Bound>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// A bound listener as it turned out.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// As configured, in the order of the settings.
+    pub listener: crate::settings::Listener,
+    /// The real address.
+    pub address: SocketAddr,
+}
+
+impl Node {
+    /// Starts everything; connections are taken when it returns.
+    ///
+    /// # Errors
+    /// In words an operator can act on. Nothing listens then.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let parts = open_parts(&settings, clock).await?;
+        let certificates =
+            CertStore::from_dir(&settings.certificate_dir, Some(&settings.host_name.0))
+                .map_err(|error| StartError::new("tls.certificate_dir", error))?;
+        let order = if settings.prefer_server_order.0 {
+            CipherOrder::Server
+        } else {
+            CipherOrder::Client
+        };
+        let tls_settings = ServerTlsSettings { cipher_order: order, ..Default::default() };
+        let tls = ServerTls::new(certificates.clone(), &tls_settings)
+            .map_err(|error| StartError::new("TLS", error))?;
+        let (trigger, shutdown) = ShutdownTrigger::pair();
+        let contexts = listeners::Contexts {
+            smtp: smtp_context(&parts),
+            imap: Arc::new(imap_context(&parts)),
+            pop3: Arc::new(pop3_context(&parts)),
+        };
+        let (bound, mut tasks) = listeners::bind(&parts.settings, &tls, &contexts, &shutdown)?;
+        let relay = relay(&parts)?;
+        tasks.push(tokio::spawn(relay.run()));
+        tasks.extend(chores::start(&parts));
+        let control = control::listen(&parts, certificates.clone())
+            .map_err(|error| StartError::new("the control socket", error))?;
+        tasks.push(tokio::spawn(control));
+        Ok(Self { parts, certificates, trigger, bound, tasks })
+    }
+
+    /// The listeners with their real addresses.
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+
+    /// The services, for what runs beside the node in one program.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Reads certificates again; what is broken is reported and the old ones stay.
+    pub fn reload(&self) {
+        control::reload(&self.certificates);
+    }
+
+    /// Takes no more connections, lets sessions end, stops.
+    pub async fn stop(self) {
+        self.trigger.request();
+        let left = self.trigger.drained(Deadline::after(DRAIN_TIME_MAX)).await;
+        if left > 0 {
+            tracing::warn!(sessions = left, "node.sessions_cut_off");
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn smtp_context(parts: &Parts) -> Arc<smtp::server::ServerContext> {
+    let from = &parts.settings;
+    let mut settings = smtp::server::Settings::new(&from.host_name.0);
+    settings.limits.message_bytes_max = from.message_size_max.0;
+    settings.limits.recipients_max = from.recipients_max.0;
+    settings.limits.message_memory_bytes_max =
+        usize::try_from(from.message_memory.0).unwrap_or(usize::MAX);
+    settings.limits.total_message_memory_bytes_max =
+        usize::try_from(from.message_memory_total.0).unwrap_or(usize::MAX);
+    settings.limits.command_seconds_max = from.smtp_idle_time_max.0.as_secs();
+    settings.xclient_networks = listeners::networks(&from.test_peers.0);
+    Arc::new(smtp::server::ServerContext::new(
+        parts.directory.clone(),
+        parts.queue.clone(),
+        parts.traces.clone(),
+        parts.clock.clone(),
+        parts.random.clone(),
+        settings,
+        parts.temporary_dir.clone(),
+    ))
+}
+
+fn imap_context(parts: &Parts) -> ImapContext {
+    ImapContext::new(
+        parts.directory.clone(),
+        parts.mailboxes.clone(),
+        parts.clock.clone(),
+    )
+}
+
+fn pop3_context(parts: &Parts) -> Pop3Context {
+    Pop3Context {
+        directory: parts.directory.clone(),
+        mailboxes: parts.mailboxes.clone(),
+        clock: parts.clock.clone(),
+        locks: MaildropLocks::default(),
+        host: parts.settings.host_name.0.clone(),
+        idle_time_max: parts.settings.pop3_idle_time_max.0,
+        handshake_time_max: parts.settings.handshake_time_max.0,
+    }
+}
+
+fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
+    let settings = &parts.settings;
+    let resolver = SystemResolver::new(&settings.dns_servers.0)
+        .map_err(|error| StartError::new("dns.servers", error))?;
+    let tls = ClientTls::opportunistic(settings.ca_file.0.as_deref())
+        .map_err(|error| StartError::new("tls.ca_file", error))?;
+    let client = Client::new(
+        ClientSettings {
+            host: settings.host_name.0.clone(),
+            next_hop: Some(settings.next_hop.0.clone()).filter(|hop| !hop.is_empty()),
+            port: 25,
+            times: ClientTimes::default(),
+        },
+        Arc::new(resolver),
+        tls,
+        parts.random.clone(),
+    );
+    Ok(Relay::new(
+        RelayParts {
+            queue: parts.queue.clone(),
+            directory: parts.directory.clone(),
+            transport: Arc::new(client),
+            clock: parts.clock.clone(),
+            random: parts.random.clone(),
+            traces: parts.traces.clone(),
+        },
+        RelaySettings {
+            attempts_max: settings.attempts_max.0,
+            attempts_per_domain_max: settings.attempts_per_domain_max.0,
+            plan: RetryPlan {
+                first_wait: settings.retry_first.0,
+                longest_wait: settings.retry_longest.0,
+                warn_after: settings.warn_after.0,
+                give_up_after: settings.give_up_after.0,
+            },
+            host: settings.host_name.0.clone(),
+            spool: SpoolLimits { memory_bytes: 1 << 20, dir: parts.temporary_dir.clone() },
+            poll: QUEUE_POLL,
+        },
+    ))
+}
+
+/// A handle for whoever only needs to know that the node stops.
+pub type Stopping = Shutdown;

@@ -1,0 +1,175 @@
+//! The stores and services of a node, opened in the order they need each other. The CLI opens the
+//! same ones, so that every face works on one truth.
+
+use crate::compaction::Holds;
+use crate::settings::{Settings, StoreEngine};
+use directory::Directory;
+use mailbox::Mailboxes;
+use platform::clock::Clock;
+use platform::files::{Files, RealFiles};
+use platform::random::Random;
+use platform::segments::{SegmentOptions, Segments};
+use platform::signals::Signals;
+use platform::store::{Component, Engine, Options, Store};
+use queue::{Queue, TraceIds};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Every table of the program, in the order they may refer to each other.
+pub const COMPONENTS: &[Component] = &[directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+/// PostgreSQL connections that write.
+const WRITERS: usize = 2;
+
+/// Why the node does not start, in words an operator can act on.
+#[derive(Debug)]
+pub struct StartError {
+    what: String,
+    why: String,
+}
+
+impl StartError {
+    /// `what` is a setting or a part of the program.
+    pub fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self { what: what.into(), why: why.to_string() }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Stores and services, open.
+#[derive(Clone)]
+pub struct Parts {
+    /// What the file says.
+    pub settings: Arc<Settings>,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Rows.
+    pub store: Store,
+    /// Message bytes.
+    pub segments: Segments,
+    /// Who is here.
+    pub directory: Directory,
+    /// Mail at rest.
+    pub mailboxes: Mailboxes,
+    /// Mail in motion.
+    pub queue: Queue,
+    /// Names for messages.
+    pub traces: TraceIds,
+    /// Who wants no segment removed just now.
+    pub holds: Holds,
+    /// Where large messages are put together.
+    pub temporary_dir: Arc<Path>,
+}
+
+/// The folder of message segments in a data directory.
+pub fn segments_dir(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("segments")
+}
+
+/// Which engine the settings ask for.
+pub fn engine(settings: &Settings) -> Engine {
+    match settings.store_engine.0 {
+        StoreEngine::Sqlite => Engine::Sqlite { path: settings.data_dir.join("rohrpost.sqlite") },
+        StoreEngine::Postgresql => {
+            Engine::Postgres { url: settings.store_url.0.clone(), connections: WRITERS }
+        }
+    }
+}
+
+/// Opens everything below the protocols.
+///
+/// # Errors
+/// Where a store or the data directory cannot be used.
+pub async fn open_parts(settings: &Settings, clock: Clock) -> Result<Parts, StartError> {
+    let random = Random::from_os();
+    let temporary_dir = prepare_data_dir(&settings.data_dir)
+        .map_err(|error| StartError::new(format!("node.data_dir {}", settings.data_dir.display()), error))?;
+    let segments = open_segments(settings, clock.clone(), random.clone())?;
+    let store = open_store(settings, &segments).await?;
+    let signals = Signals::default();
+    let mailboxes = Mailboxes::new(store.clone(), segments.clone(), signals, clock.clone());
+    let directory = Directory::open(store.clone(), directory_settings(settings), random.clone())
+        .await
+        .map_err(|error| StartError::new("the directory", error))?;
+    let newest = store
+        .read(queue::trace::newest)
+        .await
+        .map_err(|error| StartError::new("the store", error))?;
+    Ok(Parts {
+        settings: Arc::new(settings.clone()),
+        queue: Queue::new(store.clone(), segments.clone(), mailboxes.clone()),
+        traces: TraceIds::after(clock.clone(), newest),
+        clock,
+        random,
+        store,
+        segments,
+        directory,
+        mailboxes,
+        holds: Holds::default(),
+        temporary_dir,
+    })
+}
+
+async fn open_store(settings: &Settings, segments: &Segments) -> Result<Store, StartError> {
+    let options = Options {
+        engine: engine(settings),
+        readers: settings.store_readers.0,
+        gather_max: settings.store_gather_time_max.0,
+        before_commit: Some(segments.before_commit()),
+    };
+    // Migrations and the first connection block.
+    let opened = tokio::task::spawn_blocking(move || Store::open(options, COMPONENTS)).await;
+    opened
+        .map_err(|error| StartError::new("the store", error))?
+        .map_err(|error| StartError::new("the store", error))
+}
+
+fn open_segments(
+    settings: &Settings,
+    clock: Clock,
+    random: Random,
+) -> Result<Segments, StartError> {
+    let mut options = SegmentOptions::new(clock, random);
+    options.segment_bytes_max = settings.segment_size.0;
+    let dir = segments_dir(settings);
+    let files: Arc<dyn Files> = Arc::new(RealFiles);
+    let (segments, recovery) = Segments::open(&dir, options, files)
+        .map_err(|error| StartError::new(format!("the message segments in {}", dir.display()), error))?;
+    for cut in recovery.cut {
+        tracing::info!(detail = cut, "segments.tail_cut_after_crash");
+    }
+    for rot in recovery.rot {
+        tracing::error!(detail = rot, "segments.damaged");
+    }
+    Ok(segments)
+}
+
+/// Makes the data directory and empties its folder of temporary files.
+fn prepare_data_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
+    use std::os::unix::fs::DirBuilderExt;
+    let temporary = data_dir.join("tmp");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
+    for left_over in std::fs::read_dir(&temporary)?.flatten() {
+        let _ = std::fs::remove_file(left_over.path());
+    }
+    Ok(Arc::from(temporary))
+}
+
+fn directory_settings(settings: &Settings) -> directory::Settings {
+    directory::Settings {
+        detail_separator: settings.subaddress_separator.0.chars().next(),
+        hash_workers: settings.login_workers.0,
+        login_remembered: settings.login_remember_time.0,
+        ..directory::Settings::default()
+    }
+}

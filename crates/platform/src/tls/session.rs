@@ -132,6 +132,8 @@ pub(crate) enum Stage {
     Handshaking,
     Established,
     PeerClosed,
+    /// After an error. rustls must not be asked again: it would meet the same record, and panic.
+    Broken,
 }
 
 /// Either side of a connection.
@@ -334,6 +336,9 @@ impl Session {
         wire: &mut Vec<u8>,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> Result<usize, ReadError> {
+        if self.stage == Stage::Broken {
+            return Err(ReadError::Tls(broken()));
+        }
         let kept = self.incoming.len();
         let filled = fill_scratch(scratch, &self.incoming, wanted_bytes, read)?;
         let bytes = filled.len() - kept;
@@ -347,6 +352,7 @@ impl Session {
         } else {
             rest.to_vec()
         };
+        self.stage = Stage::Broken;
         self.stage = stage.map_err(ReadError::Tls)?;
         Ok(bytes)
     }
@@ -399,6 +405,9 @@ impl Session {
         wire: &mut Vec<u8>,
         mut action: impl FnMut(&mut dyn Traffic, &mut Vec<u8>) -> Result<(), rustls::Error>,
     ) -> Result<(), rustls::Error> {
+        if self.stage == Stage::Broken {
+            return Err(broken());
+        }
         // What is left of a handshake message must stay in front of rustls: it counts from its start.
         let mut incoming = std::mem::take(&mut self.incoming);
         let (consumed, outcome) = match &mut self.connection {
@@ -411,8 +420,16 @@ impl Session {
         };
         incoming.drain(..consumed.min(incoming.len()));
         self.incoming = incoming;
+        if outcome.is_err() {
+            self.stage = Stage::Broken;
+        }
         outcome
     }
+}
+
+/// What every use of a session after its first error gives.
+fn broken() -> rustls::Error {
+    rustls::Error::General("the TLS session ended with an error before".to_owned())
 }
 
 impl Connection {
@@ -455,6 +472,8 @@ trait Records {
         &'c mut self,
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    /// Whether something waits to be sent.
+    fn has_alert(&self) -> bool;
 }
 
 impl Records for UnbufferedConnectionCommon<rustls::server::ServerConnectionData> {
@@ -465,6 +484,10 @@ impl Records for UnbufferedConnectionCommon<rustls::server::ServerConnectionData
     ) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
     }
+
+    fn has_alert(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Records for UnbufferedConnectionCommon<rustls::client::ClientConnectionData> {
@@ -474,6 +497,10 @@ impl Records for UnbufferedConnectionCommon<rustls::client::ClientConnectionData
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
+    }
+
+    fn has_alert(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -548,35 +575,24 @@ fn drive_on<R: Records>(
             Some(Ok(stage)) => return (consumed, Ok(stage)),
             Some(Err(e)) => {
                 let rest = incoming.get_mut(consumed..).unwrap_or_default();
-                consumed += collect_alerts(connection, rest, wire);
+                collect_alerts(connection, rest, wire);
                 return (consumed, Err(e));
             }
         }
     }
 }
 
-/// After an error rustls still has an alert to send. It must see the same bytes again meanwhile: it counts from
-/// the start of a handshake message that is not complete, and panics where those bytes are gone.
-fn collect_alerts<R: Records>(
-    connection: &mut R,
-    incoming: &mut [u8],
-    wire: &mut Vec<u8>,
-) -> usize {
-    const ALERTS_MAX: usize = 8;
-    let mut consumed = 0;
-    for _ in 0..ALERTS_MAX {
-        let rest = incoming.get_mut(consumed..).unwrap_or_default();
-        let UnbufferedStatus { discard, state } = connection.process(rest);
-        match state {
+/// After an error rustls may still have an alert to send. It hands that out before it looks at the input; asked once
+/// more, it would stumble over the same record again and panic over the second alert.
+fn collect_alerts<R: Records>(connection: &mut R, incoming: &mut [u8], wire: &mut Vec<u8>) {
+    while connection.has_alert() {
+        match connection.process(incoming).state {
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
                 encode(&mut |space| data.encode(space), wire);
             }
-            Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
-            _ => break,
+            _ => return,
         }
-        consumed += discard;
     }
-    consumed
 }
 
 /// Appends what `encode` writes, asking for its size first.
@@ -621,3 +637,7 @@ fn write_on<R: Records>(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -24,9 +24,15 @@ fn main() {
     if let [role, address, count, group] = arguments.as_slice()
         && role == "client"
     {
-        return client(address.parse().expect("an address"), count.parse().expect("a number"), group);
+        return client(
+            address.parse().expect("an address"),
+            count.parse().expect("a number"),
+            group,
+        );
     }
-    let count = arguments.first().map_or(2_000, |text| text.parse().expect("a number"));
+    let count = arguments
+        .first()
+        .map_or(2_000, |text| text.parse().expect("a number"));
     let group = arguments.get(1).map_or("X25519MLKEM768", String::as_str);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -54,7 +60,8 @@ async fn measure(count: usize, group: &str) {
         proxy_from: Vec::new(),
         handshake_timeout: Duration::from_secs(30),
     };
-    let listener = Listener::bind(spec, tls, limits, shutdown, Arc::new(LogObserver)).expect("a port");
+    let listener =
+        Listener::bind(spec, tls, limits, shutdown, Arc::new(LogObserver)).expect("a port");
     let address = listener.address();
     tokio::spawn(listener.serve(Arc::new(idle)));
 
@@ -67,7 +74,10 @@ async fn measure(count: usize, group: &str) {
         drop(run_client(address, 100, group));
     }
     let each = (cpu_seconds() - cpu_before) / HANDSHAKES as f64;
-    println!("{group}: {:.0} us of server CPU for a connection with a full handshake", each * 1e6);
+    println!(
+        "{group}: {:.0} us of server CPU for a connection with a full handshake",
+        each * 1e6
+    );
 
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = pss_kib();
@@ -121,7 +131,8 @@ fn run_client(address: SocketAddr, count: usize, group: &str) -> Clients {
         .expect("a client process");
     let mut ready = String::new();
     let stdout = child.stdout.take().expect("its output");
-    let _bytes = tokio::task::block_in_place(|| std::io::BufReader::new(stdout).read_line(&mut ready));
+    let _bytes =
+        tokio::task::block_in_place(|| std::io::BufReader::new(stdout).read_line(&mut ready));
     assert_eq!(ready, "ready\n");
     Clients(child)
 }
@@ -145,7 +156,8 @@ fn client(address: SocketAddr, count: usize, group: &str) {
     let mut held = Vec::new();
     for _ in 0..count {
         let name = "mx.rp.test".try_into().expect("a name");
-        let connection = rustls::ClientConnection::new(Arc::clone(&config), name).expect("a client");
+        let connection =
+            rustls::ClientConnection::new(Arc::clone(&config), name).expect("a client");
         let socket = TcpStream::connect(address).expect("a connection");
         let mut stream = rustls::StreamOwned::new(connection, socket);
         let mut greeting = [0; 12];
@@ -199,14 +211,27 @@ impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
 /// Proportional set size of this process.
 fn pss_kib() -> i64 {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux");
-    let line = text.lines().find(|line| line.starts_with("Pss:")).expect("a line");
-    line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Pss:"))
+        .expect("a line");
+    line.split_whitespace()
+        .nth(1)
+        .expect("a number")
+        .parse()
+        .expect("a number")
 }
 
 /// User and system time of this process so far.
 fn cpu_seconds() -> f64 {
     let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = text.rsplit(')').next().expect("fields").split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>().expect("ticks") + fields[12].parse::<f64>().expect("ticks");
+    let fields: Vec<&str> = text
+        .rsplit(')')
+        .next()
+        .expect("fields")
+        .split_whitespace()
+        .collect();
+    let ticks: f64 =
+        fields[11].parse::<f64>().expect("ticks") + fields[12].parse::<f64>().expect("ticks");
     ticks / 100.0
 }

@@ -132,7 +132,10 @@ impl SystemResolver {
             Ok(lookup) => {
                 let answers = lookup.answers();
                 let ttl = answers.iter().map(|record| record.ttl).min().unwrap_or(0);
-                let value: Vec<T> = answers.iter().filter_map(|record| pick(&record.data)).collect();
+                let value: Vec<T> = answers
+                    .iter()
+                    .filter_map(|record| pick(&record.data))
+                    .collect();
                 if value.is_empty() {
                     return Outcome::NoData;
                 }
@@ -282,7 +285,10 @@ impl StaticResolver {
     /// `host` gets an address.
     pub fn add_address(&self, host: &str, address: IpAddr) -> &Self {
         let mut known = self.lock();
-        let addresses = known.addresses.entry(host.to_ascii_lowercase()).or_default();
+        let addresses = known
+            .addresses
+            .entry(host.to_ascii_lowercase())
+            .or_default();
         addresses.push(address);
         drop(known);
         self
@@ -291,7 +297,9 @@ impl StaticResolver {
     /// Every question about `name` fails for now, with `reason`.
     pub fn fail(&self, name: &str, reason: &str) -> &Self {
         let mut known = self.lock();
-        known.failing.insert(name.to_ascii_lowercase(), reason.to_owned());
+        known
+            .failing
+            .insert(name.to_ascii_lowercase(), reason.to_owned());
         drop(known);
         self
     }
@@ -311,7 +319,9 @@ impl Known {
                 value,
                 ttl: STATIC_TTL,
             }),
-            None if self.mx.contains_key(name) || self.addresses.contains_key(name) => Outcome::NoData,
+            None if self.mx.contains_key(name) || self.addresses.contains_key(name) => {
+                Outcome::NoData
+            }
             None => Outcome::NxDomain,
         }
     }
@@ -353,7 +363,10 @@ mod tests {
             Mx::Hosts(vec![host(10, "a.test"), host(20, "b.test")])
         );
         assert_eq!(host_text(&Name::root()), "");
-        assert_eq!(host_text(&Name::from_ascii("MX.Example.").unwrap()), "mx.example");
+        assert_eq!(
+            host_text(&Name::from_ascii("MX.Example.").unwrap()),
+            "mx.example"
+        );
     }
 
     #[test]
@@ -397,7 +410,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_server_is_a_temporary_failure() {
         let dns = SystemResolver::new(&["127.0.0.1:9".parse().unwrap()]).unwrap();
-        assert!(matches!(dns.mx("firma.test").await, Outcome::TemporaryFailure(_)));
+        assert!(matches!(
+            dns.mx("firma.test").await,
+            Outcome::TemporaryFailure(_)
+        ));
         assert_eq!(dns.mx(&"x".repeat(300)).await, Outcome::NxDomain);
     }
 }

@@ -37,7 +37,9 @@ pub enum LimitReached {
     #[error("the server has as many connections as it may have (connections_max = {0})")]
     Total(usize),
     /// `listener_connections_max`.
-    #[error("this listener has as many connections as it may have (listener_connections_max = {0})")]
+    #[error(
+        "this listener has as many connections as it may have (listener_connections_max = {0})"
+    )]
     Listener(usize),
     /// `address_connections_max`.
     #[error("this address has as many connections as it may have (address_connections_max = {0})")]
@@ -92,7 +94,11 @@ impl ConnectionLimits {
     }
 
     /// Counts a connection of `address` on the listener numbered `listener`, or says which limit stands against it.
-    pub fn admit(self: &Arc<Self>, listener: usize, address: IpAddr) -> Result<Permit, LimitReached> {
+    pub fn admit(
+        self: &Arc<Self>,
+        listener: usize,
+        address: IpAddr,
+    ) -> Result<Permit, LimitReached> {
         let settings = &self.settings;
         let exempt = settings
             .address_exempt
@@ -174,11 +180,20 @@ mod tests {
         let limits = limits(4, 3, 2);
         let first = limits.admit(0, ip("192.0.2.1")).unwrap();
         let _second = limits.admit(0, ip("192.0.2.1")).unwrap();
-        assert_eq!(limits.admit(0, ip("192.0.2.1")).unwrap_err(), LimitReached::Address(2));
+        assert_eq!(
+            limits.admit(0, ip("192.0.2.1")).unwrap_err(),
+            LimitReached::Address(2)
+        );
         let _third = limits.admit(0, ip("192.0.2.99")).unwrap();
-        assert_eq!(limits.admit(0, ip("192.0.2.2")).unwrap_err(), LimitReached::Listener(3));
+        assert_eq!(
+            limits.admit(0, ip("192.0.2.2")).unwrap_err(),
+            LimitReached::Listener(3)
+        );
         let _fourth = limits.admit(1, ip("192.0.2.99")).unwrap();
-        assert_eq!(limits.admit(1, ip("192.0.2.2")).unwrap_err(), LimitReached::Total(4));
+        assert_eq!(
+            limits.admit(1, ip("192.0.2.2")).unwrap_err(),
+            LimitReached::Total(4)
+        );
         drop(first);
         assert_eq!(limits.open(), 3);
         let _again = limits.admit(0, ip("192.0.2.1")).unwrap();
@@ -190,6 +205,8 @@ mod tests {
         let _one = limits.admit(0, ip("2001:db8:0:1::1")).unwrap();
         assert!(limits.admit(0, ip("2001:db8:0:1:ffff::2")).is_err());
         let _other = limits.admit(0, ip("2001:db8:0:2::1")).unwrap();
-        let _exempt: Vec<_> = (0..5).map(|_| limits.admit(0, ip("192.0.2.99")).unwrap()).collect();
+        let _exempt: Vec<_> = (0..5)
+            .map(|_| limits.admit(0, ip("192.0.2.99")).unwrap())
+            .collect();
     }
 }

@@ -48,9 +48,15 @@ mod tests {
     #[test]
     fn tells_the_two_endings_apart() {
         let line = Line::find(b"NOOP\r\nQUIT\r\n", 0).unwrap();
-        assert_eq!((line.content_bytes, line.total_bytes, line.ending), (4, 6, LineEnding::CrLf));
+        assert_eq!(
+            (line.content_bytes, line.total_bytes, line.ending),
+            (4, 6, LineEnding::CrLf)
+        );
         let line = Line::find(b"NOOP\nQUIT\r\n", 0).unwrap();
-        assert_eq!((line.content_bytes, line.total_bytes, line.ending), (4, 5, LineEnding::BareLf));
+        assert_eq!(
+            (line.content_bytes, line.total_bytes, line.ending),
+            (4, 5, LineEnding::BareLf)
+        );
         assert_eq!(Line::find(b"NOOP\r", 0), None);
         assert_eq!(Line::find(b"", 3), None);
     }

@@ -386,9 +386,7 @@ impl<'a> Event<'a> {
     /// The event that a failed handshake is.
     pub fn of_handshake(error: &'a HandshakeError) -> Self {
         match error.failure {
-            crate::tls::session::HandshakeFailure::NotTls => {
-                Self::WrongMode(WrongMode::ClearOnTlsPort)
-            }
+            crate::tls::HandshakeFailure::NotTls => Self::WrongMode(WrongMode::ClearOnTlsPort),
             _ => Self::HandshakeFailed(error),
         }
     }

@@ -15,7 +15,8 @@ pub use deadline::Deadline;
 pub use limits::{ConnectionLimits, LimitReached, LimitSettings, Permit};
 pub use line::{Line, LineEnding};
 pub use listener::{
-    Connection, Event, Handler, Listener, ListenerSpec, LogObserver, Mode, Observer, Role, WrongMode,
+    Connection, Event, Handler, Listener, ListenerSpec, LogObserver, Mode, Observer, Role,
+    WrongMode,
 };
 pub use network::{Network, NetworkParseError};
 pub use shutdown::{Shutdown, ShutdownTrigger};

@@ -14,7 +14,9 @@ pub struct Network {
 
 /// Why a text is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a network; write an address such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")]
+#[error(
+    "{text:?} is not a network; write an address such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"
+)]
 pub struct NetworkParseError {
     text: String,
 }
@@ -55,7 +57,9 @@ fn mask(address: IpAddr, prefix_bits: u8) -> IpAddr {
             IpAddr::V4((u32::from(v4) & kept).into())
         }
         IpAddr::V6(v6) => {
-            let kept = u128::MAX.checked_shl(128 - prefix_bits.min(128)).unwrap_or(0);
+            let kept = u128::MAX
+                .checked_shl(128 - prefix_bits.min(128))
+                .unwrap_or(0);
             IpAddr::V6((u128::from(v6) & kept).into())
         }
     }
@@ -65,7 +69,9 @@ impl FromStr for Network {
     type Err = NetworkParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || NetworkParseError { text: text.to_owned() };
+        let wrong = || NetworkParseError {
+            text: text.to_owned(),
+        };
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -114,9 +120,19 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_network() {
-        for text in ["", "mail.example", "192.0.2.0/33", "192.0.2.0/-1", "2001:db8::/129", "1.2.3/8"] {
+        for text in [
+            "",
+            "mail.example",
+            "192.0.2.0/33",
+            "192.0.2.0/-1",
+            "2001:db8::/129",
+            "1.2.3/8",
+        ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
-        assert_eq!("192.0.2.9/24".parse::<Network>().unwrap().to_string(), "192.0.2.0/24");
+        assert_eq!(
+            "192.0.2.9/24".parse::<Network>().unwrap().to_string(),
+            "192.0.2.0/24"
+        );
     }
 }

@@ -255,7 +255,11 @@ mod tests {
         let at = bytes.len() - 4;
         bytes[at..].copy_from_slice(&sum);
         bytes.extend(b"EHLO");
-        let Parsed::Header { total_bytes, header } = parse(&bytes) else {
+        let Parsed::Header {
+            total_bytes,
+            header,
+        } = parse(&bytes)
+        else {
             panic!("it is whole")
         };
         assert_eq!(total_bytes, bytes.len() - 4);
@@ -280,7 +284,11 @@ mod tests {
         ] {
             assert!(matches!(parse(&bytes), Parsed::Bad(_)), "{bytes:?}");
         }
-        for text in [&b"EHLO"[..], b"\r\n\r\nQUIT", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"] {
+        for text in [
+            &b"EHLO"[..],
+            b"\r\n\r\nQUIT",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+        ] {
             assert_eq!(parse(text), Parsed::NotProxy);
         }
     }

@@ -22,7 +22,9 @@ impl Shutdown {
         let (sender, receiver) = watch::channel(false);
         (
             ShutdownTrigger { requested: sender },
-            Self { requested: receiver },
+            Self {
+                requested: receiver,
+            },
         )
     }
 
@@ -67,10 +69,20 @@ mod tests {
     async fn holders_are_told_and_waited_for() {
         let (trigger, handle) = Shutdown::new();
         assert!(!handle.is_requested());
-        assert_eq!(trigger.drained(Deadline::after(Duration::from_millis(5))).await, 1);
+        assert_eq!(
+            trigger
+                .drained(Deadline::after(Duration::from_millis(5)))
+                .await,
+            1
+        );
         let session = tokio::spawn(async move { handle.requested().await });
         trigger.request();
         session.await.unwrap();
-        assert_eq!(trigger.drained(Deadline::after(Duration::from_secs(5))).await, 0);
+        assert_eq!(
+            trigger
+                .drained(Deadline::after(Duration::from_secs(5)))
+                .await,
+            0
+        );
     }
 }

@@ -4,9 +4,8 @@
 
 use crate::net::{Deadline, Line};
 use crate::tls::client_hello::{self, ClientHello, Parsed};
-use crate::tls::session::{
-    self, Handshake, HandshakeError, HandshakeFailure, ReadError, SCRATCH, Session, Stage,
-};
+use crate::tls::failure::{self, HandshakeError, HandshakeFailure};
+use crate::tls::session::{Handshake, ReadError, SCRATCH, Session, Stage};
 use crate::tls::{ClientTls, ServerTls, TlsFacts};
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -333,7 +332,7 @@ impl Stream {
     ) -> Result<(), HandshakeError> {
         self.flush(deadline).await?;
         let hello = self.read_client_hello(deadline).await?;
-        if let Some(failure) = session::refuse_early(&hello) {
+        if let Some(failure) = failure::refuse_early(&hello) {
             return Err(self.refuse(failure, hello).await);
         }
         let mut handshake = match tls.handshake(self.take_input()) {
@@ -375,7 +374,7 @@ impl Stream {
         }
         timeout_at(deadline.instant(), self.socket.shutdown())
             .await
-        .map_err(|_| StreamError::TimedOut)??;
+            .map_err(|_| StreamError::TimedOut)??;
         Ok(())
     }
 
@@ -521,7 +520,7 @@ impl Stream {
                     Parsed::Hello(hello) => return Ok(hello),
                     Parsed::NotTls => return Err(HandshakeFailure::NotTls.into()),
                     Parsed::Bad(reason) => {
-                        self.try_send_now(&session::fatal_alert(0x0303, session::DECODE_ERROR));
+                        self.try_send_now(&failure::fatal_alert(0x0303, failure::DECODE_ERROR));
                         return Err(HandshakeFailure::Malformed(reason).into());
                     }
                     Parsed::NeedMore => {}
@@ -532,12 +531,16 @@ impl Stream {
     }
 
     /// Tells a client that is too old (or falls back without need) so, in TLS's own words.
-    async fn refuse(&mut self, failure: HandshakeFailure, hello: Box<ClientHello>) -> HandshakeError {
+    async fn refuse(
+        &mut self,
+        failure: HandshakeFailure,
+        hello: Box<ClientHello>,
+    ) -> HandshakeError {
         let alert = match failure {
-            HandshakeFailure::InappropriateFallback => session::INAPPROPRIATE_FALLBACK,
-            _ => session::PROTOCOL_VERSION,
+            HandshakeFailure::InappropriateFallback => failure::INAPPROPRIATE_FALLBACK,
+            _ => failure::PROTOCOL_VERSION,
         };
-        self.try_send_now(&session::fatal_alert(hello.legacy_version, alert));
+        self.try_send_now(&failure::fatal_alert(hello.legacy_version, alert));
         let _best_effort = self.socket.shutdown().await;
         HandshakeError::new(failure, Some(hello))
     }

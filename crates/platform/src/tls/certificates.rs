@@ -232,7 +232,10 @@ fn list_directory(directory: &Path) -> Result<Vec<CertificateFiles>, Certificate
     let mut listed = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let chain = entry.map_err(unreadable)?.path();
-        if chain.extension().is_some_and(|extension| extension == "crt") {
+        if chain
+            .extension()
+            .is_some_and(|extension| extension == "crt")
+        {
             listed.push(CertificateFiles {
                 key: chain.with_extension("key"),
                 chain,
@@ -252,7 +255,10 @@ fn load_certificate(files: CertificateFiles) -> Result<Arc<Certificate>, Certifi
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|e| wrong_file(&files.chain, e.to_string()))?;
     let Some(leaf) = chain.first().cloned() else {
-        return Err(wrong_file(&files.chain, "it holds no certificate".to_owned()));
+        return Err(wrong_file(
+            &files.chain,
+            "it holds no certificate".to_owned(),
+        ));
     };
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|e| wrong_file(&files.key, e.to_string()))?;
@@ -262,8 +268,8 @@ fn load_certificate(files: CertificateFiles) -> Result<Arc<Certificate>, Certifi
         reason,
     };
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let certified = CertifiedKey::from_der(chain, key, &provider)
-        .map_err(|e| wrong_pair(e.to_string()))?;
+    let certified =
+        CertifiedKey::from_der(chain, key, &provider).map_err(|e| wrong_pair(e.to_string()))?;
     let kind = match certified.key.algorithm() {
         SignatureAlgorithm::ECDSA => KeyKind::Ecdsa,
         SignatureAlgorithm::RSA => KeyKind::Rsa,
@@ -276,7 +282,9 @@ fn load_certificate(files: CertificateFiles) -> Result<Arc<Certificate>, Certifi
     };
     let names = dns_names(&leaf).map_err(|e| wrong_pair(e.to_string()))?;
     if names.is_empty() {
-        return Err(wrong_pair("the certificate names no host (subjectAltName)".to_owned()));
+        return Err(wrong_pair(
+            "the certificate names no host (subjectAltName)".to_owned(),
+        ));
     }
     Ok(Arc::new(Certificate {
         files,

@@ -42,13 +42,20 @@ fn a_reload_takes_what_is_good_and_keeps_what_was_good() {
     let report = store.reload();
     assert_eq!((report.served, report.kept.len()), (2, 1));
     let reason = report.kept[0].to_string();
-    assert!(reason.contains("ecdsa.crt") && reason.contains("KeyMismatch"), "{reason}");
+    assert!(
+        reason.contains("ecdsa.crt") && reason.contains("KeyMismatch"),
+        "{reason}"
+    );
     assert_eq!(chosen(&store, "mx.rp.test"), (true, true));
 
     // Half a file, as an unfinished copy leaves it.
     fs::write(path.join("ecdsa.key"), &good_key[..40]).unwrap();
     let report = store.reload();
-    assert!(report.kept[0].to_string().contains("ecdsa.key"), "{:?}", report.kept);
+    assert!(
+        report.kept[0].to_string().contains("ecdsa.key"),
+        "{:?}",
+        report.kept
+    );
     assert_eq!(chosen(&store, "mx.rp.test"), (true, true));
 
     // A good new pair.
@@ -77,8 +84,13 @@ fn a_start_with_broken_files_says_what_is_wrong() {
     assert!(nothing.contains("no certificate was found"), "{nothing}");
     fs::write(path.join("a.crt"), "no PEM").unwrap();
     let empty = CertStore::from_dir(path, None).unwrap_err().to_string();
-    assert!(empty.contains("a.crt cannot be used: it holds no certificate"), "{empty}");
-    let missing = CertStore::from_dir(&path.join("absent"), None).unwrap_err().to_string();
+    assert!(
+        empty.contains("a.crt cannot be used: it holds no certificate"),
+        "{empty}"
+    );
+    let missing = CertStore::from_dir(&path.join("absent"), None)
+        .unwrap_err()
+        .to_string();
     assert!(missing.contains("absent cannot be read"), "{missing}");
 }
 
@@ -90,6 +102,9 @@ fn demo_files_survive_a_second_start_and_keys_are_private() {
     let first = fs::read(directory.path().join("ca.pem")).unwrap();
     let files = demo_ca(directory.path(), &["mx.rp.test"]).unwrap();
     assert_eq!(fs::read(files.ca).unwrap(), first);
-    let mode = fs::metadata(directory.path().join("rsa.key")).unwrap().permissions().mode();
+    let mode = fs::metadata(directory.path().join("rsa.key"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -3,7 +3,8 @@
 
 use crate::tls::capture;
 use crate::tls::server::provider;
-use crate::tls::session::{Connection, Handshake, HandshakeError};
+use crate::tls::session::{Connection, Handshake};
+use crate::tls::{HandshakeError, HandshakeFailure};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -85,17 +86,17 @@ impl ClientTls {
 
     /// A handshake with the server called `server_name`.
     pub(crate) fn handshake(&self, server_name: &str) -> Result<Handshake, HandshakeError> {
-        let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
-            crate::tls::session::HandshakeFailure::Malformed("the server's name is no host name")
-        })?;
+        let name = ServerName::try_from(server_name.to_owned())
+            .map_err(|_| HandshakeFailure::Malformed("the server's name is no host name"))?;
         let connection = UnbufferedClientConnection::new(Arc::clone(&self.config), name)
-            .map_err(crate::tls::session::HandshakeFailure::from)?;
+            .map_err(HandshakeFailure::from)?;
         Ok(Handshake::new(Connection::Client(connection), Vec::new()))
     }
 }
 
 fn read_roots(path: &Path) -> Result<RootCertStore, String> {
-    let wrong = |reason: String| format!("the roots in {} cannot be used: {reason}", path.display());
+    let wrong =
+        |reason: String| format!("the roots in {} cannot be used: {reason}", path.display());
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))? {
         let root = root.map_err(|e| wrong(e.to_string()))?;

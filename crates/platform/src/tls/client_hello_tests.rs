@@ -77,7 +77,10 @@ fn reads_what_a_modern_client_offers_and_overlooks_grease() {
 #[test]
 fn the_fingerprint_follows_ja4() {
     // sha256("1301,1302,c02b") and sha256("000a,000d,002b_0403,0804"), twelve digits each, by sha256sum.
-    assert_eq!(parsed(&modern()).fingerprint(), "t13d0305ip_5559582ccdc4_fbabbea27ee8");
+    assert_eq!(
+        parsed(&modern()).fingerprint(),
+        "t13d0305ip_5559582ccdc4_fbabbea27ee8"
+    );
 }
 
 #[test]
@@ -85,10 +88,22 @@ fn old_clients_are_understood() {
     let tls10 = parsed(&hello(0x0301, &[0x002f, 0x5600], &[]));
     assert_eq!(tls10.offered_versions(), "TLSv1 or older");
     assert!(tls10.falls_back());
-    assert_eq!(parsed(&hello(0x0300, &[0x000a], &[])).offered_versions(), "SSLv3 or older");
-    assert_eq!(parsed(&[0x80, 0x2e, 1, 0, 2, 0, 0x15]).offered_versions(), "SSLv2 or older");
-    assert_eq!(parsed(&[0x80, 0x2e, 1, 3, 1, 0, 0x15]).offered_versions(), "TLSv1 or older");
-    assert_eq!(parsed(&[0x80, 0x2e, 1, 3, 3, 0, 0x15]).newest_version(), 0x0302);
+    assert_eq!(
+        parsed(&hello(0x0300, &[0x000a], &[])).offered_versions(),
+        "SSLv3 or older"
+    );
+    assert_eq!(
+        parsed(&[0x80, 0x2e, 1, 0, 2, 0, 0x15]).offered_versions(),
+        "SSLv2 or older"
+    );
+    assert_eq!(
+        parsed(&[0x80, 0x2e, 1, 3, 1, 0, 0x15]).offered_versions(),
+        "TLSv1 or older"
+    );
+    assert_eq!(
+        parsed(&[0x80, 0x2e, 1, 3, 3, 0, 0x15]).newest_version(),
+        0x0302
+    );
 }
 
 #[test]
@@ -106,7 +121,12 @@ fn a_hello_in_many_records_is_put_together() {
 
 #[test]
 fn everything_else_is_told_apart() {
-    for text in [&b"EHLO client.test\r\n"[..], b"a1 CAPABILITY\r\n", b"GET / HTTP/1.1\r\n", &[22, 1, 0]] {
+    for text in [
+        &b"EHLO client.test\r\n"[..],
+        b"a1 CAPABILITY\r\n",
+        b"GET / HTTP/1.1\r\n",
+        &[22, 1, 0],
+    ] {
         assert_eq!(parse(text), Parsed::NotTls);
     }
     assert!(matches!(parse(&[22, 3, 1, 0, 0]), Parsed::Bad(_)));

@@ -52,13 +52,21 @@ fn create(directory: &Path, host_names: &[&str]) -> Result<io::Result<()>, rcgen
 
     let kinds = [
         ("ecdsa", KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?),
-        ("rsa", KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072)?),
+        (
+            "rsa",
+            KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072)?,
+        ),
     ];
     let mut written = write_public(&directory.join("ca.pem"), &issuer.pem());
     for (kind, key) in kinds {
         let leaf = leaf_params(host_names)?.signed_by(&key, &issuer)?;
         written = written
-            .and_then(|()| write_private(&directory.join(kind).with_extension("key"), &key.serialize_pem()))
+            .and_then(|()| {
+                write_private(
+                    &directory.join(kind).with_extension("key"),
+                    &key.serialize_pem(),
+                )
+            })
             .and_then(|()| write_public(&directory.join(kind).with_extension("crt"), &leaf.pem()));
     }
     Ok(written)

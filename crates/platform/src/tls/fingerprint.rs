@@ -15,7 +15,11 @@ pub(crate) fn ja4(hello: &ClientHello) -> String {
         0x0002 => "s2",
         _ => "00",
     };
-    let host = if hello.extensions.contains(&0) { 'd' } else { 'i' };
+    let host = if hello.extensions.contains(&0) {
+        'd'
+    } else {
+        'i'
+    };
     let mut suites = hello.cipher_suites.clone();
     // JA4 counts signalling suites as the client sends them; the fallback signal is left out here, as it
     // says something about the attempt and not about the software.
@@ -38,7 +42,11 @@ pub(crate) fn ja4(hello: &ClientHello) -> String {
         extension_count.min(99),
         alpn_marks(hello.first_alpn.as_deref()),
         short_hash(&hex_list(&suites)),
-        if extensions.is_empty() { NO_HASH.to_owned() } else { short_hash(&listed) },
+        if extensions.is_empty() {
+            NO_HASH.to_owned()
+        } else {
+            short_hash(&listed)
+        },
     )
 }
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod client_hello;
 pub mod demo;
 mod facts;
+pub(crate) mod failure;
 mod fingerprint;
 mod server;
 pub(crate) mod session;
@@ -17,8 +18,8 @@ pub use client::{ClientTls, Verification};
 pub use client_hello::ClientHello;
 pub use demo::{DemoFiles, demo_ca};
 pub use facts::{PeerCertificate, TlsFacts, TlsVersion};
+pub use failure::{HandshakeError, HandshakeFailure};
 pub use server::{CipherOrder, ServerTls, ServerTlsSettings};
-pub use session::{HandshakeError, HandshakeFailure};
 
 #[cfg(test)]
 mod openssl_tests;

@@ -55,12 +55,22 @@ struct Server {
 impl Server {
     async fn heard(&self, part: &str) {
         for _ in 0..200 {
-            if self.heard.0.lock().unwrap().iter().any(|event| event.contains(part)) {
+            if self
+                .heard
+                .0
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|event| event.contains(part))
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("no event with {part:?} among {:?}", self.heard.0.lock().unwrap());
+        panic!(
+            "no event with {part:?} among {:?}",
+            self.heard.0.lock().unwrap()
+        );
     }
 }
 
@@ -185,13 +195,22 @@ const QUIT: &[u8] = b"FACTS\r\nQUIT\r\n";
 async fn tls_1_3_comes_first_and_1_2_works() {
     let server = implicit();
     let newest = openssl(&server, &["-servername", "imap.rp.test"], QUIT).await;
-    assert!(newest.contains("New, TLSv1.3, Cipher is TLS_AES_128_GCM_SHA256"), "{newest}");
+    assert!(
+        newest.contains("New, TLSv1.3, Cipher is TLS_AES_128_GCM_SHA256"),
+        "{newest}"
+    );
     assert!(newest.contains("Verify return code: 0 (ok)"), "{newest}");
     assert!(newest.contains("sni: Some(\"imap.rp.test\")"), "{newest}");
     assert!(newest.contains("group: Some(\"x25519\")"), "{newest}");
     let older = openssl(&server, &["-tls1_2"], QUIT).await;
-    assert!(older.contains("New, TLSv1.2, Cipher is ECDHE-ECDSA-AES128-GCM-SHA256"), "{older}");
-    assert!(older.contains("Secure Renegotiation IS supported"), "{older}");
+    assert!(
+        older.contains("New, TLSv1.2, Cipher is ECDHE-ECDSA-AES128-GCM-SHA256"),
+        "{older}"
+    );
+    assert!(
+        older.contains("Secure Renegotiation IS supported"),
+        "{older}"
+    );
     assert!(older.contains("Extended master secret: yes"), "{older}");
     assert!(older.contains("Compression: NONE"), "{older}");
 }
@@ -219,9 +238,16 @@ async fn an_old_client_is_told_on_starttls_too() {
 #[tokio::test]
 async fn what_has_no_forward_secrecy_is_refused() {
     let server = implicit();
-    for cipher in ["AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256"] {
+    for cipher in [
+        "AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-SHA256",
+        "DHE-RSA-AES128-GCM-SHA256",
+    ] {
         let refused = openssl(&server, &["-tls1_2", "-cipher", cipher], b"").await;
-        assert!(refused.contains("SSL alert number 40"), "{cipher}: {refused}");
+        assert!(
+            refused.contains("SSL alert number 40"),
+            "{cipher}: {refused}"
+        );
     }
     server.heard("TLS handshake failed").await;
 }
@@ -252,11 +278,17 @@ async fn each_suite_of_the_profile_works_and_the_order_is_ours() {
     }
     let reversed = "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256";
     let text = openssl(&server, &["-tls1_2", "-cipher", reversed], QUIT).await;
-    assert!(text.contains("Cipher is ECDHE-ECDSA-AES128-GCM-SHA256"), "{text}");
+    assert!(
+        text.contains("Cipher is ECDHE-ECDSA-AES128-GCM-SHA256"),
+        "{text}"
+    );
     for group in ["X25519", "P-256", "P-384"] {
         let text = openssl(&server, &["-groups", group], QUIT).await;
         assert!(text.contains("New, TLSv1.3"), "{group}: {text}");
-        assert!(text.contains("Peer signature type: ECDSA"), "{group}: {text}");
+        assert!(
+            text.contains("Peer signature type: ECDSA"),
+            "{group}: {text}"
+        );
     }
     let refused = openssl(&server, &["-groups", "P-521"], b"").await;
     assert!(refused.contains("alert handshake failure"), "{refused}");
@@ -316,8 +348,14 @@ async fn the_oldest_promised_clients_connect() {
     ] {
         let arguments = ["-tls1_2", "-cipher", cipher, "-groups", groups];
         let text = openssl(&server, &arguments, QUIT).await;
-        assert!(text.contains(&format!("Cipher is {expected}")), "{client}: {text}");
-        assert!(text.contains("Verify return code: 0 (ok)"), "{client}: {text}");
+        assert!(
+            text.contains(&format!("Cipher is {expected}")),
+            "{client}: {text}"
+        );
+        assert!(
+            text.contains("Verify return code: 0 (ok)"),
+            "{client}: {text}"
+        );
     }
 }
 
@@ -325,11 +363,25 @@ async fn the_oldest_promised_clients_connect() {
 async fn the_certificate_fits_the_name() {
     let server = implicit();
     for name in ["mx.rp.test", "imap.rp.test", "a.wild.rp.test"] {
-        let arguments = ["-servername", name, "-verify_hostname", name, "-verify_return_error"];
+        let arguments = [
+            "-servername",
+            name,
+            "-verify_hostname",
+            name,
+            "-verify_return_error",
+        ];
         let text = openssl(&server, &arguments, QUIT).await;
-        assert!(text.contains("Verify return code: 0 (ok)"), "{name}: {text}");
+        assert!(
+            text.contains("Verify return code: 0 (ok)"),
+            "{name}: {text}"
+        );
     }
-    let text = openssl(&server, &["-noservername", "-verify_hostname", "mx.rp.test"], QUIT).await;
+    let text = openssl(
+        &server,
+        &["-noservername", "-verify_hostname", "mx.rp.test"],
+        QUIT,
+    )
+    .await;
     assert!(text.contains("Verify return code: 0 (ok)"), "{text}");
 }
 
@@ -362,12 +414,21 @@ async fn the_channel_binding_is_what_the_client_has() {
             "32",
         ];
         let text = openssl(&server, &arguments, QUIT).await;
-        let hex = text.split("Keying material: ").nth(1).expect("a value").lines().next().unwrap();
+        let hex = text
+            .split("Keying material: ")
+            .nth(1)
+            .expect("a value")
+            .lines()
+            .next()
+            .unwrap();
         let theirs: Vec<u8> = (0..hex.trim().len() / 2)
             .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
             .collect();
         assert_eq!(theirs.len(), 32);
-        assert!(text.contains(&format!("tls_exporter: Some({theirs:?})")), "{text}");
+        assert!(
+            text.contains(&format!("tls_exporter: Some({theirs:?})")),
+            "{text}"
+        );
     }
 }
 
@@ -375,7 +436,10 @@ async fn the_channel_binding_is_what_the_client_has() {
 async fn the_same_software_has_the_same_fingerprint() {
     let server = implicit();
     let fingerprint = |text: &str| {
-        let after = text.split("client_fingerprint: Some(\"").nth(1).expect("one");
+        let after = text
+            .split("client_fingerprint: Some(\"")
+            .nth(1)
+            .expect("one");
         after.split('"').next().unwrap().to_owned()
     };
     let one = fingerprint(&openssl(&server, &["-servername", "mx.rp.test"], QUIT).await);
@@ -391,8 +455,13 @@ async fn the_same_software_has_the_same_fingerprint() {
 async fn a_tls_client_on_a_clear_port_is_recognised_and_answered() {
     let server = starttls();
     let text = openssl(&server, &[], b"").await;
-    assert!(text.contains("wrong version number") || text.contains("packet length"), "{text}");
-    server.heard("wrong mode: the client starts TLS at once").await;
+    assert!(
+        text.contains("wrong version number") || text.contains("packet length"),
+        "{text}"
+    );
+    server
+        .heard("wrong mode: the client starts TLS at once")
+        .await;
 }
 
 #[tokio::test]
@@ -403,11 +472,15 @@ async fn a_clear_client_on_a_tls_port_gets_no_banner() {
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
     assert!(answer.is_empty(), "{answer:?}");
-    server.heard("wrong mode: the client does not start TLS").await;
+    server
+        .heard("wrong mode: the client does not start TLS")
+        .await;
 }
 
 async fn connect(server: &Server) -> crate::net::Stream {
-    let mut stream = crate::net::Stream::connect(server.address, None, soon()).await.unwrap();
+    let mut stream = crate::net::Stream::connect(server.address, None, soon())
+        .await
+        .unwrap();
     assert_eq!(line(&mut stream).await, "220 hello");
     stream
 }
@@ -428,7 +501,10 @@ async fn plaintext_behind_starttls_is_thrown_away() {
     stream.flush(soon()).await.unwrap();
     assert_eq!(line(&mut stream).await, "220 go ahead");
     let tls = ClientTls::verified(&demo_files().join("ca.pem")).unwrap();
-    stream.start_tls_client(&tls, "mx.rp.test", soon()).await.unwrap();
+    stream
+        .start_tls_client(&tls, "mx.rp.test", soon())
+        .await
+        .unwrap();
     assert_eq!(line(&mut stream).await, "250 discarded=10");
     stream.write(b"ONE\r\nTWO\r\n");
     stream.flush(soon()).await.unwrap();
@@ -441,9 +517,21 @@ async fn a_client_records_what_it_met() {
     let server = starttls();
     let ca = demo_files().join("ca.pem");
     for (tls, name, expected) in [
-        (ClientTls::verified(&ca), "mx.rp.test", Some(Verification::Passed)),
-        (ClientTls::opportunistic(Some(&ca)), "mx.rp.test", Some(Verification::Passed)),
-        (ClientTls::opportunistic(None), "mx.rp.test", Some(Verification::NotChecked)),
+        (
+            ClientTls::verified(&ca),
+            "mx.rp.test",
+            Some(Verification::Passed),
+        ),
+        (
+            ClientTls::opportunistic(Some(&ca)),
+            "mx.rp.test",
+            Some(Verification::Passed),
+        ),
+        (
+            ClientTls::opportunistic(None),
+            "mx.rp.test",
+            Some(Verification::NotChecked),
+        ),
         (ClientTls::verified(&ca), "other.test", None),
     ] {
         let mut stream = connect(&server).await;
@@ -456,14 +544,20 @@ async fn a_client_records_what_it_met() {
         let facts = stream.tls().unwrap();
         assert_eq!(facts.version, TlsVersion::V1_3);
         assert_eq!(facts.group, Some("X25519MLKEM768"));
-        assert_eq!(facts.peer_certificate.as_ref().unwrap().verification, expected);
+        assert_eq!(
+            facts.peer_certificate.as_ref().unwrap().verification,
+            expected
+        );
     }
     let mut stream = connect(&server).await;
     stream.write(b"STARTTLS\r\n");
     stream.flush(soon()).await.unwrap();
     line(&mut stream).await;
     let tls = ClientTls::opportunistic(Some(&ca)).unwrap();
-    stream.start_tls_client(&tls, "other.test", soon()).await.unwrap();
+    stream
+        .start_tls_client(&tls, "other.test", soon())
+        .await
+        .unwrap();
     let certificate = stream.tls().unwrap().peer_certificate.clone().unwrap();
     assert!(matches!(certificate.verification, Verification::Failed(_)));
 }
@@ -477,7 +571,10 @@ async fn large_amounts_pass_unharmed() {
     stream.flush(soon()).await.unwrap();
     line(&mut stream).await;
     let tls = ClientTls::opportunistic(None).unwrap();
-    stream.start_tls_client(&tls, "mx.rp.test", soon()).await.unwrap();
+    stream
+        .start_tls_client(&tls, "mx.rp.test", soon())
+        .await
+        .unwrap();
     line(&mut stream).await;
     let command = [b'x'; 90];
     for round in 0..40 {
@@ -518,7 +615,10 @@ async fn a_listed_proxy_is_believed_and_nobody_else() {
     let listed = start(Mode::StartTls, &["127.0.0.0/8"], LimitSettings::default());
     let with_peer = |header: Vec<u8>| [header, b"PEER\r\nQUIT\r\n".to_vec()].concat();
     let answer = speak(&listed, &with_peer(proxy_header(1, 0x11, &PROXIED))).await;
-    assert!(answer.contains("250 192.0.2.7:12345 198.51.100.1:25"), "{answer}");
+    assert!(
+        answer.contains("250 192.0.2.7:12345 198.51.100.1:25"),
+        "{answer}"
+    );
     let answer = speak(&listed, &with_peer(proxy_header(0, 0, b""))).await;
     assert!(answer.contains("250 127.0.0.1:"), "{answer}");
     let answer = speak(&listed, b"PEER\r\nQUIT\r\n").await;
@@ -530,21 +630,32 @@ async fn a_listed_proxy_is_believed_and_nobody_else() {
     // To a session the header is garbage, in which only the QUIT of the signature means something.
     let unlisted = start(Mode::StartTls, &["192.0.2.0/24"], LimitSettings::default());
     let answer = speak(&unlisted, &with_peer(proxy_header(1, 0x11, &PROXIED))).await;
-    assert!(answer.starts_with("220 hello") && answer.ends_with("221 bye\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("220 hello") && answer.ends_with("221 bye\r\n"),
+        "{answer}"
+    );
     assert!(!answer.contains("192.0.2.7"), "{answer}");
 }
 
 #[tokio::test]
 async fn a_proxy_header_goes_before_implicit_tls() {
     let server = start(Mode::ImplicitTls, &["127.0.0.1"], LimitSettings::default());
-    let mut stream = crate::net::Stream::connect(server.address, None, soon()).await.unwrap();
+    let mut stream = crate::net::Stream::connect(server.address, None, soon())
+        .await
+        .unwrap();
     stream.write(&proxy_header(1, 0x11, &PROXIED));
     let tls = ClientTls::opportunistic(None).unwrap();
-    stream.start_tls_client(&tls, "mx.rp.test", soon()).await.unwrap();
+    stream
+        .start_tls_client(&tls, "mx.rp.test", soon())
+        .await
+        .unwrap();
     assert_eq!(line(&mut stream).await, "220 hello");
     stream.write(b"PEER\r\n");
     stream.flush(soon()).await.unwrap();
-    assert_eq!(line(&mut stream).await, "250 192.0.2.7:12345 198.51.100.1:25");
+    assert_eq!(
+        line(&mut stream).await,
+        "250 192.0.2.7:12345 198.51.100.1:25"
+    );
 }
 
 #[tokio::test]
@@ -555,7 +666,9 @@ async fn one_address_cannot_take_every_place() {
     };
     let server = start(Mode::StartTls, &["127.0.0.1"], settings);
     let hold = async |source: u8| {
-        let mut stream = crate::net::Stream::connect(server.address, None, soon()).await.unwrap();
+        let mut stream = crate::net::Stream::connect(server.address, None, soon())
+            .await
+            .unwrap();
         let mut addresses = PROXIED;
         addresses[3] = source;
         stream.write(&proxy_header(1, 0x11, &addresses));
@@ -566,7 +679,10 @@ async fn one_address_cannot_take_every_place() {
     let (_one, _) = hold(1).await;
     let (two, _) = hold(1).await;
     let (_three, refusal) = hold(1).await;
-    assert!(refusal.starts_with("421 4.7.0 Too many connections from your address"), "{refusal}");
+    assert!(
+        refusal.starts_with("421 4.7.0 Too many connections from your address"),
+        "{refusal}"
+    );
     let (_other, greeting) = hold(2).await;
     assert_eq!(greeting, "220 hello");
     drop(two);

@@ -1,9 +1,9 @@
 //! Drives one rustls connection over bytes that `net::Stream` moves: no sockets, no waiting in here. Uses rustls'
 //! unbuffered interface, so that an idle session keeps nothing but its keys.
 
-use crate::net::StreamError;
 use crate::tls::capture::{self, Captured};
 use crate::tls::client_hello::ClientHello;
+use crate::tls::failure::HandshakeFailure;
 use crate::tls::{PeerCertificate, TlsFacts, TlsVersion, Verification};
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
@@ -24,100 +24,10 @@ const FRAGMENT_BYTES_MAX: usize = 16 * 1024;
 /// What encryption adds to a fragment at most: header, explicit nonce, content type, tag; rounded up.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
-/// Alert `decode_error`, RFC 8446 §6.
-pub(crate) const DECODE_ERROR: u8 = 50;
-/// Alert `protocol_version`.
-pub(crate) const PROTOCOL_VERSION: u8 = 70;
-/// Alert `inappropriate_fallback`, RFC 7507 §2.
-pub(crate) const INAPPROPRIATE_FALLBACK: u8 = 86;
-
 thread_local! {
     /// Where records lie while they are decrypted. One per worker thread, so that no session needs its own.
     pub(crate) static SCRATCH: RefCell<Box<[u8]>> =
         RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
-}
-
-/// Why a handshake failed, and the ClientHello where one came: it tells who must update what.
-#[derive(Debug, thiserror::Error)]
-#[error("{failure}")]
-pub struct HandshakeError {
-    /// The reason.
-    #[source]
-    pub failure: HandshakeFailure,
-    /// What the client offered; server side only.
-    pub hello: Option<Box<ClientHello>>,
-}
-
-/// Why a handshake failed.
-#[derive(Debug, thiserror::Error)]
-pub enum HandshakeFailure {
-    /// The peer's first bytes are not TLS: it speaks in clear on a port for TLS.
-    #[error("the peer does not speak TLS, on a port where TLS comes first")]
-    NotTls,
-    /// The ClientHello cannot be read.
-    #[error("the ClientHello is malformed: {0}")]
-    Malformed(&'static str),
-    /// The client offers nothing newer than TLS 1.1; it was told by the alert `protocol_version`.
-    #[error("the client offers no TLS version newer than TLS 1.1")]
-    TooOld,
-    /// The client repeats an attempt with a lower version although we speak a higher one (RFC 7507).
-    #[error("the client fell back to an older TLS version without need")]
-    InappropriateFallback,
-    /// rustls refused; the peer was told by an alert.
-    #[error("{0}")]
-    Tls(rustls::Error),
-    /// The connection broke or was too slow.
-    #[error("{0}")]
-    Stream(StreamError),
-}
-
-impl HandshakeError {
-    pub(crate) fn new(failure: HandshakeFailure, hello: Option<Box<ClientHello>>) -> Self {
-        Self { failure, hello }
-    }
-}
-
-impl From<HandshakeFailure> for HandshakeError {
-    fn from(failure: HandshakeFailure) -> Self {
-        Self::new(failure, None)
-    }
-}
-
-impl From<StreamError> for HandshakeError {
-    fn from(error: StreamError) -> Self {
-        HandshakeFailure::from(error).into()
-    }
-}
-
-impl From<StreamError> for HandshakeFailure {
-    fn from(error: StreamError) -> Self {
-        Self::Stream(error)
-    }
-}
-
-impl From<rustls::Error> for HandshakeFailure {
-    fn from(error: rustls::Error) -> Self {
-        Self::Tls(error)
-    }
-}
-
-/// What keeps us from even starting: rules that rustls has no words for.
-pub(crate) fn refuse_early(hello: &ClientHello) -> Option<HandshakeFailure> {
-    let newest = hello.newest_version();
-    if newest < 0x0303 {
-        return Some(HandshakeFailure::TooOld);
-    }
-    // RFC 7507 §3: the client would have spoken a higher version, which we do speak.
-    if newest < 0x0304 && hello.falls_back() {
-        return Some(HandshakeFailure::InappropriateFallback);
-    }
-    None
-}
-
-/// A fatal alert record in the record version that a client of `legacy_version` reads.
-pub(crate) fn fatal_alert(legacy_version: u16, description: u8) -> [u8; 7] {
-    let [major, minor] = legacy_version.clamp(0x0300, 0x0303).to_be_bytes();
-    [21, major, minor, 0, 2, 2, description]
 }
 
 /// Why a read failed.
@@ -176,8 +86,7 @@ impl Handshake {
     /// only a ticket left to give; in every other case the peer waits for our last message.
     pub(crate) fn may_send_later(&self) -> bool {
         matches!(self.connection, Connection::Server(_))
-            && self.connection.common().protocol_version()
-                == Some(rustls::ProtocolVersion::TLSv1_3)
+            && self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
     }
 
     /// Reads once and works on it.
@@ -411,12 +320,8 @@ impl Session {
         // What is left of a handshake message must stay in front of rustls: it counts from its start.
         let mut incoming = std::mem::take(&mut self.incoming);
         let (consumed, outcome) = match &mut self.connection {
-            Connection::Server(server) => {
-                write_on(&mut **server, &mut incoming, wire, &mut action)
-            }
-            Connection::Client(client) => {
-                write_on(&mut **client, &mut incoming, wire, &mut action)
-            }
+            Connection::Server(server) => write_on(&mut **server, &mut incoming, wire, &mut action),
+            Connection::Client(client) => write_on(&mut **client, &mut incoming, wire, &mut action),
         };
         incoming.drain(..consumed.min(incoming.len()));
         self.incoming = incoming;
@@ -606,12 +511,15 @@ fn encode(encode: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncodeError>, wire:
     wire.truncate(before + bytes);
 }
 
+/// What is done once a connection may send.
+type SendAction<'a> = dyn FnMut(&mut dyn Traffic, &mut Vec<u8>) -> Result<(), rustls::Error> + 'a;
+
 /// Gets rustls into the state in which it may send, and does `action` there.
 fn write_on<R: Records>(
     connection: &mut R,
     incoming: &mut [u8],
     wire: &mut Vec<u8>,
-    action: &mut dyn FnMut(&mut dyn Traffic, &mut Vec<u8>) -> Result<(), rustls::Error>,
+    action: &mut SendAction<'_>,
 ) -> (usize, Result<(), rustls::Error>) {
     let mut consumed = 0;
     loop {

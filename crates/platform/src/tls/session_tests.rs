@@ -94,14 +94,21 @@ fn shake(piece: usize, damage: Option<Damage>) -> Option<(Box<Session>, Box<Sess
                 _ => None,
             };
         }
-        let back = if flight % 2 == 0 { &mut to_client } else { &mut to_server };
+        let back = if flight % 2 == 0 {
+            &mut to_client
+        } else {
+            &mut to_server
+        };
         feed(to, &bytes, piece, back).ok()?;
     }
     let established = |handshake: &Handshake| !handshake.connection.common().is_handshaking();
     if !established(&server) || !established(&client) {
         return None;
     }
-    Some((server.finish_server(&*hello?), client.finish_client("mx.rp.test")))
+    Some((
+        server.finish_server(&*hello?),
+        client.finish_client("mx.rp.test"),
+    ))
 }
 
 #[test]
@@ -114,7 +121,11 @@ fn pieces_of_any_size_make_the_same_session() {
         assert!(server.facts().tls_exporter.is_some());
         assert_eq!(
             server.facts().server_end_point.as_deref(),
-            client.facts().peer_certificate.as_ref().map(|c| c.sha256.as_slice())
+            client
+                .facts()
+                .peer_certificate
+                .as_ref()
+                .map(|c| c.sha256.as_slice())
         );
         let text: Vec<u8> = (0..50_000_u32).map(|i| i as u8).collect();
         let mut wire = Vec::new();

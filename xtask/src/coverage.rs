@@ -55,8 +55,8 @@ fn ids_of(module: &str) -> Vec<String> {
     let is_area = |word: &str| {
         let mut bytes = word.bytes();
         word.len() == 2
-            && matches!(bytes.next(), Some(b's' | b'p' | b'm' | b'n'))
-            && bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
+            && bytes.next() == Some(b's')
+            && matches!(bytes.next(), Some(b'0'..=b'4'))
     };
     let is_number = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     words

@@ -1,6 +1,7 @@
 //! A running server and its peers for tests. Never part of a product; called by test code only.
 
 pub mod lines;
+pub mod openssl;
 pub mod postgres;
 pub mod server;
 

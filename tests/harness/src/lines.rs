@@ -156,6 +156,43 @@ fn connect(port: u16) -> TcpStream {
 }
 
 fn handshake(socket: &TcpStream, ca_file: &Path) -> Box<dyn Wire> {
+    let session = session(ca_file);
+    let socket = socket.try_clone().expect("a second handle");
+    Box::new(rustls::StreamOwned::new(session, socket))
+}
+
+/// The key exchange group a modern client and the server agree on, by its IANA name.
+pub fn key_exchange_group(port: u16, ca_file: &Path) -> String {
+    let (mut session, mut socket) = (session(ca_file), connect(port));
+    while session.is_handshaking() {
+        session.complete_io(&mut socket).expect("a handshake");
+    }
+    let group = session.negotiated_key_exchange_group().expect("a group");
+    format!("{:?}", group.name())
+}
+
+/// Base64 with padding (RFC 4648 §4).
+pub fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let value = group
+            .iter()
+            .fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
+        let value = value << (8 * (3 - group.len()));
+        for digit in 0..4 {
+            let six = (value >> (18 - 6 * digit)) as usize & 63;
+            text.push(if digit <= group.len() {
+                char::from(ALPHABET[six])
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+fn session(ca_file: &Path) -> rustls::ClientConnection {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls::pki_types::CertificateDer::pem_file_iter(ca_file).expect("a CA file")
     {
@@ -170,9 +207,7 @@ fn handshake(socket: &TcpStream, ca_file: &Path) -> Box<dyn Wire> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");
-    let session = rustls::ClientConnection::new(Arc::new(config), name).expect("a session");
-    let socket = socket.try_clone().expect("a second handle");
-    Box::new(rustls::StreamOwned::new(session, socket))
+    rustls::ClientConnection::new(Arc::new(config), name).expect("a session")
 }
 
 /// Delivers a small message over SMTP in clear to the mx port; the text of the final reply.

@@ -53,6 +53,40 @@ pub fn program() -> PathBuf {
     program
 }
 
+/// Where the certificates of an earlier start are kept: making an RSA key takes a second.
+fn certificate_cache() -> PathBuf {
+    program()
+        .parent()
+        .unwrap_or(Path::new("."))
+        .join("test-certificates")
+}
+
+fn seed_certificates(dir: &Path) {
+    let (from, to) = (certificate_cache(), dir.join("tls"));
+    if from.exists() && !to.exists() {
+        copy_folder(&from, &to);
+    }
+}
+
+fn keep_certificates(dir: &Path) {
+    let cache = certificate_cache();
+    if !cache.exists() {
+        let new = cache.with_extension(std::process::id().to_string());
+        copy_folder(&dir.join("tls"), &new);
+        // Another test may have been faster; its folder is as good.
+        if std::fs::rename(&new, &cache).is_err() {
+            let _ = std::fs::remove_dir_all(&new);
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
+
 impl Server {
     /// Starts one in a new temporary folder.
     pub fn start() -> Self {
@@ -80,6 +114,7 @@ impl Server {
         std::fs::create_dir_all(dir).expect("a folder");
         let ready = dir.join("endpoints.json");
         let _ = std::fs::remove_file(&ready);
+        seed_certificates(dir);
         let log = std::fs::File::create(dir.join("server.log")).expect("a log file");
         let mut child = Command::new(program())
             .args(["demo", "--port-base", "0", "--dir"])
@@ -103,6 +138,7 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(20));
         };
+        keep_certificates(dir);
         Self {
             child,
             dir: dir.to_owned(),

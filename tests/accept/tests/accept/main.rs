@@ -1,0 +1,17 @@
+//! One module per requirement, named after its ID (`s1_02_s1_03` covers S1-02 and S1-03). Each
+//! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
+
+mod s0_03;
+mod s0_04_s3_73;
+mod s1_02_s1_03;
+mod s1_07_s3_66;
+mod s1_08;
+mod s1_10;
+mod s1_21;
+mod s1_26;
+mod s3_25;
+mod s3_26;
+mod s3_28;
+mod s3_67;
+mod s3_68;
+mod s3_69_s3_71;

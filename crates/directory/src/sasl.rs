@@ -1,9 +1,19 @@
 //! SASL for all protocols: SMTP AUTH, IMAP AUTHENTICATE and POP3 AUTH do base64 and their framing,
 //! everything between is here. Decoded messages in, decoded challenges or a ruling out.
 
-use crate::{Directory, LoginRuling, Protocol};
+use crate::limits::SASL_MESSAGE_BYTES_MAX;
+use crate::login::account::LoginAccount;
+use crate::login::backoff::Attempt;
+use crate::login::check::{back_off, refused, store_failed, user_key};
+use crate::password::prepare;
+use crate::scram::{AwaitingFinal, ClientFirst, Derivation, Keys, ScramError};
+use crate::{Credential, Directory, Login, LoginRuling, Protocol, Refusal};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use platform::clock::Timestamp;
+use platform::store::StoreError;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A SASL mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,28 +99,227 @@ pub enum Step {
 /// One authentication exchange. After `Done` or `Malformed` it is of no further use. A client that
 /// sends `*` (cancel) is the protocol's matter: drop the exchange.
 pub struct Exchange {
-    _directory: Directory,
+    directory: Directory,
+    mechanism: Mechanism,
+    peer: Peer,
+    state: State,
+}
+
+/// What the next message of the client is.
+enum State {
+    /// The first of the mechanism.
+    First,
+    /// LOGIN: the password of this user.
+    LoginPassword {
+        user: String,
+    },
+    /// SCRAM: the proof.
+    ScramFinal(Box<ScramFinal>),
+    /// SCRAM: the empty answer to the server's proof (RFC 5802 §5, RFC 4954 §4).
+    ScramEnd(LoginRuling),
+    Over,
+}
+
+struct ScramFinal {
+    awaiting: AwaitingFinal,
+    user: String,
+    account: Option<Arc<LoginAccount>>,
+    /// Which credential each key belongs to, in the order of the keys.
+    credentials: Vec<Credential>,
 }
 
 impl Exchange {
     /// Begins an exchange; nothing is sent or asked yet.
-    pub fn start(directory: &Directory, _mechanism: Mechanism, _peer: Peer) -> Self {
+    pub fn start(directory: &Directory, mechanism: Mechanism, peer: Peer) -> Self {
         Self {
-            _directory: directory.clone(),
+            directory: directory.clone(),
+            mechanism,
+            peer,
+            state: State::First,
         }
     }
 
     /// The first step: with the initial response where the client sent one (an empty one, `=`, is
     /// `Some(b"")`), `None` where it did not.
     pub async fn first(&mut self, initial: Option<&[u8]>, now: Timestamp) -> Step {
-        match initial {
-            Some(message) => self.step(message, now).await,
-            None => Step::Challenge(Vec::new()),
+        match (initial, self.mechanism) {
+            (Some(message), _) => self.step(message, now).await,
+            (None, Mechanism::Login) => Step::Challenge(b"Username:".to_vec()),
+            (None, _) => Step::Challenge(Vec::new()),
         }
     }
 
     /// The client's answer to the last challenge, decoded.
-    pub async fn step(&mut self, _message: &[u8], _now: Timestamp) -> Step {
-        Step::Malformed("later")
+    pub async fn step(&mut self, message: &[u8], now: Timestamp) -> Step {
+        if message.len() > SASL_MESSAGE_BYTES_MAX {
+            self.state = State::Over;
+            return Step::Malformed("the authentication message is too long");
+        }
+        match (
+            std::mem::replace(&mut self.state, State::Over),
+            self.mechanism,
+        ) {
+            (State::First, Mechanism::Plain) => self.plain(message, now).await,
+            (State::First, Mechanism::Login) => {
+                let user = String::from_utf8_lossy(message).into_owned();
+                self.state = State::LoginPassword { user };
+                Step::Challenge(b"Password:".to_vec())
+            }
+            (State::First, _) => self.scram_first(message, now).await,
+            (State::LoginPassword { user }, _) => self.password(&user, message, now).await,
+            (State::ScramFinal(state), _) => self.scram_final(*state, message, now).await,
+            (State::ScramEnd(ruling), _) if message.is_empty() => Step::Done(ruling),
+            (State::ScramEnd(_), _) => Step::Malformed("an empty answer was expected"),
+            (State::Over, _) => Step::Malformed("this authentication is over"),
+        }
+    }
+
+    /// RFC 4616 §2: `[authzid] NUL authcid NUL passwd`.
+    async fn plain(&mut self, message: &[u8], now: Timestamp) -> Step {
+        let mut parts = message.splitn(3, |byte| *byte == 0);
+        let (Some(authzid), Some(user), Some(password)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Step::Malformed(
+                "PLAIN wants identity, user and password with NUL between them",
+            );
+        };
+        if user.is_empty() || password.is_empty() || password.contains(&0) {
+            return Step::Malformed("PLAIN wants a user and a password, neither empty");
+        }
+        let user = String::from_utf8_lossy(user);
+        if !authzid.is_empty() && user_key(&String::from_utf8_lossy(authzid)) != user_key(&user) {
+            return Step::Done(LoginRuling::Refused(Refusal::OtherIdentity));
+        }
+        self.password(&user, password, now).await
+    }
+
+    async fn password(&mut self, user: &str, password: &[u8], now: Timestamp) -> Step {
+        let login = Login {
+            user,
+            password,
+            protocol: self.peer.protocol,
+            peer: self.peer.address,
+            now,
+        };
+        Step::Done(self.directory.login(login).await)
+    }
+
+    async fn scram_first(&mut self, message: &[u8], now: Timestamp) -> Step {
+        let (bindings, plus) = (&self.peer.bindings, self.peer.plus);
+        let first = match ClientFirst::parse(message, self.mechanism, bindings, plus) {
+            Ok(first) => first,
+            Err(error) => return failed(error, None),
+        };
+        let user = String::from_utf8_lossy(&prepare(first.user.as_bytes())).into_owned();
+        let Some(user) = user_key(&user) else {
+            return Step::Malformed("the user name is too long");
+        };
+        if let Some(wait) = self.must_wait(&user, now) {
+            return Step::Done(wait);
+        }
+        let account = match self.scram_account(&user).await {
+            Ok(account) => account,
+            Err(error) => return Step::Done(store_failed(&error)),
+        };
+        let (credentials, keys) = account.as_deref().map(offered_keys).unwrap_or_default();
+        let derivation = match account.as_deref().and_then(|a| a.derivation.clone()) {
+            Some(derivation) => derivation,
+            None => self.invented_derivation(&user),
+        };
+        let mut nonce = [0; 18];
+        self.directory.random().fill(&mut nonce);
+        let (awaiting, challenge) = first.challenge(&derivation, keys, &STANDARD.encode(nonce));
+        self.state = State::ScramFinal(Box::new(ScramFinal {
+            awaiting,
+            user,
+            account,
+            credentials,
+        }));
+        Step::Challenge(challenge)
+    }
+
+    async fn scram_final(&mut self, state: ScramFinal, message: &[u8], now: Timestamp) -> Step {
+        let account = state.account.as_deref();
+        let who = self
+            .directory
+            .back_off()
+            .who(&state.user, self.peer.address);
+        if let Some(who) = &who
+            && let Attempt::Wait(wait) = self.directory.back_off().begin(who, None, now)
+        {
+            return Step::Done(back_off(wait));
+        }
+        let done = match state.awaiting.finish(message) {
+            Ok(done) => done,
+            Err(error) => return failed(error, account),
+        };
+        if let Some(who) = &who {
+            self.directory.back_off().right(who);
+        }
+        let credential = state
+            .credentials
+            .into_iter()
+            .nth(done.key)
+            .unwrap_or(Credential::Password);
+        match self.directory.let_in(account, credential, now).await {
+            accepted @ LoginRuling::Accepted(_) => {
+                self.state = State::ScramEnd(accepted);
+                Step::Challenge(done.message)
+            }
+            other => Step::Done(other),
+        }
+    }
+
+    /// A password may have been renewed by another node without a new revision; where its keys are
+    /// missing, one look into the store says whether they still are.
+    async fn scram_account(&self, user: &str) -> Result<Option<Arc<LoginAccount>>, StoreError> {
+        let account = self.directory.login_account(user).await?;
+        if account.as_ref().is_some_and(|a| a.lacks_keys()) {
+            self.directory.forget_login(user);
+            return self.directory.login_account(user).await;
+        }
+        Ok(account)
+    }
+
+    fn must_wait(&self, user: &str, now: Timestamp) -> Option<LoginRuling> {
+        let mut table = self.directory.back_off();
+        let who = table.who(user, self.peer.address)?;
+        let wait = table.wait(&who, now);
+        (!wait.is_zero()).then(|| back_off(wait))
+    }
+
+    /// A salt for a name without an account, the same at every try and on every node, so that it
+    /// looks like any other.
+    fn invented_derivation(&self, user: &str) -> Derivation {
+        let mut hasher = blake3::Hasher::new_keyed(self.directory.scram_secret());
+        hasher.update(user.as_bytes());
+        let digest = hasher.finalize();
+        Derivation {
+            salt: digest.as_bytes().iter().copied().take(16).collect(),
+            iterations: self.directory.settings().hashing.scram_iterations,
+        }
     }
 }
+
+/// All keys a proof may fit, and what each belongs to.
+fn offered_keys(account: &LoginAccount) -> (Vec<Credential>, Vec<Keys>) {
+    let own = account.keys.map(|keys| (Credential::Password, keys));
+    let apps = account
+        .app_passwords
+        .iter()
+        .filter_map(|app| Some((Credential::AppPassword(app.label.clone()), app.keys?)));
+    own.into_iter().chain(apps).unzip()
+}
+
+fn failed(error: ScramError, account: Option<&LoginAccount>) -> Step {
+    match error {
+        ScramError::Malformed(text) => Step::Malformed(text),
+        ScramError::OtherIdentity => Step::Done(LoginRuling::Refused(Refusal::OtherIdentity)),
+        ScramError::ChannelBinding => Step::Done(LoginRuling::Refused(Refusal::ChannelBinding)),
+        ScramError::WrongProof => Step::Done(refused(account)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

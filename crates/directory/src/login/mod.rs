@@ -1,5 +1,14 @@
 //! Login by user name and password: who may, who waits, what the peer is told.
 
+pub(crate) mod account;
+pub(crate) mod backoff;
+pub(crate) mod check;
+pub(crate) mod pool;
+pub(crate) mod verified;
+
+#[cfg(test)]
+mod tests;
+
 use crate::AccountId;
 use platform::clock::Timestamp;
 use std::net::IpAddr;

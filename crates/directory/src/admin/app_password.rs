@@ -1,0 +1,123 @@
+//! App passwords: made by the program, shown once, revocable one by one.
+
+use super::{Admin, AdminError, account};
+use crate::AddressKey;
+use crate::limits::APP_PASSWORDS_MAX;
+use crate::password::AppPasswordHash;
+use crate::rows::read;
+use crate::state::{AppPassword, Change, label_problem};
+use platform::clock::Timestamp;
+use platform::store::Tx;
+use zeroize::Zeroizing;
+
+/// An app password as it is shown; the password itself is nowhere any more.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AppPasswordView {
+    /// What it is for.
+    pub label: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// Day of its last use, in days since 1970.
+    pub last_used_day: Option<i64>,
+}
+
+impl From<read::AppPasswordRow> for AppPasswordView {
+    fn from(row: read::AppPasswordRow) -> Self {
+        Self {
+            label: row.label,
+            created: Timestamp(row.created).seconds(),
+            last_used_day: row.last_used_day,
+        }
+    }
+}
+
+/// A new app password, in clear for the only time.
+#[derive(Debug)]
+pub struct NewAppPassword {
+    /// To be shown once.
+    pub password: Zeroizing<String>,
+}
+
+impl Admin {
+    /// Makes an app password for an account.
+    ///
+    /// # Errors
+    /// `Missing`, `Exists` (the label), `Invalid` (a bad label, or too many).
+    pub async fn add_app_password(
+        &self,
+        login: &AddressKey,
+        label: &str,
+        now: Timestamp,
+    ) -> Result<NewAppPassword, AdminError> {
+        if let Some(problem) = label_problem(label, "app password") {
+            return Err(AdminError::Invalid(problem));
+        }
+        let password = self.generate_password();
+        let hash = AppPasswordHash::make(&password, self.directory.random());
+        let (login, label, clear) = (login.clone(), label.to_owned(), password.clone());
+        self.change(now, move |tx| {
+            let row = account::require(tx, &login)?;
+            let existing = read::app_passwords(tx, row.account)?;
+            if existing.iter().any(|app| app.label == label) {
+                return Err(AdminError::Exists(format!("account {login} has an app password \"{label}\" already; choose another label")));
+            }
+            if existing.len() >= APP_PASSWORDS_MAX {
+                return Err(AdminError::Invalid(format!("account {login} has {APP_PASSWORDS_MAX} app passwords already; remove some first")));
+            }
+            let derivation = row.model.credentials.scram.map(|scram| scram.derivation);
+            // A few milliseconds in the transaction, so that the salt cannot change underneath.
+            let keys = derivation.map(|derivation| derivation.keys(clear.as_bytes()));
+            let app_password = AppPassword { hash: hash.clone(), keys };
+            Ok(vec![Change::AppPasswordAdded { login: login.clone(), label: label.clone(), app_password }])
+        })
+        .await?;
+        Ok(NewAppPassword { password })
+    }
+
+    /// Revokes an app password; logins with it end within a second on every node.
+    ///
+    /// # Errors
+    /// `Missing`, `Store`.
+    pub async fn remove_app_password(
+        &self,
+        login: &AddressKey,
+        label: &str,
+        now: Timestamp,
+    ) -> Result<(), AdminError> {
+        let (login, label) = (login.clone(), label.to_owned());
+        self.change(now, move |tx| {
+            let row = account::require(tx, &login)?;
+            let existing = read::app_passwords(tx, row.account)?;
+            if !existing.iter().any(|app| app.label == label) {
+                return Err(AdminError::Missing(format!(
+                    "account {login} has no app password \"{label}\""
+                )));
+            }
+            Ok(vec![Change::AppPasswordRemoved {
+                login: login.clone(),
+                label: label.clone(),
+            }])
+        })
+        .await
+        .map(drop)
+    }
+
+    /// The app passwords of an account by label.
+    ///
+    /// # Errors
+    /// `Missing`, `Store`.
+    pub async fn app_passwords(
+        &self,
+        login: &AddressKey,
+    ) -> Result<Vec<AppPasswordView>, AdminError> {
+        let login = login.clone();
+        self.directory
+            .store()
+            .read(move |tx: &mut dyn Tx| {
+                let row = account::require(tx, &login)?;
+                let rows = read::app_passwords(tx, row.account)?;
+                Ok(rows.into_iter().map(AppPasswordView::from).collect())
+            })
+            .await
+    }
+}

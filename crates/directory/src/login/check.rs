@@ -1,0 +1,314 @@
+//! The way of a login by password: remembered account, back-off, remembered login, hash worker,
+//! ruling. One path for every user name, whether it exists or not, so that time says nothing.
+
+use super::account::LoginAccount;
+use super::backoff::{Attempt, Digest, Who};
+use super::{Credential, Login, LoginRuling, Refusal, TryLaterReason};
+use crate::limits::{PASSWORD_BYTES_MAX, USER_BYTES_MAX};
+use crate::password::Verifier;
+use crate::rows::write;
+use crate::scram::Derivation;
+use crate::settings::Hashing;
+use crate::state::Scram;
+use crate::{AddressBlock, AddressKey, Directory};
+use platform::clock::Timestamp;
+use platform::random::Random;
+use platform::store::{StoreError, Tx};
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// What a client is told to wait where no rule says how long.
+const WAIT_WHEN_BUSY: Duration = Duration::from_secs(30);
+
+/// What the hash worker found.
+enum Checked {
+    Right(Credential),
+    /// Right, and what is stored about it should be written anew.
+    Renew(Box<(Verifier, Scram)>),
+    Wrong,
+}
+
+/// A login under way.
+struct Attempted<'l> {
+    login: Login<'l>,
+    user: String,
+    account: Option<Arc<LoginAccount>>,
+    digest: Digest,
+    who: Option<Who>,
+}
+
+impl Directory {
+    /// Whether a user may log in with a password. What fails inside is `TryLater`.
+    pub async fn login(&self, login: Login<'_>) -> LoginRuling {
+        let Some(user) = user_key(login.user) else {
+            // Longer than any address: no account, and nothing is learned by saying so quickly.
+            return LoginRuling::Refused(Refusal::UnknownUser);
+        };
+        if login.password.len() > PASSWORD_BYTES_MAX {
+            return LoginRuling::Refused(Refusal::WrongPassword);
+        }
+        let account = match self.login_account(&user).await {
+            Ok(account) => account,
+            Err(error) => return store_failed(&error),
+        };
+        let digest = self
+            .verified()
+            .digest(account.as_deref(), &user, login.password);
+        let who = self.back_off().who(&user, login.peer);
+        let attempted = Attempted {
+            login,
+            user,
+            account,
+            digest,
+            who,
+        };
+        if let Some(who) = &attempted.who {
+            // Before the remembered logins: asking those costs nothing, so a guesser must not.
+            let wait = self.back_off().wait(who, login.now);
+            if !wait.is_zero() && !self.counts_already(&attempted) {
+                return back_off(wait);
+            }
+        }
+        if let Some(credential) = self.verified().get(&digest, login.now) {
+            return self
+                .let_in(attempted.account.as_deref(), credential, login.now)
+                .await;
+        }
+        self.check(attempted).await
+    }
+
+    /// A password found wrong before is refused at once, waiting or not; nothing is learned by it.
+    fn counts_already(&self, attempted: &Attempted<'_>) -> bool {
+        attempted
+            .who
+            .as_ref()
+            .is_some_and(|who| self.back_off().is_known(who, &attempted.digest))
+    }
+
+    async fn check(&self, attempted: Attempted<'_>) -> LoginRuling {
+        let Attempted { login, digest, .. } = attempted;
+        if let Some(who) = &attempted.who {
+            match self.back_off().begin(who, Some(digest), login.now) {
+                Attempt::Check => {}
+                Attempt::WrongAgain => return refused(attempted.account.as_deref()),
+                Attempt::Wait(wait) => return back_off(wait),
+            }
+        }
+        let checked = match app_password(attempted.account.as_deref(), login.password) {
+            Some(credential) => Ok(Checked::Right(credential)),
+            None => self.check_on_worker(&attempted).await,
+        };
+        let Ok(checked) = checked else {
+            if let Some(who) = &attempted.who {
+                self.back_off().withdrawn(who, Some(digest));
+            }
+            return busy();
+        };
+        let credential = match checked {
+            Checked::Right(credential) => credential,
+            Checked::Renew(renewed) => {
+                self.renew(&attempted, *renewed).await;
+                Credential::Password
+            }
+            Checked::Wrong => {
+                if let Some(who) = &attempted.who {
+                    self.back_off().wrong(who, Some(digest));
+                }
+                return refused(attempted.account.as_deref());
+            }
+        };
+        if let Some(who) = &attempted.who {
+            self.back_off().right(who);
+        }
+        self.verified()
+            .insert(digest, credential.clone(), login.now);
+        self.let_in(attempted.account.as_deref(), credential, login.now)
+            .await
+    }
+
+    async fn check_on_worker(
+        &self,
+        attempted: &Attempted<'_>,
+    ) -> Result<Checked, super::pool::Busy> {
+        let (now, digest) = (attempted.login.now, attempted.digest);
+        let account = attempted.account.clone();
+        let password = Zeroizing::new(attempted.login.password.to_vec());
+        let (stand_in, random) = (self.stand_in(), self.random().clone());
+        let hashing = self.settings().hashing;
+        let bits = &self.settings().back_off;
+        let peer = attempted.login.peer;
+        let block = attempted.who.as_ref().map(|_| {
+            AddressBlock::around(
+                peer,
+                if peer.to_canonical().is_ipv4() {
+                    bits.ipv4_prefix_bits
+                } else {
+                    bits.ipv6_prefix_bits
+                },
+            )
+        });
+        let learned_meanwhile = || self.verified().get(&digest, now).map(Checked::Right);
+        let work = move || {
+            let account = account.as_deref();
+            if !is_right(account, &stand_in, &password, &hashing) {
+                return Checked::Wrong;
+            }
+            match account.and_then(|a| renewed(a, &password, &hashing, &random)) {
+                Some(renewed) => Checked::Renew(Box::new(renewed)),
+                None => Checked::Right(Credential::Password),
+            }
+        };
+        self.pool().run(block, learned_meanwhile, work).await
+    }
+
+    /// Writes the renewed hash. The login goes through even if that fails.
+    async fn renew(&self, attempted: &Attempted<'_>, (password, scram): (Verifier, Scram)) {
+        let Some(account) = &attempted.account else {
+            return;
+        };
+        let (id, revision) = (account.account, account.credential_revision);
+        let written = self
+            .store()
+            .write(move |tx: &mut dyn Tx| {
+                write::renew_password(tx, id, revision, &password, &scram)
+            })
+            .await;
+        match written {
+            Ok(()) => self.forget_login(&attempted.user),
+            Err(error) => tracing::error!(%error, account = id.0, "renew password hash"),
+        }
+    }
+
+    /// The ruling on a right password.
+    pub(crate) async fn let_in(
+        &self,
+        account: Option<&LoginAccount>,
+        credential: Credential,
+        now: Timestamp,
+    ) -> LoginRuling {
+        let Some(account) = account else {
+            return LoginRuling::Refused(Refusal::UnknownUser);
+        };
+        if account.shut {
+            return LoginRuling::Refused(Refusal::Suspended);
+        }
+        if let Some(today) = account.first_use_today(&credential, now) {
+            self.note_use(account, &credential, today).await;
+        }
+        LoginRuling::Accepted(account.identity(credential))
+    }
+
+    async fn note_use(&self, account: &LoginAccount, credential: &Credential, today: i64) {
+        let Credential::AppPassword(label) = credential else {
+            return;
+        };
+        let (id, label) = (account.account, label.clone());
+        let noted = self
+            .store()
+            .write(move |tx: &mut dyn Tx| write::app_password_used(tx, id, &label, today))
+            .await;
+        if let Err(error) = noted {
+            tracing::error!(%error, account = id.0, "note use of app password");
+        }
+    }
+}
+
+/// The user name as it is looked up and counted: an address folded, anything else in lower case;
+/// `None` where it is too long for any account.
+pub(crate) fn user_key(user: &str) -> Option<String> {
+    if user.len() > USER_BYTES_MAX {
+        return None;
+    }
+    Some(AddressKey::parse(user).map_or_else(|_| user.to_lowercase(), |key| key.to_string()))
+}
+
+/// Checked before the hash worker is asked: these hashes cost nothing.
+fn app_password(account: Option<&LoginAccount>, password: &[u8]) -> Option<Credential> {
+    let fits = account?
+        .app_passwords
+        .iter()
+        .find(|app| app.hash.matches(password))?;
+    Some(Credential::AppPassword(fits.label.clone()))
+}
+
+/// Whether `password` is the account's. Where there is no account, no password, or a hash of another
+/// cost, the stand-in is computed: every wrong answer costs at least one hash of today's cost.
+fn is_right(
+    account: Option<&LoginAccount>,
+    stand_in: &Verifier,
+    password: &[u8],
+    hashing: &Hashing,
+) -> bool {
+    let stored = account
+        .and_then(|a| a.password.as_ref())
+        .unwrap_or(stand_in);
+    let right = stored.matches(password);
+    if !right && !stored.is_current(hashing) {
+        let _ = stand_in.matches(password);
+    }
+    right
+}
+
+/// What should be stored instead of what is, now that the password is known.
+fn renewed(
+    account: &LoginAccount,
+    password: &[u8],
+    hashing: &Hashing,
+    random: &Random,
+) -> Option<(Verifier, Scram)> {
+    let stored = account.password.as_ref()?;
+    let derivation = account.derivation.as_ref()?;
+    // App passwords' keys were made with this derivation, so it stays as long as there are any.
+    let derivation = if account.app_passwords.is_empty() {
+        Derivation {
+            salt: derivation.salt.clone(),
+            iterations: hashing.scram_iterations,
+        }
+    } else {
+        derivation.clone()
+    };
+    let scram_is_current =
+        account.keys.is_some() && account.derivation.as_ref() == Some(&derivation);
+    if stored.is_current(hashing) && scram_is_current {
+        return None;
+    }
+    let keys = derivation.keys(password);
+    Some((
+        Verifier::make(password, hashing, random),
+        Scram {
+            derivation,
+            keys: Some(keys),
+        },
+    ))
+}
+
+/// The ruling on a wrong password.
+pub(crate) fn refused(account: Option<&LoginAccount>) -> LoginRuling {
+    LoginRuling::Refused(match account {
+        Some(_) => Refusal::WrongPassword,
+        None => Refusal::UnknownUser,
+    })
+}
+
+pub(crate) fn back_off(wait: Duration) -> LoginRuling {
+    LoginRuling::TryLater {
+        reason: TryLaterReason::BackOff,
+        after: wait,
+    }
+}
+
+fn busy() -> LoginRuling {
+    LoginRuling::TryLater {
+        reason: TryLaterReason::Busy,
+        after: WAIT_WHEN_BUSY,
+    }
+}
+
+pub(crate) fn store_failed(error: &StoreError) -> LoginRuling {
+    tracing::error!(%error, "look up account");
+    LoginRuling::TryLater {
+        reason: TryLaterReason::Store,
+        after: WAIT_WHEN_BUSY,
+    }
+}

@@ -149,15 +149,16 @@ pub fn received(facts: &Received<'_>) -> String {
     }
     words.push(format!("by {}", clean(facts.by)));
     words.push(format!("with {}", facts.protocol.keyword()));
+    words.push(format!("id {}", clean(facts.id)));
+    if let Some(recipient) = facts.recipient {
+        words.push(format!("for <{recipient}>"));
+    }
+    // RFC 5321 §4.4 puts registered clauses after FOR; these two are of RFC 8314 §4.3.
     if let Some(tls) = &facts.tls {
         words.push(format!("tls {}", clean(tls.cipher)));
         if let Some(group) = tls.group {
             words.push(format!("group {}", clean(group)));
         }
-    }
-    words.push(format!("id {}", clean(facts.id)));
-    if let Some(recipient) = facts.recipient {
-        words.push(format!("for <{recipient}>"));
     }
     let date = format_rfc5322(DateTime::utc(facts.unix_ms));
     if let Some(last) = words.last_mut() {
@@ -246,7 +247,7 @@ mod tests {
         });
         assert_eq!(
             line,
-            "Received: from mail.x.test (host.x.test [192.0.2.1]) by mx.firma.test\r\n\twith ESMTPS tls TLS_AES_256_GCM_SHA384 group X25519MLKEM768 id abc\r\n\tfor <anna@firma.test>; Wed, 17 Jul 1996 09:44:25 +0000\r\n"
+            "Received: from mail.x.test (host.x.test [192.0.2.1]) by mx.firma.test\r\n\twith ESMTPS id abc for <anna@firma.test> tls TLS_AES_256_GCM_SHA384\r\n\tgroup X25519MLKEM768; Wed, 17 Jul 1996 09:44:25 +0000\r\n"
         );
     }
 

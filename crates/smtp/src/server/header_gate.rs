@@ -51,7 +51,12 @@ pub(super) struct HeaderGate {
 impl HeaderGate {
     /// Before the first byte of a message.
     pub(super) fn new() -> Self {
-        Self { at: At::LineStart, name: Vec::new(), fields: 0, seen: Seen::default() }
+        Self {
+            at: At::LineStart,
+            name: Vec::new(),
+            fields: 0,
+            seen: Seen::default(),
+        }
     }
 
     /// Takes the next bytes and hands them on with their place. Lines end with LF.
@@ -128,7 +133,10 @@ impl HeaderGate {
 
     /// This line is no header field: the body begins here without the empty line that RFC 5322
     /// §2.1 puts before it. Without one, fields we add would run into the text.
-    fn begin_body<E>(&mut self, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn begin_body<E>(
+        &mut self,
+        sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.at = At::Body;
         sink(Piece::HeaderEnds(self.seen))?;
         sink(Piece::Body(b"\r\n"))?;
@@ -186,12 +194,20 @@ mod tests {
 
     #[test]
     fn the_header_ends_at_the_empty_line() {
-        let message = b"Received: a\r\n\tb\r\nreceived:c\r\nDATE : x\r\nMessage-id: <1>\r\n\r\nDate: no\r\n";
+        let message =
+            b"Received: a\r\n\tb\r\nreceived:c\r\nDATE : x\r\nMessage-id: <1>\r\n\r\nDate: no\r\n";
         for size in 1..message.len() {
             let (header, body, seen) = run(message, size);
             assert!(header.ends_with("Message-id: <1>\r\n"), "{header}");
             assert_eq!(body.as_deref(), Some("\r\nDate: no\r\n"));
-            assert_eq!(seen, Seen { received: 2, date: true, message_id: true });
+            assert_eq!(
+                seen,
+                Seen {
+                    received: 2,
+                    date: true,
+                    message_id: true
+                }
+            );
         }
     }
 
@@ -203,7 +219,10 @@ mod tests {
             assert_eq!(body.as_deref(), Some("\r\nHello Anna, \r\nbye\r\n"));
         }
         let (header, body, _) = run(b" folded from nothing\r\n", 100);
-        assert_eq!((header.as_str(), body.as_deref()), ("", Some("\r\n folded from nothing\r\n")));
+        assert_eq!(
+            (header.as_str(), body.as_deref()),
+            ("", Some("\r\n folded from nothing\r\n"))
+        );
         let long = "x".repeat(5_000);
         let (_, body, _) = run(long.as_bytes(), 10);
         assert_eq!(body, Some(format!("\r\n{long}")));
@@ -211,9 +230,15 @@ mod tests {
 
     #[test]
     fn nothing_and_a_header_alone_are_messages() {
-        assert_eq!(run(b"", 1), (String::new(), Some(String::new()), Seen::default()));
+        assert_eq!(
+            run(b"", 1),
+            (String::new(), Some(String::new()), Seen::default())
+        );
         let (header, body, _) = run(b"Subject: x\r\n", 4);
-        assert_eq!((header.as_str(), body.as_deref()), ("Subject: x\r\n", Some("")));
+        assert_eq!(
+            (header.as_str(), body.as_deref()),
+            ("Subject: x\r\n", Some(""))
+        );
     }
 
     proptest! {

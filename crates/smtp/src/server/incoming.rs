@@ -46,8 +46,6 @@ pub(super) struct Incoming {
     gate: HeaderGate,
     kept: Kept,
     bytes: u64,
-    /// Bytes that came after the message was known to be refused.
-    discarded: u64,
     fault: Option<Fault>,
 }
 
@@ -82,7 +80,9 @@ impl Kept {
         match piece {
             Piece::Header(bytes) => self.header(bytes),
             Piece::Body(bytes) => self.write(bytes),
-            Piece::HeaderEnds(seen) if seen.received >= self.received_fields_max => Err(Fault::Loop),
+            Piece::HeaderEnds(seen) if seen.received >= self.received_fields_max => {
+                Err(Fault::Loop)
+            }
             Piece::HeaderEnds(seen) => self.header_ends(seen),
         }
     }
@@ -125,9 +125,14 @@ impl Incoming {
     ) -> Self {
         let (fields, held) = match front {
             Front::Fields(fields) => (fields, None),
-            Front::FieldsAndMissing(fields, missing) => {
-                (String::new(), Some(Box::new(Held { fields, missing, header: Vec::new() })))
-            }
+            Front::FieldsAndMissing(fields, missing) => (
+                String::new(),
+                Some(Box::new(Held {
+                    fields,
+                    missing,
+                    header: Vec::new(),
+                })),
+            ),
         };
         let mut kept = Kept {
             spool,
@@ -142,20 +147,24 @@ impl Incoming {
             gate: HeaderGate::new(),
             kept,
             bytes: 0,
-            discarded: 0,
             fault,
         }
     }
 
     /// Takes bytes as they come from the peer; says whether the message ended within them.
     pub(super) fn push(&mut self, input: &[u8], limits: &Limits) -> Progress {
-        let Self { lines, gate, kept, bytes, fault, discarded } = self;
+        let Self {
+            lines,
+            gate,
+            kept,
+            bytes,
+            fault,
+        } = self;
         let progress = lines.push(input, |piece| {
+            *bytes = bytes.saturating_add(piece.len() as u64);
             if fault.is_some() {
-                *discarded += piece.len() as u64;
                 return Ok(());
             }
-            *bytes += piece.len() as u64;
             let outcome = if *bytes > limits.message_bytes_max {
                 Err(Fault::TooLarge)
             } else {
@@ -180,9 +189,10 @@ impl Incoming {
         self.fault
     }
 
-    /// Bytes that came although the message was already known to be refused.
-    pub(super) fn discarded(&self) -> u64 {
-        self.discarded
+    /// Whether a message that is refused anyway has gone on for twice the largest size: the peer
+    /// does not look as if it ever wants to hear that.
+    pub(super) fn is_endless(&self, limits: &Limits) -> bool {
+        self.fault.is_some() && self.bytes > limits.message_bytes_max.saturating_mul(2)
     }
 
     /// The message ended.
@@ -190,7 +200,13 @@ impl Incoming {
     /// # Errors
     /// Why it must be refused.
     pub(super) fn finish(mut self) -> Result<Message, Fault> {
-        let Self { lines, gate, kept, fault, .. } = &mut self;
+        let Self {
+            lines,
+            gate,
+            kept,
+            fault,
+            ..
+        } = &mut self;
         if let Some(fault) = *fault {
             return Err(fault);
         }
@@ -219,7 +235,10 @@ mod tests {
 
     fn incoming(front: Front, limits: &Limits) -> Incoming {
         let dir = std::env::temp_dir().into();
-        let spool = Spool::new(SpoolLimits { memory_bytes: 64 * 1024, dir });
+        let spool = Spool::new(SpoolLimits {
+            memory_bytes: 64 * 1024,
+            dir,
+        });
         Incoming::begin(front, spool, Dots::Stuffed, BareEndings::Refuse, limits)
     }
 
@@ -228,7 +247,10 @@ mod tests {
     }
 
     fn submission() -> Front {
-        let missing = Missing { date: "Date: now\r\n".into(), message_id: "Message-ID: <1@x>\r\n".into() };
+        let missing = Missing {
+            date: "Date: now\r\n".into(),
+            message_id: "Message-ID: <1@x>\r\n".into(),
+        };
         Front::FieldsAndMissing("Received: us\r\n".into(), missing)
     }
 
@@ -251,32 +273,53 @@ mod tests {
     fn a_submitted_message_gets_what_is_missing_and_nothing_twice() {
         let limits = Limits::default();
         for (sent, stored) in [
-            ("Subject: x\r\n\r\nhi\r\n", "Date: now\r\nMessage-ID: <1@x>\r\nSubject: x\r\n\r\nhi\r\n"),
-            ("Date: y\r\n\r\nhi\r\n", "Message-ID: <1@x>\r\nDate: y\r\n\r\nhi\r\n"),
-            ("date: y\r\nmessage-id: <2>\r\n", "date: y\r\nmessage-id: <2>\r\n"),
-            ("just text\r\n", "Date: now\r\nMessage-ID: <1@x>\r\n\r\njust text\r\n"),
+            (
+                "Subject: x\r\n\r\nhi\r\n",
+                "Date: now\r\nMessage-ID: <1@x>\r\nSubject: x\r\n\r\nhi\r\n",
+            ),
+            (
+                "Date: y\r\n\r\nhi\r\n",
+                "Message-ID: <1@x>\r\nDate: y\r\n\r\nhi\r\n",
+            ),
+            (
+                "date: y\r\nmessage-id: <2>\r\n",
+                "date: y\r\nmessage-id: <2>\r\n",
+            ),
+            (
+                "just text\r\n",
+                "Date: now\r\nMessage-ID: <1@x>\r\n\r\njust text\r\n",
+            ),
         ] {
             let mut message = incoming(submission(), &limits);
             for byte in sent.as_bytes() {
                 message.push(&[*byte], &limits);
             }
             message.push(b".\r\n", &limits);
-            assert_eq!(text(&message.finish().unwrap()), format!("Received: us\r\n{stored}"));
+            assert_eq!(
+                text(&message.finish().unwrap()),
+                format!("Received: us\r\n{stored}")
+            );
         }
     }
 
     #[test]
     fn a_refused_message_is_read_on_but_not_kept() {
-        let limits = Limits { message_bytes_max: 1_000, ..Limits::default() };
+        let limits = Limits {
+            message_bytes_max: 1_000,
+            ..Limits::default()
+        };
         let mut message = incoming(mx(), &limits);
         let line = [b"x".repeat(98), b"\r\n".to_vec()].concat();
         message.push(b"\r\n", &limits);
         for _ in 0..100 {
             message.push(&line, &limits);
         }
-        assert!(message.discarded() > 8_000);
+        assert!(message.is_endless(&limits));
         assert!(message.kept.spool.len() < 1_100);
-        assert!(matches!(message.push(b".\r\n", &limits), Progress::End { consumed: 3 }));
+        assert!(matches!(
+            message.push(b".\r\n", &limits),
+            Progress::End { consumed: 3 }
+        ));
         assert_eq!(message.finish().err(), Some(Fault::TooLarge));
     }
 
@@ -295,14 +338,23 @@ mod tests {
     fn a_bare_ending_is_refused_after_the_real_end() {
         let limits = Limits::default();
         let mut message = incoming(mx(), &limits);
-        assert_eq!(message.push(b"Subject: x\r\n\r\na\n.\r\nQUIT\r\n", &limits), Progress::More);
-        assert!(matches!(message.push(b".\r\n", &limits), Progress::End { .. }));
+        assert_eq!(
+            message.push(b"Subject: x\r\n\r\na\n.\r\nQUIT\r\n", &limits),
+            Progress::More
+        );
+        assert!(matches!(
+            message.push(b".\r\n", &limits),
+            Progress::End { .. }
+        ));
         assert_eq!(message.finish().err(), Some(Fault::BareEnding));
     }
 
     #[test]
     fn a_held_header_is_bounded() {
-        let limits = Limits { header_bytes_max: 1_000, ..Limits::default() };
+        let limits = Limits {
+            header_bytes_max: 1_000,
+            ..Limits::default()
+        };
         let mut message = incoming(submission(), &limits);
         message.push("Subject: x\r\n".repeat(100).as_bytes(), &limits);
         message.push(b"\r\n.\r\n", &limits);

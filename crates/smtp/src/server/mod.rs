@@ -28,3 +28,6 @@ pub async fn serve(connection: Connection, context: Arc<ServerContext>) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,18 +102,21 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        connection: Connection,
-        role: Role,
-        context: Arc<ServerContext>,
-    ) -> Self {
+    pub(super) fn new(connection: Connection, role: Role, context: Arc<ServerContext>) -> Self {
         let peer = connection.stream.peer().ip();
         let settings = &context.settings;
-        let listed = settings.xclient_networks.iter().any(|network| network.contains(peer));
+        let listed = settings
+            .xclient_networks
+            .iter()
+            .any(|network| network.contains(peer));
         Self {
             session_ends: Deadline::after(settings.limits.session_time),
             login_ends: Deadline::after(settings.limits.login_time),
-            xclient: if listed { Xclient::Permitted } else { Xclient::Hidden },
+            xclient: if listed {
+                Xclient::Permitted
+            } else {
+                Xclient::Hidden
+            },
             connection,
             role,
             context,
@@ -132,7 +135,10 @@ impl Session {
 
     /// The greeting (RFC 5321 §4.2: the host name comes first).
     pub(super) fn greeting(&self) -> Reply {
-        Reply::bare(Success::Ready, format!("{} ESMTP Rohrpost", self.context.settings.host_name))
+        Reply::bare(
+            Success::Ready,
+            format!("{} ESMTP Rohrpost", self.context.settings.host_name),
+        )
     }
 
     /// Serves the connection to its end.
@@ -148,7 +154,10 @@ impl Session {
     }
 
     async fn one_command(&mut self) -> Result<(), End> {
-        match self.read_line(self.limits().command_line_bytes_max, Waiting::ForCommand).await {
+        match self
+            .read_line(self.limits().command_line_bytes_max, Waiting::ForCommand)
+            .await
+        {
             Ok(()) => {}
             Err(End::Stream(StreamError::LineTooLong { .. })) => {
                 return self.skip_long_line().await;
@@ -167,7 +176,12 @@ impl Session {
     /// RFC 5321 §4.5.3.1.4: tell, skip to the end of the line, go on.
     async fn skip_long_line(&mut self) -> Result<(), End> {
         let deadline = self.deadline(self.limits().command_idle);
-        match self.connection.stream.discard_line(SKIPPED_LINE_BYTES_MAX, deadline).await {
+        match self
+            .connection
+            .stream
+            .discard_line(SKIPPED_LINE_BYTES_MAX, deadline)
+            .await
+        {
             Ok(_) => {}
             Err(StreamError::LineTooLong { .. }) => {
                 self.gather(&line_too_long());
@@ -267,7 +281,9 @@ impl Session {
         waiting: Waiting,
     ) -> Result<(), End> {
         let line = match Line::find(self.connection.stream.buffer(), 0) {
-            Some(line) if self.connection.stream.pending_bytes() < GATHERED_REPLIES_BYTES_MAX => line,
+            Some(line) if self.connection.stream.pending_bytes() < GATHERED_REPLIES_BYTES_MAX => {
+                line
+            }
             _ => self.wait_for_line(line_bytes_max, waiting).await?,
         };
         if line.total_bytes > self.line_bytes_max(line_bytes_max) {
@@ -281,7 +297,11 @@ impl Session {
         Ok(())
     }
 
-    async fn wait_for_line(&mut self, line_bytes_max: usize, waiting: Waiting) -> Result<Line, End> {
+    async fn wait_for_line(
+        &mut self,
+        line_bytes_max: usize,
+        waiting: Waiting,
+    ) -> Result<Line, End> {
         if self.connection.stream.pending_bytes() > 0 {
             self.flush().await?;
         }
@@ -304,9 +324,17 @@ impl Session {
 
     /// RFC 4954 §4 lets AUTH lines be longer than RFC 5321 §4.5.3.1.4 lets others be.
     fn line_bytes_max(&self, line_bytes_max: usize) -> usize {
-        let is_auth =
-            self.connection.stream.buffer().get(..5).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
-        if is_auth { line_bytes_max.max(self.limits().auth_line_bytes_max) } else { line_bytes_max }
+        let is_auth = self
+            .connection
+            .stream
+            .buffer()
+            .get(..5)
+            .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
+        if is_auth {
+            line_bytes_max.max(self.limits().auth_line_bytes_max)
+        } else {
+            line_bytes_max
+        }
     }
 
     /// The line that was read last.
@@ -329,7 +357,8 @@ impl Session {
             }
             End::Stream(StreamError::TlsOnClearPort(hello)) => {
                 let hello = hello.as_deref();
-                self.connection.report(&Event::WrongMode(WrongMode::TlsOnClearPort(hello)));
+                self.connection
+                    .report(&Event::WrongMode(WrongMode::TlsOnClearPort(hello)));
                 self.gather(&Reply::permanent(
                     Permanent::Failed,
                     Status::SECURITY,

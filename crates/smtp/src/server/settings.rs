@@ -122,7 +122,10 @@ impl ServerContext {
             trace_ids: TraceIds::new(clock.clone()),
             clock,
             random,
-            spool: SpoolLimits { memory_bytes: limits.message_memory_bytes_max, dir: spool_dir },
+            spool: SpoolLimits {
+                memory_bytes: limits.message_memory_bytes_max,
+                dir: spool_dir,
+            },
             spool_budget: SpoolBudget::new(budget),
             settings,
         }

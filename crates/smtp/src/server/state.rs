@@ -94,8 +94,13 @@ pub(super) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Kind; 5] =
-        [Self::Connected, Self::Greeted, Self::InMail, Self::HasRecipients, Self::InChunks];
+    pub(super) const ALL: [Kind; 5] = [
+        Self::Connected,
+        Self::Greeted,
+        Self::InMail,
+        Self::HasRecipients,
+        Self::InChunks,
+    ];
 }
 
 impl State {
@@ -170,7 +175,11 @@ mod tests {
         ];
         for from in Kind::ALL {
             for to in Kind::ALL {
-                assert_eq!(may_follow(from, to), !forbidden.contains(&(from, to)), "{from:?} {to:?}");
+                assert_eq!(
+                    may_follow(from, to),
+                    !forbidden.contains(&(from, to)),
+                    "{from:?} {to:?}"
+                );
             }
         }
     }

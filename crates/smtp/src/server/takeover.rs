@@ -21,10 +21,9 @@ pub(super) fn bare_endings(session: &Session) -> BareEndings {
     }
 }
 
-/// A refused message is read to its end, but not for ever: past another `message_bytes_max` the
-/// connection is closed.
-pub(super) fn check_discarded(session: &Session, incoming: &Incoming) -> Result<(), End> {
-    if incoming.discarded() > session.limits().message_bytes_max {
+/// A refused message is read to its end, but not for ever.
+pub(super) fn check_endless(session: &Session, incoming: &Incoming) -> Result<(), End> {
+    if incoming.is_endless(session.limits()) {
         return Err(End::Closed("refused-message-too-long"));
     }
     Ok(())

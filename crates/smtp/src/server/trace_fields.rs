@@ -24,7 +24,10 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
     let host = &session.context.settings.host_name;
     let unique = session.context.random.next_u64();
     let missing = Missing {
-        date: format!("Date: {}\r\n", formats::date::format_rfc5322(DateTime::utc(now.0))),
+        date: format!(
+            "Date: {}\r\n",
+            formats::date::format_rfc5322(DateTime::utc(now.0))
+        ),
         message_id: format!("Message-ID: <{}.{unique:016x}@{host}>\r\n", sender.trace),
     };
     Front::FieldsAndMissing(fields, missing)
@@ -49,7 +52,10 @@ fn received(session: &Session, greeting: &Greeting, envelope: &Envelope, unix_ms
         client: session.login.is_none().then_some(client),
         by: &session.context.settings.host_name,
         protocol: protocol(session, greeting, &envelope.sender),
-        tls: stream.tls().map(|tls| Tls { cipher: tls.cipher, group: tls.group }),
+        tls: stream.tls().map(|tls| Tls {
+            cipher: tls.cipher,
+            group: tls.group,
+        }),
         id: &id,
         recipient: only_recipient,
         unix_ms,
@@ -80,13 +86,22 @@ pub(super) fn session_facts(session: &Session, greeting: &Greeting, sender: &Sen
         facts.push_str(name);
         facts.push('=');
         // One value is one word, whatever the client called itself.
-        facts.extend(value.chars().map(|c| if c.is_whitespace() || c.is_control() { '?' } else { c }));
+        facts.extend(value.chars().map(|c| {
+            if c.is_whitespace() || c.is_control() {
+                '?'
+            } else {
+                c
+            }
+        }));
     };
     if let Some(tls) = session.connection.stream.tls() {
         add("tls", tls.version.as_str());
         add("cipher", tls.cipher);
         add("group", tls.group.unwrap_or("-"));
-        add("fingerprint", tls.client_fingerprint.as_deref().unwrap_or("-"));
+        add(
+            "fingerprint",
+            tls.client_fingerprint.as_deref().unwrap_or("-"),
+        );
     }
     match &session.login {
         Some(identity) => add("account", &identity.account.0.to_string()),
@@ -95,10 +110,13 @@ pub(super) fn session_facts(session: &Session, greeting: &Greeting, sender: &Sen
             add("peer", &session.connection.stream.peer().ip().to_string());
         }
     }
-    add("body", match sender.body {
-        crate::grammar::Body::SevenBit => "7bit",
-        crate::grammar::Body::EightBitMime => "8bitmime",
-    });
+    add(
+        "body",
+        match sender.body {
+            crate::grammar::Body::SevenBit => "7bit",
+            crate::grammar::Body::EightBitMime => "8bitmime",
+        },
+    );
     if sender.charset == formats::received::Charset::Utf8 {
         add("smtputf8", "yes");
     }

@@ -1,6 +1,7 @@
 //! AUTH (RFC 4954): frames SASL exchanges in 334 replies and base64; what is said in them is the
 //! directory's business. Never runs before TLS; never logs what the client sent.
 
+use super::super::session::End;
 use super::super::session::{Outcome, Session, Waiting};
 use super::super::settings::Role;
 use super::hello::offered_mechanisms;
@@ -11,7 +12,6 @@ use base64::engine::general_purpose::STANDARD;
 use directory::sasl::{ChannelBindings, Exchange, Mechanism, Peer, PlusOffer, Step};
 use directory::{LoginRuling, Protocol};
 use platform::net::StreamError;
-use super::super::session::End;
 
 pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
     if session.login.is_some() {
@@ -40,14 +40,19 @@ pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
         },
     };
     let mut exchange = Exchange::start(&session.context.directory, mechanism, peer(session));
-    let mut step = exchange.first(initial.as_deref(), session.context.clock.now()).await;
+    let mut step = exchange
+        .first(initial.as_deref(), session.context.clock.now())
+        .await;
     loop {
         let challenge = match step {
             Step::Challenge(challenge) => challenge,
             Step::Malformed(why) => return Ok(Some(malformed(why))),
             Step::Done(ruling) => return Ok(Some(finish(session, mechanism, ruling))),
         };
-        session.gather(&Reply::intermediate(Intermediate::Challenge, STANDARD.encode(challenge)));
+        session.gather(&Reply::intermediate(
+            Intermediate::Challenge,
+            STANDARD.encode(challenge),
+        ));
         let response = match read_response(session).await? {
             Ok(response) => response,
             Err(refused) => return Ok(Some(refused)),
@@ -64,7 +69,11 @@ async fn read_response(session: &mut Session) -> Result<Result<Vec<u8>, Reply>, 
         Err(End::Stream(StreamError::LineTooLong { .. })) => {
             // RFC 4954 §4: a line over 12,288 octets fails the exchange.
             let deadline = session.deadline(session.limits().command_idle);
-            session.connection.stream.discard_line(line_bytes_max * 16, deadline).await?;
+            session
+                .connection
+                .stream
+                .discard_line(line_bytes_max * 16, deadline)
+                .await?;
             return Ok(Err(Reply::permanent(
                 Permanent::Unrecognised,
                 Status::AUTH_LINE,
@@ -96,7 +105,11 @@ fn peer(session: &Session) -> Peer {
                 .and_then(|tls| tls.server_end_point.as_ref())
                 .map(|hash| hash.to_vec()),
         },
-        plus: if plus { PlusOffer::Offered } else { PlusOffer::NotOffered },
+        plus: if plus {
+            PlusOffer::Offered
+        } else {
+            PlusOffer::NotOffered
+        },
     }
 }
 
@@ -138,7 +151,11 @@ fn finish(session: &mut Session, mechanism: Mechanism, ruling: LoginRuling) -> R
 }
 
 fn not_base64() -> Reply {
-    Reply::permanent(Permanent::BadArgument, Status::SYNTAX, "The response is not base64.")
+    Reply::permanent(
+        Permanent::BadArgument,
+        Status::SYNTAX,
+        "The response is not base64.",
+    )
 }
 
 fn malformed(why: &'static str) -> Reply {

@@ -53,7 +53,11 @@ fn begin(session: &Session, greeting: &Greeting, envelope: Envelope) -> Chunks {
         takeover::bare_endings(session),
         session.limits(),
     );
-    Chunks { envelope, incoming, announced: session.announce() }
+    Chunks {
+        envelope,
+        incoming,
+        announced: session.announce(),
+    }
 }
 
 /// Swallows the octets of a chunk, then answers.
@@ -93,12 +97,16 @@ async fn proceed(
     let incoming = &mut chunks.incoming;
     read(session, chunk.bytes, |session, piece| {
         incoming.push(piece, session.limits());
-        takeover::check_discarded(session, incoming)
+        takeover::check_endless(session, incoming)
     })
     .await?;
     match chunk.end {
         ChunkEnd::Last => {
-            let Chunks { envelope, incoming, announced } = chunks;
+            let Chunks {
+                envelope,
+                incoming,
+                announced,
+            } = chunks;
             takeover::run(session, greeting, envelope, incoming, announced).await
         }
         ChunkEnd::More => match chunks.incoming.fault() {

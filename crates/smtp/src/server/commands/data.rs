@@ -30,7 +30,11 @@ pub(super) async fn run(session: &mut Session) -> Outcome {
 /// RFC 5321 §3.3: 503 where RCPT never came, 554 where every one was refused.
 pub(super) fn no_recipient(refused: usize) -> Reply {
     if refused == 0 {
-        Reply::permanent(Permanent::BadSequence, Status::SEQUENCE, "RCPT comes before the message.")
+        Reply::permanent(
+            Permanent::BadSequence,
+            Status::SEQUENCE,
+            "RCPT comes before the message.",
+        )
     } else {
         Reply::permanent(
             Permanent::Failed,
@@ -73,7 +77,7 @@ async fn receive(session: &mut Session, incoming: &mut Incoming) -> Result<(), E
         if ended {
             return Ok(());
         }
-        takeover::check_discarded(session, incoming)?;
+        takeover::check_endless(session, incoming)?;
         let idle = Deadline::after(session.limits().data_idle);
         session.fill(message_ends.or_earlier(idle)).await?;
     }

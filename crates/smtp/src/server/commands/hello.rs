@@ -10,21 +10,32 @@ use directory::sasl::Mechanism;
 use formats::received::Greeting as Spoken;
 
 pub(super) fn helo(session: &mut Session, name: &str) -> Reply {
-    session.enter(State::Greeted(Greeting { name: name.into(), spoken: Spoken::Helo }));
+    session.enter(State::Greeted(Greeting {
+        name: name.into(),
+        spoken: Spoken::Helo,
+    }));
     Reply::bare(Success::Ok, session.context.settings.host_name.to_string())
 }
 
 pub(super) fn ehlo(session: &mut Session, name: &str) -> Reply {
-    session.enter(State::Greeted(Greeting { name: name.into(), spoken: Spoken::Ehlo }));
+    session.enter(State::Greeted(Greeting {
+        name: name.into(),
+        spoken: Spoken::Ehlo,
+    }));
     let settings = &session.context.settings;
-    let mechanisms = offered_mechanisms(session).map(Mechanism::name).collect::<Vec<_>>();
+    let mechanisms = offered_mechanisms(session)
+        .map(Mechanism::name)
+        .collect::<Vec<_>>();
     let keywords = keywords(&Offer {
         starttls: session.connection.stream.tls().is_none(),
         mechanisms: &mechanisms,
         xclient: session.xclient,
         limits: &settings.limits,
     });
-    Reply::bare(Success::Ok, format!("{}\n{}", settings.host_name, keywords.join("\n")))
+    Reply::bare(
+        Success::Ok,
+        format!("{}\n{}", settings.host_name, keywords.join("\n")),
+    )
 }
 
 /// The mechanisms a client on this connection may use: none before TLS (RFC 4954 §4), the -PLUS
@@ -33,8 +44,15 @@ pub(super) fn offered_mechanisms(session: &Session) -> impl Iterator<Item = Mech
     let tls = session.connection.stream.tls();
     let offered = tls.is_some() && session.login_offer() == LoginOffer::AfterTls;
     let binds = tls.is_some_and(|t| t.tls_exporter.is_some() || t.server_end_point.is_some());
-    let mechanisms = if offered { &session.context.settings.mechanisms[..] } else { &[] };
-    mechanisms.iter().copied().filter(move |m| binds || *m != Mechanism::ScramSha256Plus)
+    let mechanisms = if offered {
+        &session.context.settings.mechanisms[..]
+    } else {
+        &[]
+    };
+    mechanisms
+        .iter()
+        .copied()
+        .filter(move |m| binds || *m != Mechanism::ScramSha256Plus)
 }
 
 /// What decides the answer to EHLO.
@@ -89,9 +107,15 @@ mod tests {
             limits: &limits,
         };
         let text = keywords(&offer).join("\n");
-        assert!(text.contains("STARTTLS") && text.contains("SIZE 52428800"), "{text}");
+        assert!(
+            text.contains("STARTTLS") && text.contains("SIZE 52428800"),
+            "{text}"
+        );
         assert!(text.contains("LIMITS MAILMAX=1000 RCPTMAX=1000"), "{text}");
-        assert!(!text.contains("AUTH") && !text.contains("XCLIENT"), "{text}");
+        assert!(
+            !text.contains("AUTH") && !text.contains("XCLIENT"),
+            "{text}"
+        );
         let text = keywords(&Offer {
             starttls: false,
             mechanisms: &["PLAIN", "LOGIN"],
@@ -99,7 +123,10 @@ mod tests {
             ..offer
         })
         .join("\n");
-        assert!(text.contains("AUTH PLAIN LOGIN") && !text.contains("STARTTLS"), "{text}");
+        assert!(
+            text.contains("AUTH PLAIN LOGIN") && !text.contains("STARTTLS"),
+            "{text}"
+        );
         assert!(text.contains("XCLIENT NAME ADDR"), "{text}");
     }
 }

@@ -12,7 +12,11 @@ use formats::received::Charset;
 use queue::{DsnOptions, ReversePath};
 
 pub(super) fn run(session: &mut Session, path: Path<'_>, parameters: &MailParameters<'_>) -> Reply {
-    let charset = if parameters.utf8 { Charset::Utf8 } else { Charset::Ascii };
+    let charset = if parameters.utf8 {
+        Charset::Utf8
+    } else {
+        Charset::Ascii
+    };
     let sender = match reverse_path(path, charset) {
         Ok(sender) => sender,
         Err(error) => return bad_sender(error),

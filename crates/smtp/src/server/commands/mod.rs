@@ -52,8 +52,13 @@ struct Row {
     effect: Effect,
 }
 
-const ANY: &[Kind] =
-    &[Kind::Connected, Kind::Greeted, Kind::InMail, Kind::HasRecipients, Kind::InChunks];
+const ANY: &[Kind] = &[
+    Kind::Connected,
+    Kind::Greeted,
+    Kind::InMail,
+    Kind::HasRecipients,
+    Kind::InChunks,
+];
 const NO_TRANSACTION: &[Kind] = &[Kind::Connected, Kind::Greeted];
 
 #[rustfmt::skip]
@@ -147,7 +152,11 @@ fn check(verb: Verb, facts: Facts) -> Option<Reply> {
             Kind::Connected => "Send EHLO first.",
             _ => row.out_of_order,
         };
-        return Some(Reply::permanent(Permanent::BadSequence, Status::SEQUENCE, text));
+        return Some(Reply::permanent(
+            Permanent::BadSequence,
+            Status::SEQUENCE,
+            text,
+        ));
     }
     None
 }
@@ -208,7 +217,9 @@ async fn proceed(session: &mut Session, command: Command<'_>, refused: Option<Re
 
 /// Counts commands that do not move a message forward; 421 where there were too many.
 fn count_idle(session: &mut Session, verb: Verb) -> Option<Reply> {
-    let idle = TABLE.iter().any(|row| row.verb == verb && row.effect == Effect::Idle);
+    let idle = TABLE
+        .iter()
+        .any(|row| row.verb == verb && row.effect == Effect::Idle);
     if !idle {
         return None;
     }
@@ -236,7 +247,11 @@ fn bad_reply(bad: Bad) -> Reply {
 
 /// Where a command finds a state that `check` should have refused.
 fn out_of_order() -> Result<Option<Reply>, End> {
-    Ok(Some(Reply::permanent(Permanent::BadSequence, Status::SEQUENCE, "Bad sequence of commands.")))
+    Ok(Some(Reply::permanent(
+        Permanent::BadSequence,
+        Status::SEQUENCE,
+        "Bad sequence of commands.",
+    )))
 }
 
 #[cfg(test)]
@@ -259,8 +274,15 @@ mod tests {
     #[test]
     fn every_verb_has_its_row() {
         for row in &TABLE {
-            assert_eq!(TABLE.iter().filter(|other| other.verb == row.verb).count(), 1);
-            assert!(row.states.len() == 5 || !row.out_of_order.is_empty(), "{:?}", row.verb);
+            assert_eq!(
+                TABLE.iter().filter(|other| other.verb == row.verb).count(),
+                1
+            );
+            assert!(
+                row.states.len() == 5 || !row.out_of_order.is_empty(),
+                "{:?}",
+                row.verb
+            );
         }
     }
 
@@ -272,9 +294,22 @@ mod tests {
                 Verb::Ehlo | Verb::Helo | Verb::StartTls | Verb::Noop | Verb::Quit
             );
             for state in Kind::ALL {
-                let code = code(row.verb, Facts { state, ..SUBMISSION });
-                if row.verb != Verb::Xclient && !(row.verb == Verb::StartTls && state != Kind::Greeted) {
-                    assert_eq!(code, if allowed { 0 } else { 530 }, "{:?} {state:?}", row.verb);
+                let code = code(
+                    row.verb,
+                    Facts {
+                        state,
+                        ..SUBMISSION
+                    },
+                );
+                if row.verb != Verb::Xclient
+                    && !(row.verb == Verb::StartTls && state != Kind::Greeted)
+                {
+                    assert_eq!(
+                        code,
+                        if allowed { 0 } else { 530 },
+                        "{:?} {state:?}",
+                        row.verb
+                    );
                 }
             }
         }
@@ -282,28 +317,67 @@ mod tests {
 
     #[test]
     fn submission_without_login_takes_no_mail() {
-        let facts = Facts { in_tls: true, ..SUBMISSION };
+        let facts = Facts {
+            in_tls: true,
+            ..SUBMISSION
+        };
         for verb in [Verb::Mail, Verb::Rcpt, Verb::Data, Verb::Bdat] {
             assert_eq!(code(verb, facts), 530);
         }
         assert_eq!(code(Verb::Auth, facts), 0);
-        assert_eq!(code(Verb::Mail, Facts { logged_in: true, ..facts }), 0);
+        assert_eq!(
+            code(
+                Verb::Mail,
+                Facts {
+                    logged_in: true,
+                    ..facts
+                }
+            ),
+            0
+        );
     }
 
     #[test]
     fn an_mx_offers_no_login_and_asks_for_none() {
-        let facts = Facts { role: Role::Mx, login: LoginOffer::Never, ..SUBMISSION };
+        let facts = Facts {
+            role: Role::Mx,
+            login: LoginOffer::Never,
+            ..SUBMISSION
+        };
         assert_eq!(code(Verb::Auth, facts), 502);
         assert_eq!(code(Verb::Mail, facts), 0);
-        assert_eq!(code(Verb::Mail, Facts { state: Kind::Connected, ..facts }), 503);
-        assert_eq!(code(Verb::Auth, Facts { login: LoginOffer::AfterTls, ..facts }), 530);
+        assert_eq!(
+            code(
+                Verb::Mail,
+                Facts {
+                    state: Kind::Connected,
+                    ..facts
+                }
+            ),
+            503
+        );
+        assert_eq!(
+            code(
+                Verb::Auth,
+                Facts {
+                    login: LoginOffer::AfterTls,
+                    ..facts
+                }
+            ),
+            530
+        );
         assert_eq!(code(Verb::Xclient, facts), 502);
         assert_eq!(code(Verb::Expn, facts), 502);
     }
 
     #[test]
     fn the_order_of_a_transaction_is_kept() {
-        let at = |state| Facts { state, role: Role::Mx, login: LoginOffer::Never, ..SUBMISSION };
+        let at = |state| Facts {
+            state,
+            role: Role::Mx,
+            login: LoginOffer::Never,
+            ..SUBMISSION
+        };
         assert_eq!(code(Verb::Rcpt, at(Kind::Greeted)), 503);
         assert_eq!(code(Verb::Bdat, at(Kind::Greeted)), 503);
         assert_eq!(code(Verb::Mail, at(Kind::InMail)), 503);

@@ -5,5 +5,9 @@ use crate::reply::{Reply, Status, Success};
 
 pub(super) fn run(session: &Session) -> Reply {
     let host_name = &session.context.settings.host_name;
-    Reply::success(Success::Closing, Status::OTHER, format!("{host_name} closes the connection"))
+    Reply::success(
+        Success::Closing,
+        Status::OTHER,
+        format!("{host_name} closes the connection"),
+    )
 }

@@ -23,9 +23,11 @@ pub(super) async fn run(
 ) -> Outcome {
     let (charset, accepted, refused) = match &session.state {
         State::InMail(_, sender) => (sender.charset, 0, sender.refused),
-        State::HasRecipients(_, envelope) => {
-            (envelope.sender.charset, envelope.accepted, envelope.sender.refused)
-        }
+        State::HasRecipients(_, envelope) => (
+            envelope.sender.charset,
+            envelope.accepted,
+            envelope.sender.refused,
+        ),
         _ => return out_of_order(),
     };
     let address = match forward_path(path, charset) {
@@ -37,7 +39,11 @@ pub(super) async fn run(
         Err(error) => return Ok(Some(directory_failed(&error))),
     };
     let facts = RecipientFacts {
-        peer: if session.login.is_some() { Peer::Customer } else { Peer::Anonymous },
+        peer: if session.login.is_some() {
+            Peer::Customer
+        } else {
+            Peer::Anonymous
+        },
         resolution: &resolution,
         accepted_before: accepted,
         refused_before: refused,
@@ -47,7 +53,11 @@ pub(super) async fn run(
         Ruling::Accept => {
             let copies = copies(&resolution, address, parameters);
             proceed(session, copies);
-            Ok(Some(Reply::success(Success::Ok, Status::RECIPIENT_OK, "Recipient noted")))
+            Ok(Some(Reply::success(
+                Success::Ok,
+                Status::RECIPIENT_OK,
+                "Recipient noted",
+            )))
         }
     }
 }
@@ -68,7 +78,13 @@ async fn resolve(
     let directory = &session.context.directory;
     match address {
         Some(address) => directory.resolve(address).await,
-        None => directory.resolve_postmaster().await,
+        None => {
+            let own = format!("postmaster@{}", session.context.settings.host_name);
+            match Address::parse(&own) {
+                Ok(written) => directory.resolve_postmaster(&written).await.map(Arc::new),
+                Err(_) => Ok(Arc::new(Resolution::NoPostmaster)),
+            }
+        }
     }
 }
 
@@ -85,22 +101,35 @@ fn copies(
         original: parameters.original.map(String::from),
     };
     match resolution {
-        Resolution::Local { deliveries, forwards } => {
+        Resolution::Local {
+            deliveries,
+            forwards,
+        } => {
             let local = deliveries
                 .iter()
                 .map(|to| copy(to.address.clone(), DeliverTo::Account(to.account)));
-            let forwarded = forwards.iter().map(|to| copy(to.clone(), DeliverTo::Remote));
+            let forwarded = forwards
+                .iter()
+                .map(|to| copy(to.clone(), DeliverTo::Remote));
             local.chain(forwarded).collect()
         }
-        _ => address.map(|address| copy(address, DeliverTo::Remote)).into_iter().collect(),
+        _ => address
+            .map(|address| copy(address, DeliverTo::Remote))
+            .into_iter()
+            .collect(),
     }
 }
 
 fn proceed(session: &mut Session, copies: Vec<Recipient>) {
     let (greeting, mut envelope) = match std::mem::take(&mut session.state) {
-        State::InMail(greeting, sender) => {
-            (greeting, Box::new(Envelope { sender: *sender, recipients: Vec::new(), accepted: 0 }))
-        }
+        State::InMail(greeting, sender) => (
+            greeting,
+            Box::new(Envelope {
+                sender: *sender,
+                recipients: Vec::new(),
+                accepted: 0,
+            }),
+        ),
         State::HasRecipients(greeting, envelope) => (greeting, envelope),
         other => {
             session.state = other;

@@ -18,7 +18,11 @@ pub(super) async fn run(session: &mut Session) -> Outcome {
         )));
     }
     let tls = session.connection.tls.clone();
-    session.gather(&Reply::success(Success::Ready, Status::OTHER, "Ready to start TLS"));
+    session.gather(&Reply::success(
+        Success::Ready,
+        Status::OTHER,
+        "Ready to start TLS",
+    ));
     let deadline = session.deadline(HANDSHAKE);
     let started = session
         .connection

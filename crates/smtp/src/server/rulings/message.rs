@@ -88,7 +88,10 @@ mod tests {
             match rule(Some(fault), &Limits::default()) {
                 Ruling::Accept => panic!("{fault:?} accepted"),
                 Ruling::Refuse(no) => {
-                    assert_eq!((no.reply.code(), no.reply.enhanced().as_str()), (code, enhanced));
+                    assert_eq!(
+                        (no.reply.code(), no.reply.enhanced().as_str()),
+                        (code, enhanced)
+                    );
                 }
             }
         }

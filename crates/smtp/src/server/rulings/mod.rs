@@ -29,6 +29,10 @@ pub(super) struct Refusal {
 
 impl Ruling {
     pub(super) fn refuse(reply: Reply, reason: &'static str, explain: &'static str) -> Self {
-        Self::Refuse(Refusal { reply, reason, explain })
+        Self::Refuse(Refusal {
+            reply,
+            reason,
+            explain,
+        })
     }
 }

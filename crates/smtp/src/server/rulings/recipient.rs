@@ -127,13 +127,18 @@ mod tests {
         };
         match rule(facts, &Limits::default()) {
             Ruling::Accept => "accept".into(),
-            Ruling::Refuse(no) => format!("{} {} {}", no.reply.code(), no.reply.enhanced(), no.reason),
+            Ruling::Refuse(no) => {
+                format!("{} {} {}", no.reply.code(), no.reply.enhanced(), no.reason)
+            }
         }
     }
 
     #[test]
     fn every_resolution_has_its_code() {
-        let local = Resolution::Local { deliveries: Vec::new(), forwards: Vec::new() };
+        let local = Resolution::Local {
+            deliveries: Vec::new(),
+            forwards: Vec::new(),
+        };
         for (resolution, expected) in [
             (&local, "accept"),
             (&Resolution::NoSuchAddress, "550 5.1.1 unknown-address"),

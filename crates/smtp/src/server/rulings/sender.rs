@@ -27,7 +27,10 @@ pub(in crate::server) fn rule(facts: SenderFacts, limits: &Limits) -> Ruling {
         );
     }
     // RFC 1870 §6.1: refuse a message that is declared too large before it is sent.
-    if facts.declared_bytes.is_some_and(|bytes| bytes > limits.message_bytes_max) {
+    if facts
+        .declared_bytes
+        .is_some_and(|bytes| bytes > limits.message_bytes_max)
+    {
         return too_large(limits);
     }
     Ruling::Accept
@@ -64,7 +67,10 @@ mod tests {
     #[test]
     fn a_declared_size_is_held_against_the_limit() {
         let max = Limits::default().message_bytes_max;
-        let facts = |declared_bytes| SenderFacts { declared_bytes, messages_before: 0 };
+        let facts = |declared_bytes| SenderFacts {
+            declared_bytes,
+            messages_before: 0,
+        };
         assert_eq!(code(facts(None)), None);
         assert_eq!(code(facts(Some(max))), None);
         assert_eq!(code(facts(Some(max + 1))), Some((552, "5.3.4".into())));
@@ -72,8 +78,14 @@ mod tests {
 
     #[test]
     fn a_connection_brings_a_bounded_number_of_messages() {
-        let facts = |messages_before| SenderFacts { declared_bytes: None, messages_before };
+        let facts = |messages_before| SenderFacts {
+            declared_bytes: None,
+            messages_before,
+        };
         assert_eq!(code(facts(Limits::default().messages_max - 1)), None);
-        assert_eq!(code(facts(Limits::default().messages_max)), Some((421, "4.7.0".into())));
+        assert_eq!(
+            code(facts(Limits::default().messages_max)),
+            Some((421, "4.7.0".into()))
+        );
     }
 }

@@ -1,0 +1,210 @@
+//! A real server on loopback for tests: SQLite store, segments, directory, TLS, and a client that
+//! sends raw bytes. Never used outside tests. `transcripts` runs the files beside the commands.
+
+mod delivery;
+mod people;
+mod transcripts;
+
+use super::{ServerContext, Settings, serve};
+use directory::AccountId;
+use mailbox::Mailboxes;
+use platform::clock::{Clock, Timestamp};
+use platform::files::RealFiles;
+use platform::net::{
+    ConnectionLimits, Deadline, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Role,
+    Shutdown, ShutdownTrigger, Stream, StreamError,
+};
+use platform::random::Random;
+use platform::segments::{SegmentOptions, Segments};
+use platform::signals::Signals;
+use platform::store::{Engine, Options, Store};
+use platform::tls::{CertStore, ClientTls, ServerTls, ServerTlsSettings, demo_ca};
+use queue::Queue;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// When every test begins: 2023-11-14T22:13:20Z.
+const START: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Certificates for all tests of this process; the RSA key takes a while.
+fn certificates() -> &'static (PathBuf, tempfile::TempDir) {
+    static FILES: OnceLock<(PathBuf, tempfile::TempDir)> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        (demo_ca(dir.path(), &["mx.rp.test"]).unwrap().ca, dir)
+    })
+}
+
+fn server_tls() -> ServerTls {
+    let (_, dir) = certificates();
+    let certificates = CertStore::from_dir(dir.path(), None).unwrap();
+    ServerTls::new(certificates, &ServerTlsSettings::default()).unwrap()
+}
+
+/// A running server with the people of `people.rs`.
+pub(super) struct TestServer {
+    pub(super) context: Arc<ServerContext>,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) store: Store,
+    pub(super) mx: SocketAddr,
+    pub(super) submission: SocketAddr,
+    pub(super) submissions: SocketAddr,
+    pub(super) shutdown: ShutdownTrigger,
+    _dir: tempfile::TempDir,
+}
+
+impl TestServer {
+    pub(super) async fn start(settings: Settings) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::settable(START);
+        let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
+        let (segments, _) =
+            Segments::open(&dir.path().join("segments"), options, Arc::new(RealFiles)).unwrap();
+        let options = Options {
+            engine: Engine::Sqlite {
+                path: dir.path().join("store.sqlite"),
+            },
+            readers: 2,
+            gather_max: Duration::ZERO,
+            before_commit: Some(segments.before_commit()),
+        };
+        let schemas = [directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+        let store = Store::open(options, &schemas).unwrap();
+        let mailboxes = Mailboxes::new(
+            store.clone(),
+            segments.clone(),
+            Signals::default(),
+            clock.clone(),
+        );
+        let directory = people::directory(&store, &clock).await;
+        let queue = Queue::new(store.clone(), segments.into(), mailboxes.clone());
+        let context = Arc::new(ServerContext::new(
+            directory,
+            queue,
+            clock,
+            Random::seeded(2),
+            settings,
+            dir.path().into(),
+        ));
+        let (shutdown, handle) = Shutdown::new();
+        let listen = |role, mode| listen(role, mode, &context, &handle);
+        let mx = listen(Role::Mx, Mode::StartTls);
+        let submission = listen(Role::Submission, Mode::StartTls);
+        let submissions = listen(Role::Submission, Mode::ImplicitTls);
+        Self {
+            mailboxes,
+            store,
+            mx,
+            submission,
+            submissions,
+            shutdown,
+            context,
+            _dir: dir,
+        }
+    }
+
+    /// Every message in the INBOX of `account`, as a client sees it.
+    pub(super) async fn inbox(&self, account: AccountId) -> Vec<String> {
+        let name = mailbox::MailboxName::inbox();
+        let maildrop = self.mailboxes.maildrop(account).await.unwrap();
+        let mut messages = Vec::new();
+        for message in &maildrop.messages {
+            messages.push(people::read(&self.mailboxes, account, &name, message.uid).await);
+        }
+        messages
+    }
+}
+
+fn listen(role: Role, mode: Mode, context: &Arc<ServerContext>, shutdown: &Shutdown) -> SocketAddr {
+    let spec = ListenerSpec {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        mode,
+        role,
+        profile: "default".into(),
+        proxy_from: Vec::new(),
+        handshake_timeout: Duration::from_secs(10),
+    };
+    let limits = ConnectionLimits::new(LimitSettings::default());
+    let listener = Listener::bind(
+        spec,
+        server_tls(),
+        limits,
+        shutdown.clone(),
+        Arc::new(LogObserver),
+    )
+    .unwrap();
+    let address = listener.address();
+    let context = context.clone();
+    let handler = move |connection| serve(connection, context.clone());
+    tokio::spawn(listener.serve(Arc::new(handler)));
+    address
+}
+
+/// A client that says what it is told to.
+pub(super) struct Client {
+    pub(super) stream: Stream,
+}
+
+impl Client {
+    pub(super) async fn connect(address: SocketAddr) -> Self {
+        let stream = Stream::connect(address, None, soon()).await.unwrap();
+        Self { stream }
+    }
+
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write(bytes);
+        // A server that has closed is found out when reading.
+        let _closed = self.stream.flush(soon()).await;
+    }
+
+    /// The next line without its CRLF; `None` where the server closed.
+    pub(super) async fn line(&mut self) -> Option<String> {
+        match self.stream.read_line(1024, soon()).await {
+            Ok(line) => {
+                let text = String::from_utf8_lossy(&self.stream.buffer()[..line.content_bytes]);
+                let text = text.into_owned();
+                self.stream.consume(line.total_bytes);
+                Some(text)
+            }
+            Err(StreamError::Closed | StreamError::Io(_) | StreamError::Tls(_)) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A whole reply; its lines joined with `\n`.
+    pub(super) async fn reply(&mut self) -> String {
+        let mut lines = Vec::new();
+        loop {
+            let line = self
+                .line()
+                .await
+                .expect("a reply, not the end of the connection");
+            let last = line.as_bytes().get(3) != Some(&b'-');
+            lines.push(line);
+            if last {
+                return lines.join("\n");
+            }
+        }
+    }
+
+    /// Sends a line and reads the reply.
+    pub(super) async fn ask(&mut self, line: &str) -> String {
+        self.send(format!("{line}\r\n").as_bytes()).await;
+        self.reply().await
+    }
+
+    pub(super) async fn start_tls(&mut self) {
+        let (ca, _) = certificates();
+        let tls = ClientTls::verified(ca).unwrap();
+        self.stream
+            .start_tls_client(&tls, "mx.rp.test", soon())
+            .await
+            .unwrap();
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}

@@ -3,6 +3,14 @@
 //! nothing. The caller brings time and a unique token, and skips notices to the null path.
 
 use crate::address::Address;
+use crate::date::{DateTime, format_rfc5322};
+use crate::header::{self, write_field};
+use advice::{Advice, advice};
+
+mod advice;
+
+/// Bytes of one foreign text, such as another server's answer; a longer one is cut.
+const FOREIGN_BYTES_MAX: usize = 2000;
 
 /// What happened to the recipients of a notice (RFC 3464 §2.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +80,345 @@ pub struct Notice<'a> {
 
 /// Writes the whole message with CRLF line ends.
 pub fn build(notice: &Notice<'_>) -> Vec<u8> {
-    let _ = notice;
-    Vec::new()
+    let returned = match notice.returned {
+        Returned::Headers(message) => message
+            .get(..header::header_bytes(message))
+            .unwrap_or(message),
+        Returned::Message(message) => message,
+    };
+    let mut out = Vec::with_capacity(returned.len() + 4096);
+    let boundary = format!("=_{}", token(notice.token));
+    let charset = charset_of(notice);
+    write_header(&mut out, notice, &boundary, returned);
+    begin_part(&mut out, &boundary);
+    out.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
+    quoted_printable(&mut out, &human_text(notice));
+    begin_part(&mut out, &boundary);
+    // RFC 6533 §4: the global types allow UTF-8, which a mail to an ASCII sender must not need.
+    out.extend_from_slice(match charset {
+        Charset::Ascii => b"Content-Type: message/delivery-status\r\n\r\n".as_slice(),
+        Charset::Utf8 => b"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+    });
+    write_status(&mut out, notice, charset);
+    begin_part(&mut out, &boundary);
+    write_returned(&mut out, &notice.returned, returned);
+    out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    out
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    Ascii,
+    Utf8,
+}
+
+/// A sender with an address that is not ASCII can take UTF-8 everywhere.
+fn charset_of(notice: &Notice<'_>) -> Charset {
+    match notice.to.is_ascii() && notice.from.is_ascii() {
+        true => Charset::Ascii,
+        false => Charset::Utf8,
+    }
+}
+
+/// Only what may stand in a boundary and a Message-ID.
+fn token(text: &str) -> String {
+    let is_safe = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let token: String = text.chars().filter(is_safe).take(60).collect();
+    match token.is_empty() {
+        true => "notice".to_owned(),
+        false => token,
+    }
+}
+
+/// Only what may stand in a host name; an unusable one becomes `localhost`.
+fn host(text: &str) -> String {
+    let is_safe =
+        |letter: &char| letter.is_ascii_alphanumeric() || b".-_:[]".contains(&(*letter as u8));
+    let is_ascii = text.is_ascii();
+    let host: String = text
+        .chars()
+        .filter(|letter| is_ascii && is_safe(letter))
+        .take(255)
+        .collect();
+    match host.is_empty() {
+        true => "localhost".to_owned(),
+        false => host,
+    }
+}
+
+fn begin_part(out: &mut Vec<u8>, boundary: &str) {
+    out.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
+}
+
+fn write_header(out: &mut Vec<u8>, notice: &Notice<'_>, boundary: &str, returned: &[u8]) {
+    let date = format_rfc5322(DateTime::utc(notice.unix_ms));
+    write_field(out, "Date", &date);
+    write_field(
+        out,
+        "From",
+        &format!("Mail Delivery System <{}>", notice.from),
+    );
+    write_field(out, "To", &format!("<{}>", notice.to));
+    write_field(out, "Subject", subject(notice));
+    let id = format!("<{}@{}>", token(notice.token), host(notice.reporting_mta));
+    write_field(out, "Message-ID", &id);
+    if let Some(original) = original_id(returned) {
+        write_field(out, "In-Reply-To", &original);
+        write_field(out, "References", &original);
+    }
+    // RFC 3834 §5: auto-replied, as this answers one message.
+    write_field(out, "Auto-Submitted", "auto-replied");
+    write_field(out, "MIME-Version", "1.0");
+    let content_type =
+        format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\"");
+    write_field(out, "Content-Type", &content_type);
+    // For readers without MIME; also ends the header.
+    out.extend_from_slice(b"\r\nThis is a delivery status notice in MIME format.\r\n");
+}
+
+/// The Message-ID of the original, if it is one that can be repeated.
+fn original_id(returned: &[u8]) -> Option<String> {
+    let value = header::find(returned, "message-id")?.value().into_owned();
+    let id = String::from_utf8(value).ok()?;
+    let inside = id.strip_prefix('<')?.strip_suffix('>')?;
+    let is_safe = |byte: u8| byte.is_ascii_graphic() && !b"<>()\"\\,;".contains(&byte);
+    (inside.contains('@') && inside.len() <= 500 && inside.bytes().all(is_safe)).then_some(id)
+}
+
+fn subject(notice: &Notice<'_>) -> &'static str {
+    let has = |action| {
+        notice
+            .recipients
+            .iter()
+            .any(|recipient| recipient.action == action)
+    };
+    if has(Action::Failed) {
+        "Nachricht nicht zugestellt / Message not delivered"
+    } else if has(Action::Delayed) {
+        "Zustellung dauert noch / Delivery delayed"
+    } else {
+        "Nachricht zugestellt / Message delivered"
+    }
+}
+
+fn human_text(notice: &Notice<'_>) -> String {
+    let arrived = format_rfc5322(DateTime::utc(notice.arrived_ms));
+    let mut text = format!(
+        "(English text below)\n\nDies ist eine automatische Mitteilung von {host}.\nEs geht um Ihre Nachricht vom {arrived}.\n",
+        host = host(notice.reporting_mta),
+    );
+    for recipient in notice.recipients {
+        let advice = advice(recipient.action, recipient.status).german;
+        let labels = [
+            "Empfänger",
+            "Was geschehen ist",
+            "Wer am Zug ist",
+            "Was Sie tun können",
+            "Antwort von",
+            "Wir versuchen es bis",
+        ];
+        write_advice(&mut text, recipient, advice, labels);
+    }
+    text += &format!(
+        "\n----------------------------------------\n\nThis is an automatic notice from {host}.\nIt is about your message of {arrived}.\n",
+        host = host(notice.reporting_mta),
+    );
+    for recipient in notice.recipients {
+        let advice = advice(recipient.action, recipient.status).english;
+        let labels = [
+            "Recipient",
+            "What happened",
+            "Whose move it is",
+            "What you can do",
+            "Answer of",
+            "We keep trying until",
+        ];
+        write_advice(&mut text, recipient, advice, labels);
+    }
+    text
+}
+
+fn write_advice(text: &mut String, recipient: &Recipient<'_>, advice: Advice, labels: [&str; 6]) {
+    let [to, what, whose_move, what_to_do, answer, until] = labels;
+    *text += &format!(
+        "\n{to}: {}\n{what}: {}\n{whose_move}: {}\n{what_to_do}: {}\n",
+        recipient.address, advice.what, advice.whose_move, advice.what_to_do
+    );
+    if let (Action::Delayed, Some(until_ms)) = (recipient.action, recipient.retry_until_ms) {
+        let date = format_rfc5322(DateTime::utc(until_ms));
+        *text += &format!("{until}: {date}\n");
+    }
+    if let Some(diagnostic) = recipient.diagnostic {
+        let mta = host(recipient.remote_mta.unwrap_or("localhost"));
+        *text += &format!("{answer} {mta}: {}\n", one_line(diagnostic));
+    }
+}
+
+/// Foreign text on one line, without controls, at most [`FOREIGN_BYTES_MAX`] long.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for letter in text.chars() {
+        if line.len() + letter.len_utf8() > FOREIGN_BYTES_MAX {
+            break;
+        }
+        line.push(if letter.is_control() { ' ' } else { letter });
+    }
+    line
+}
+
+// RFC 3464 §2: per-message fields, then a group of fields per recipient, empty lines between.
+fn write_status(out: &mut Vec<u8>, notice: &Notice<'_>, charset: Charset) {
+    if let Some(envelope_id) = notice.envelope_id {
+        status_field(out, "Original-Envelope-Id", envelope_id, charset);
+    }
+    let mta = format!("dns; {}", host(notice.reporting_mta));
+    status_field(out, "Reporting-MTA", &mta, charset);
+    let arrived = format_rfc5322(DateTime::utc(notice.arrived_ms));
+    status_field(out, "Arrival-Date", &arrived, charset);
+    for recipient in notice.recipients {
+        out.extend_from_slice(b"\r\n");
+        write_recipient(out, recipient, charset);
+    }
+}
+
+fn write_recipient(out: &mut Vec<u8>, recipient: &Recipient<'_>, charset: Charset) {
+    if let Some((kind, address)) = recipient
+        .original
+        .and_then(|original| original.split_once(';'))
+    {
+        let original = typed_address(kind.trim(), address.trim(), charset);
+        status_field(out, "Original-Recipient", &original, charset);
+    }
+    let address = recipient.address.to_string();
+    let kind = if address.is_ascii() {
+        "rfc822"
+    } else {
+        "utf-8"
+    };
+    let last = typed_address(kind, &address, charset);
+    status_field(out, "Final-Recipient", &last, charset);
+    let (action, class) = match recipient.action {
+        Action::Failed => ("failed", '5'),
+        Action::Delayed => ("delayed", '4'),
+        Action::Delivered => ("delivered", '2'),
+        Action::Relayed => ("relayed", '2'),
+    };
+    status_field(out, "Action", action, charset);
+    let status = match is_status(recipient.status) {
+        true => recipient.status.to_owned(),
+        false => format!("{class}.0.0"),
+    };
+    status_field(out, "Status", &status, charset);
+    if let Some(mta) = recipient.remote_mta {
+        status_field(out, "Remote-MTA", &format!("dns; {}", host(mta)), charset);
+    }
+    if let Some(diagnostic) = recipient.diagnostic {
+        let diagnostic = format!("smtp; {}", one_line(diagnostic));
+        status_field(out, "Diagnostic-Code", &diagnostic, charset);
+    }
+    if let Some(last_ms) = recipient.last_attempt_ms {
+        let date = format_rfc5322(DateTime::utc(last_ms));
+        status_field(out, "Last-Attempt-Date", &date, charset);
+    }
+    if let (Action::Delayed, Some(until_ms)) = (recipient.action, recipient.retry_until_ms) {
+        let date = format_rfc5322(DateTime::utc(until_ms));
+        status_field(out, "Will-Retry-Until", &date, charset);
+    }
+}
+
+/// RFC 6533 §3: in a report of ASCII, an address that is not is written `utf-8; j\x{F6}rg@…`.
+fn typed_address(kind: &str, address: &str, charset: Charset) -> String {
+    if address.is_ascii() || charset == Charset::Utf8 {
+        return format!("{kind}; {address}");
+    }
+    let mut encoded = String::from("utf-8; ");
+    for letter in address.chars() {
+        match letter {
+            '!'..='~' if !matches!(letter, '+' | '\\' | '=') => encoded.push(letter),
+            _ => encoded += &format!("\\x{{{:02X}}}", u32::from(letter)),
+        }
+    }
+    encoded
+}
+
+fn status_field(out: &mut Vec<u8>, name: &str, value: &str, charset: Charset) {
+    let is_foreign = |letter: char| charset == Charset::Ascii && !letter.is_ascii();
+    let value: String = value
+        .chars()
+        .map(|letter| if is_foreign(letter) { '?' } else { letter })
+        .collect();
+    write_field(out, name, &one_line(&value));
+}
+
+// RFC 3463 §2: class "." subject "." detail
+fn is_status(status: &str) -> bool {
+    let mut numbers = status.split('.');
+    let class = numbers.next();
+    let is_number = |number: Option<&str>| {
+        number.is_some_and(|number| {
+            (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    matches!(class, Some("2" | "4" | "5"))
+        && is_number(numbers.next())
+        && is_number(numbers.next())
+        && numbers.next().is_none()
+}
+
+fn write_returned(out: &mut Vec<u8>, kind: &Returned<'_>, returned: &[u8]) {
+    let header = returned
+        .get(..header::header_bytes(returned))
+        .unwrap_or(returned);
+    // RFC 6532 §3.7 and RFC 6533 §5: message/rfc822 may not have UTF-8 in its header.
+    let content_type = match (kind, header.is_ascii()) {
+        (Returned::Headers(_), true) => "text/rfc822-headers",
+        (Returned::Headers(_), false) => "message/global-headers",
+        (Returned::Message(_), true) => "message/rfc822",
+        (Returned::Message(_), false) => "message/global",
+    };
+    write_field(out, "Content-Type", content_type);
+    if !returned.is_ascii() {
+        write_field(out, "Content-Transfer-Encoding", "8bit");
+    }
+    out.extend_from_slice(b"\r\n");
+    // A lone CR or LF would make the next server refuse the notice.
+    let mut rest = returned;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        let (line, end) = rest.split_at(at);
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+        rest = end
+            .strip_prefix(b"\r\n")
+            .or(end.get(1..))
+            .unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Writes text with LF line ends as quoted-printable (RFC 2045 §6.7), so that the report is 7-bit
+/// unless what is returned is not.
+fn quoted_printable(out: &mut Vec<u8>, text: &str) {
+    for line in text.lines() {
+        let mut line_bytes = 0;
+        let bytes = line.as_bytes();
+        for (at, &byte) in bytes.iter().enumerate() {
+            let is_last = at + 1 == bytes.len();
+            let plain = matches!(byte, b'!'..=b'~' if byte != b'=') || (byte == b' ' && !is_last);
+            let needed = if plain { 1 } else { 3 };
+            // 76 with the sign of a soft line break.
+            if line_bytes + needed > 75 {
+                out.extend_from_slice(b"=\r\n");
+                line_bytes = 0;
+            }
+            match plain {
+                true => out.push(byte),
+                false => out.extend_from_slice(format!("={byte:02X}").as_bytes()),
+            }
+            line_bytes += needed;
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests;

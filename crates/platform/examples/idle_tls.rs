@@ -17,7 +17,7 @@ use std::time::Duration;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Handshakes of the CPU measurement.
-const HANDSHAKES: usize = 2_000;
+const HANDSHAKES: usize = 6_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,8 +70,8 @@ async fn measure(count: usize, group: &str) {
     tokio::time::sleep(Duration::from_secs(1)).await;
 
     let cpu_before = cpu_seconds();
-    for _ in 0..HANDSHAKES / 100 {
-        drop(run_client(address, 100, group));
+    for _ in 0..HANDSHAKES / 500 {
+        drop(run_client(address, 500, group));
     }
     let each = (cpu_seconds() - cpu_before) / HANDSHAKES as f64;
     println!(

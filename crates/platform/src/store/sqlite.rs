@@ -1,5 +1,8 @@
 //! The embedded engine: one writer thread with group commit, reader threads with connections of
-//! their own. WAL with `synchronous=FULL`: a commit that returned survives a power cut.
+//! their own, a thread that keeps the log short. WAL with `synchronous=FULL`: a commit that
+//! returned survives a power cut. A read that stays open keeps the log from shrinking.
+
+mod checkpoint;
 
 use super::group::Line;
 use super::migrations::{Applied, Component, Dialect, checksum, plan};
@@ -7,6 +10,7 @@ use super::{
     Backend, BeforeCommit, EachRow, Job, LastTaker, Options, Param, Row, StoreError, Tx, answer,
     flush, join_others, refuse_nul, spawn,
 };
+use checkpoint::Checkpoints;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,9 +20,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Pages of the write-ahead log that start a checkpoint: 16 MiB, so that its flushes are shared by
-/// a thousand messages and a page changed often is written back once.
-const CHECKPOINT_PAGES: i64 = 4000;
+/// The log holds whole pages, and a delivery changes a few bytes in several: half of SQLite's usual
+/// size halves what is written for a message. Smaller ones would push long rows into overflow pages.
+const PAGE_BYTES: i64 = 2048;
 /// Statements kept prepared per connection; more than the program has.
 const STATEMENTS_MAX: usize = 512;
 /// Page cache of the writer in KiB.
@@ -58,11 +62,15 @@ impl Sqlite {
             path: path.to_owned(),
             threads: Mutex::default(),
         };
+        let (mut checkpoints, thread) = Checkpoints::start(path, &mut writer)?;
+        sqlite.keep(thread);
         let last = LastTaker(sqlite.writes.clone());
         let gather_max = options.gather_max;
         let before_commit = options.before_commit.clone();
         sqlite.spawn("store-writer", move || {
-            write_groups(&writer, &last.0, gather_max, before_commit.as_ref());
+            while commit_next(&writer, &last.0, gather_max, before_commit.as_ref()) {
+                checkpoints.after_group(&writer);
+            }
         })?;
         let last = Arc::new(LastTaker(sqlite.reads.clone()));
         for _ in 0..options.readers.clamp(1, 64) {
@@ -75,10 +83,13 @@ impl Sqlite {
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-        let thread = spawn(name, run)?;
+        self.keep(spawn(name, run)?);
+        Ok(())
+    }
+
+    fn keep(&self, thread: JoinHandle<()>) {
         let mut threads = self.threads.lock().unwrap_or_else(|e| e.into_inner());
         threads.push(thread);
-        Ok(())
     }
 }
 
@@ -183,12 +194,14 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
     connection
         .busy_timeout(std::time::Duration::from_secs(10))
         .map_err(engine)?;
+    set(&connection, "page_size", PAGE_BYTES)?;
     connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
         .map_err(engine)?;
     set(&connection, "synchronous", "FULL")?;
     set(&connection, "foreign_keys", true)?;
-    set(&connection, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // Only the checkpointing thread and the writer do it, and a connection that closes last.
+    set(&connection, "wal_autocheckpoint", 0)?;
     set(&connection, "temp_store", "MEMORY")?;
     set(&connection, "cache_size", -cache_kib)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -246,20 +259,18 @@ fn migrate(connection: &mut Connection, components: &[Component]) -> Result<(), 
     tx.commit().map_err(engine)
 }
 
-/// Runs groups until the line closes: savepoint each, flush what they refer to, commit once.
-fn write_groups(
+/// Commits one group: savepoint each, flush what they refer to, commit once. False when the line
+/// is closed and empty.
+fn commit_next(
     db: &Connection,
     line: &Line,
     gather_max: Duration,
     before_commit: Option<&BeforeCommit>,
-) {
-    loop {
-        let group = line.next_group(gather_max);
-        if group.is_empty() {
-            return;
-        }
-        commit_group(db, group, before_commit);
-    }
+) -> bool {
+    let group = line.next_group(gather_max);
+    let more = !group.is_empty();
+    commit_group(db, group, before_commit);
+    more
 }
 
 /// What became of one try to commit a group.
@@ -535,83 +546,87 @@ impl Row for SqliteRow<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params;
-    use crate::store::{Engine, Migration, Store};
+    use std::sync::mpsc::{Sender, channel};
 
-    const NOTES: Component = Component {
-        name: "notes",
-        migrations: &[Migration {
-            number: 1,
-            name: "notes",
-            sql: "CREATE TABLE notes (id {int} PRIMARY KEY, body {text} NOT NULL)",
-        }],
-    };
+    /// Inserts rows of these sizes and tells what it was answered.
+    struct Insert(i64, Vec<usize>, Sender<(i64, Result<(), StoreError>)>);
 
-    fn open(dir: &Path) -> Store {
-        let options = Options {
-            engine: Engine::Sqlite {
-                path: dir.join("t.sqlite"),
-            },
-            readers: 2,
-            gather_max: std::time::Duration::from_millis(1),
-            before_commit: None,
+    impl Job for Insert {
+        fn run(&mut self, tx: &mut dyn Tx) -> bool {
+            self.1.iter().enumerate().all(|(index, size)| {
+                let row = [
+                    Param::Int(self.0 + index as i64),
+                    Param::Bytes(&vec![7; *size]),
+                ];
+                tx.execute("INSERT INTO t VALUES (?1, ?2)", &row).is_ok()
+            })
+        }
+        fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
+            self.2.send((self.0, committed)).unwrap();
+        }
+        fn abandoned(&self) -> bool {
+            false
+        }
+    }
+
+    fn full_disk(dir: &Path) -> Connection {
+        let db = connect(&dir.join("t.sqlite"), 1024).unwrap();
+        db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, raw BLOB)")
+            .unwrap();
+        db.pragma_update_and_check(None, "max_page_count", 50, |_| Ok(()))
+            .unwrap();
+        db
+    }
+
+    /// SQLite answers a full disk by rolling back everything, savepoints and all: what came before
+    /// in the group must be done again and what comes after must not commit by its savepoint.
+    #[test]
+    fn a_job_that_fills_the_disk_hurts_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = full_disk(dir.path());
+        let (send, answers) = channel();
+        let job = |id, sizes: &[usize]| -> Box<dyn Job> {
+            Box::new(Insert(id, sizes.to_vec(), send.clone()))
         };
-        Store::open(options, &[NOTES]).unwrap()
+        let flushed = Arc::new(Mutex::new(0));
+        let count = flushed.clone();
+        let before: BeforeCommit = Arc::new(move || {
+            *count.lock().unwrap() += 1;
+            Ok(())
+        });
+        let group = vec![job(10, &[10]), job(20, &[10, 500_000, 10]), job(30, &[10])];
+        commit_group(&db, group, Some(&before));
+        drop(send);
+        let mut answers: Vec<_> = answers.into_iter().collect();
+        answers.sort_by_key(|answer| answer.0);
+        let outcomes: Vec<_> = answers.iter().map(|a| (a.0, a.1.is_ok())).collect();
+        assert_eq!(
+            outcomes,
+            [(10, true), (20, false), (30, true)],
+            "{answers:?}"
+        );
+        let ids: i64 = db
+            .query_row("SELECT sum(id) FROM t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(ids, 40);
+        assert_eq!(*flushed.lock().unwrap(), 1);
+        assert!(db.is_autocommit());
     }
 
-    async fn add(store: &Store, id: i64) -> Result<(), StoreError> {
-        store
-            .write(move |tx| {
-                tx.execute(
-                    "INSERT INTO notes (id, body) VALUES (?1, ?2)",
-                    params![id, "x"],
-                )
-                .map(drop)
-            })
-            .await
-    }
-
-    async fn count(store: &Store) -> i64 {
-        store
-            .read(|tx| tx.one("SELECT count(*) FROM notes", &[], |row| row.int(0)))
-            .await
-            .unwrap()
-            .unwrap()
-    }
-
-    #[tokio::test]
-    async fn one_failing_closure_hurts_no_other() {
+    #[test]
+    fn a_group_on_a_full_disk_is_refused_and_ends() {
         let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        let (a, b, c) = tokio::join!(add(&store, 1), add(&store, 1), add(&store, 2));
-        assert!(a.is_ok() && c.is_ok());
-        assert!(matches!(b, Err(StoreError::Exists(_))), "{b:?}");
-        assert_eq!(count(&store).await, 2);
-    }
-
-    #[tokio::test]
-    async fn a_panicking_closure_is_rolled_back_and_the_store_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        let panicked: Result<(), StoreError> = store
-            .write(|tx| {
-                tx.execute("INSERT INTO notes (id, body) VALUES (9, 'x')", &[])?;
-                panic!("a fault in a closure")
-            })
-            .await;
-        assert!(matches!(panicked, Err(StoreError::Panicked)));
-        add(&store, 1).await.unwrap();
-        assert_eq!(count(&store).await, 1);
-    }
-
-    #[tokio::test]
-    async fn reading_cannot_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        let refused = store
-            .read(|tx| tx.execute("INSERT INTO notes (id, body) VALUES (1, 'x')", &[]))
-            .await;
-        assert!(refused.is_err());
-        assert_eq!(count(&store).await, 0);
+        let db = full_disk(dir.path());
+        let (send, answers) = channel();
+        let group = (0..20)
+            .map(|id| -> Box<dyn Job> { Box::new(Insert(id * 10, vec![500_000], send.clone())) })
+            .collect();
+        commit_group(&db, group, None);
+        drop(send);
+        assert_eq!(answers.into_iter().filter(|a| a.1.is_err()).count(), 20);
+        let rows: i64 = db
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 0);
     }
 }

@@ -4,6 +4,7 @@
 use crate::net::Network;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The numbers. Read when the server starts.
@@ -51,6 +52,7 @@ pub enum LimitReached {
 pub struct ConnectionLimits {
     settings: LimitSettings,
     counts: Mutex<Counts>,
+    listeners: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +92,13 @@ impl ConnectionLimits {
         Arc::new(Self {
             settings,
             counts: Mutex::default(),
+            listeners: AtomicUsize::new(0),
         })
+    }
+
+    /// A number for a listener, to count its connections under.
+    pub fn register_listener(&self) -> usize {
+        self.listeners.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Counts a connection of `address` on the listener numbered `listener`, or says which limit stands against it.

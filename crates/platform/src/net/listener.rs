@@ -229,7 +229,7 @@ impl Listener {
         Ok(Self {
             socket,
             shared: Arc::new(Shared {
-                number: usize::from(port) << 8 | spec.role as usize,
+                number: limits.register_listener(),
                 spec: Arc::new(ListenerSpec {
                     address: SocketAddr::new(spec.address.ip(), port),
                     ..spec
@@ -250,11 +250,13 @@ impl Listener {
     /// Accepts connections until shutdown is requested. Sessions that run by then run on.
     pub async fn serve<H: Handler>(self, handler: Arc<H>) {
         let Self { socket, shared } = self;
+        let shutdown = shared.shutdown.clone();
+        let mut stop = std::pin::pin!(shutdown.requested());
         let mut pause = ACCEPT_PAUSE_MIN;
         loop {
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
-                () = shared.shutdown.requested() => return,
+                () = &mut stop => return,
             };
             match accepted {
                 Ok((socket, peer)) => {

@@ -262,7 +262,7 @@ impl Stream {
     }
 
     /// Like `write`, but flushes when more than 32 KiB is gathered, so that any amount can be sent in bounded memory.
-    /// A large `bytes` is not copied before it is encrypted or sent.
+    /// A large `bytes` is not copied before it is encrypted or sent. Dropped half-way the connection is of no further use.
     pub async fn send(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), StreamError> {
         if self.gathered.len() + bytes.len() <= GATHER_BYTES_MAX {
             self.write(bytes);
@@ -632,3 +632,7 @@ async fn write_all(
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -101,7 +101,13 @@ fn demo_files_survive_a_second_start_and_keys_are_private() {
     demo_ca(directory.path(), &["mx.rp.test"]).unwrap();
     let first = fs::read(directory.path().join("ca.pem")).unwrap();
     let files = demo_ca(directory.path(), &["mx.rp.test"]).unwrap();
-    assert_eq!(fs::read(files.ca).unwrap(), first);
+    assert_eq!(fs::read(&files.ca).unwrap(), first);
+    demo_ca(directory.path(), &["imap.rp.test", "mx.rp.test"]).unwrap();
+    assert_ne!(fs::read(&files.ca).unwrap(), first);
+    assert_eq!(
+        store(directory.path()).names(),
+        ["imap.rp.test", "mx.rp.test"]
+    );
     let mode = fs::metadata(directory.path().join("rsa.key"))
         .unwrap()
         .permissions()

@@ -1,6 +1,7 @@
 //! Makes a certificate authority and server certificates of both kinds, for demo runs and tests.
 //! Never used by a production server, whose certificates come from a real authority.
 
+use crate::tls::CertStore;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize,
@@ -18,7 +19,8 @@ pub struct DemoFiles {
 }
 
 /// Creates an authority and, signed by it, an ECDSA P-256 and an RSA-3072 certificate for `host_names`, 127.0.0.1 and
-/// ::1. Files that are there already stay as they are, so that a second start of a demo serves the same authority.
+/// ::1. Files that are there already and name the same hosts stay as they are, so that a second start of a demo serves
+/// the same authority.
 /// Takes about a second, for the RSA key.
 ///
 /// # Errors
@@ -31,12 +33,22 @@ pub fn demo_ca(directory: &Path, host_names: &[&str]) -> io::Result<DemoFiles> {
     let complete = ["ca.pem", "ecdsa.crt", "ecdsa.key", "rsa.crt", "rsa.key"]
         .iter()
         .all(|name| directory.join(name).exists());
-    if complete {
+    if complete && names_fit(directory, host_names) {
         return Ok(files);
     }
     std::fs::create_dir_all(directory)?;
     create(directory, host_names).map_err(io::Error::other)??;
     Ok(files)
+}
+
+fn names_fit(directory: &Path, host_names: &[&str]) -> bool {
+    let Ok(store) = CertStore::from_dir(directory, None) else {
+        return false;
+    };
+    let mut wanted: Vec<String> = host_names.iter().map(|n| n.to_ascii_lowercase()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    store.names() == wanted
 }
 
 fn create(directory: &Path, host_names: &[&str]) -> Result<io::Result<()>, rcgen::Error> {

@@ -67,20 +67,20 @@ impl Default for ImapSettings {
 
 /// Serves one connection to its end.
 pub async fn serve(connection: Connection, context: Arc<ImapContext>) {
-    let mut session = session::Session::new(connection, context);
+    to_the_end(session::Session::new(connection, context)).await;
+}
+
+async fn to_the_end(mut session: session::Session) {
     let ended = session.run().await;
-    let session::Session {
-        mut wire, state, ..
-    } = session;
-    if let session::State::Selected(mut selected) = state {
-        selected.leave(&wire).await;
+    if let session::State::Selected(selected) = &mut session.state {
+        selected.leave(&session.wire).await;
     }
     if matches!(ended, wire::Ended::Said) {
+        let stream = &mut session.wire.connection.stream;
         // A peer that is gone already is no news.
-        let _gone = wire
-            .connection
-            .stream
-            .shutdown(Deadline::after(GOODBYE))
-            .await;
+        let _gone = stream.shutdown(Deadline::after(GOODBYE)).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,13 @@ pub(super) async fn run(session: &mut Session, mailbox: &[u8], access: Access) -
         return Ok(super::out_of_order());
     };
     // RFC 3501 §6.3.1: a SELECT that fails leaves no mailbox selected.
-    let mut closed = false;
     if let State::Selected(selected) = &mut session.state {
         selected.leave(&session.wire).await;
-        closed = true;
+        // RFC 7162 §3.2.11: what came before this line was of the mailbox before.
+        session
+            .wire
+            .out()
+            .extend_from_slice(b"* OK [CLOSED] The mailbox before is closed.\r\n");
     }
     session.become_state(State::Known(identity.clone()));
     let name = match names::from_wire(mailbox) {
@@ -34,10 +37,6 @@ pub(super) async fn run(session: &mut Session, mailbox: &[u8], access: Access) -
         Err(error) => return Ok(Reply::from(error)),
     };
     let out = session.wire.out();
-    if closed {
-        // RFC 7162 §3.2.11 wants this only with QRESYNC, and it harms nobody.
-        out.extend_from_slice(b"* OK [CLOSED] The mailbox before is closed.\r\n");
-    }
     let status = view.status;
     let unseen = view.first_unseen.and_then(|uid| view.uids.sequence_of(uid));
     let selected = Selected::new(identity, access, view, subscription);

@@ -1,0 +1,245 @@
+//! A node in a temporary directory with one account and an IMAP listener on loopback.
+
+use crate::imap::session::{Session, State};
+use crate::imap::{ImapContext, ImapSettings};
+use directory::{AccountId, Credential, Directory, Identity, Pop3Delete};
+use mailbox::{MailboxName, Mailboxes, NewMessage, create_account_mailboxes};
+use platform::clock::{Clock, Timestamp};
+use platform::files::RealFiles;
+use platform::net::{
+    Connection, ConnectionLimits, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Role,
+    Shutdown, ShutdownTrigger,
+};
+use platform::random::Random;
+use platform::segments::{SegmentOptions, Segments};
+use platform::signals::Signals;
+use platform::spool::{Spool, SpoolLimits};
+use platform::store::{Engine, Options, Store};
+use platform::tls::{CertStore, ServerTls, ServerTlsSettings, demo_ca};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+pub(super) const ANNA: AccountId = AccountId(1);
+pub(super) const START: Timestamp = Timestamp(1_700_000_000_000);
+
+/// As whom a connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    /// Nobody, as in the real world.
+    Stranger,
+    /// Anna, who has logged in already; so that transcripts can be read without TLS.
+    Anna,
+}
+
+pub(super) struct Rig {
+    pub(super) context: Arc<ImapContext>,
+    pub(super) trigger: ShutdownTrigger,
+    shutdown: Shutdown,
+    tls: ServerTls,
+    dir: tempfile::TempDir,
+}
+
+/// One certificate for all tests of the process: making one takes a while.
+fn tls(dir: &Path) -> ServerTls {
+    static TLS: std::sync::OnceLock<ServerTls> = std::sync::OnceLock::new();
+    TLS.get_or_init(|| {
+        let files = demo_ca(&dir.join("tls"), &["localhost"]).unwrap();
+        let store = CertStore::from_dir(&files.directory, None).unwrap();
+        ServerTls::new(store, &ServerTlsSettings::default()).unwrap()
+    })
+    .clone()
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::settable(START);
+        let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
+        let segments = dir.path().join("segments");
+        let (segments, _) = Segments::open(&segments, options, Arc::new(RealFiles)).unwrap();
+        let options = Options {
+            engine: Engine::Sqlite {
+                path: dir.path().join("store.sqlite"),
+            },
+            readers: 2,
+            gather_max: Duration::ZERO,
+            before_commit: Some(segments.before_commit()),
+        };
+        let store = Store::open(options, &[directory::SCHEMA, mailbox::SCHEMA]).unwrap();
+        let mailboxes = Mailboxes::new(store.clone(), segments, Signals::default(), clock.clone());
+        let settings = directory::Settings::default();
+        let directory = Directory::open(store.clone(), settings, Random::seeded(2))
+            .await
+            .unwrap();
+        store
+            .write(|tx| create_account_mailboxes(tx, ANNA, START))
+            .await
+            .unwrap();
+        let context = ImapContext {
+            directory,
+            mailboxes,
+            clock,
+            spool: SpoolLimits {
+                memory_bytes: 64 << 10,
+                dir: dir.path().into(),
+            },
+            settings: ImapSettings {
+                host_name: "imap.example".into(),
+                product_version: "0".into(),
+                append_bytes_max: 1 << 20,
+                ..ImapSettings::default()
+            },
+        };
+        let (trigger, shutdown) = Shutdown::new();
+        let tls = tls(dir.path());
+        Self {
+            context: Arc::new(context),
+            trigger,
+            shutdown,
+            tls,
+            dir,
+        }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A listener whose sessions begin `as_whom`.
+    pub(super) fn listen(&self, as_whom: As) -> SocketAddr {
+        let spec = ListenerSpec {
+            address: "127.0.0.1:0".parse().unwrap(),
+            mode: Mode::StartTls,
+            role: Role::Imap,
+            profile: "test".into(),
+            proxy_from: Vec::new(),
+            handshake_timeout: Duration::from_secs(10),
+        };
+        let limits = ConnectionLimits::new(LimitSettings::default());
+        let listener = Listener::bind(
+            spec,
+            self.tls.clone(),
+            limits,
+            self.shutdown.clone(),
+            Arc::new(LogObserver),
+        )
+        .unwrap();
+        let address = listener.address();
+        let context = self.context.clone();
+        let handler = move |connection: Connection| {
+            let context = context.clone();
+            async move {
+                let mut session = Session::new(connection, context);
+                if as_whom == As::Anna {
+                    session.state = State::Known(Arc::new(anna()));
+                }
+                crate::imap::to_the_end(session).await;
+            }
+        };
+        tokio::spawn(listener.serve(Arc::new(handler)));
+        address
+    }
+
+    pub(super) async fn connect(&self, as_whom: As) -> Client {
+        Client::connect(self.listen(as_whom)).await
+    }
+
+    /// Puts a message into INBOX, as a delivery would.
+    pub(super) async fn mail(&self, text: &[u8]) {
+        self.mail_many(text, 1).await;
+    }
+
+    /// Puts the same message into INBOX many times.
+    pub(super) async fn mail_many(&self, text: &[u8], times: usize) {
+        let mailboxes = &self.context.mailboxes;
+        let mut spool = Spool::new(self.context.spool.clone());
+        spool.push(text).unwrap();
+        let body = mailboxes.keep(spool).await.unwrap();
+        let inbox = mailboxes
+            .status(ANNA, &MailboxName::inbox())
+            .await
+            .unwrap()
+            .mailbox;
+        let new = NewMessage {
+            body,
+            flags: mailbox::Flags::NONE,
+            keywords: mailbox::Keywords::default(),
+            internal_date: START,
+        };
+        let mut left = times;
+        while left > 0 {
+            let now = left.min(1000);
+            mailboxes
+                .append(ANNA, inbox, vec![new.clone(); now], None)
+                .await
+                .unwrap();
+            left -= now;
+        }
+    }
+}
+
+pub(super) fn anna() -> Identity {
+    Identity {
+        account: ANNA,
+        login: "anna@firma.test".into(),
+        group: None,
+        pop3_delete: Pop3Delete::Remove,
+        credential: Credential::Password,
+    }
+}
+
+/// A client that knows lines and nothing else.
+pub(super) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub(super) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// The next line without its end; `None` at the end of the connection.
+    pub(super) async fn line(&mut self) -> Option<String> {
+        let line = self.line_within(Duration::from_secs(20)).await;
+        line.expect("the server says something within 20 s")
+    }
+
+    /// The same; `Err` where nothing comes in time.
+    pub(super) async fn line_within(&mut self, time: Duration) -> Result<Option<String>, ()> {
+        let mut line = Vec::new();
+        let read = self.stream.read_until(b'\n', &mut line);
+        let bytes = tokio::time::timeout(time, read)
+            .await
+            .map_err(drop)?
+            .unwrap_or(0);
+        let text = String::from_utf8_lossy(&line);
+        Ok((bytes > 0).then(|| text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    /// Sends a command and reads up to its answer.
+    pub(super) async fn command(&mut self, command: &str) -> Vec<String> {
+        self.send(format!("{command}\r\n").as_bytes()).await;
+        let tag = command.split(' ').next().unwrap_or_default();
+        let mut lines = Vec::new();
+        while let Some(line) = self.line().await {
+            let last = line.split(' ').next() == Some(tag);
+            lines.push(line);
+            if last {
+                break;
+            }
+        }
+        lines
+    }
+}

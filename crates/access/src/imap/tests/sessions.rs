@@ -1,0 +1,213 @@
+//! What a transcript cannot say: timing, size, many messages, shutdown, hostile input.
+
+use super::rig::{As, Rig};
+use crate::imap::session::{Session, State};
+use crate::imap::{limits, serve};
+use std::time::{Duration, Instant};
+
+const TEXT: &[u8] = b"From: a@b.example\r\nSubject: x\r\n\r\nbody\r\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_session_hears_of_a_message_at_once() {
+    let rig = Rig::new().await;
+    let mut client = rig.connect(As::Anna).await;
+    client.line().await;
+    client.command("a SELECT INBOX").await;
+    client.send(b"b IDLE\r\n").await;
+    assert!(client.line().await.unwrap().starts_with("+ "));
+    for count in 1..5 {
+        rig.mail(TEXT).await;
+        assert_eq!(client.line().await.unwrap(), format!("* {count} EXISTS"));
+        assert!(client.line().await.unwrap().ends_with(" RECENT"));
+    }
+    client.send(b"DONE\r\n").await;
+    assert!(client.line().await.unwrap().starts_with("b OK"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_says_bye_to_idle_and_silent_sessions() {
+    let rig = Rig::new().await;
+    let mut silent = rig.connect(As::Stranger).await;
+    let mut idle = rig.connect(As::Anna).await;
+    silent.line().await;
+    idle.line().await;
+    idle.send(b"b IDLE\r\n").await;
+    idle.line().await;
+    rig.trigger.request();
+    assert!(silent.line().await.unwrap().starts_with("* BYE"));
+    assert!(idle.line().await.unwrap().starts_with("* BYE"));
+    assert_eq!(idle.line().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_before_tls_are_the_same_whatever_is_sent() {
+    let rig = Rig::new().await;
+    let mut answers = Vec::new();
+    for login in [
+        "anna@firma.test right",
+        "nobody wrong",
+        "\"\" \"\"",
+        "x {3+}\r\nabc",
+    ] {
+        let mut client = rig.connect(As::Stranger).await;
+        client.line().await;
+        answers.push(client.command(&format!("a LOGIN {login}")).await);
+    }
+    let mut client = rig.connect(As::Stranger).await;
+    client.line().await;
+    answers.push(client.command("a LOGIN anna@firma.test {5}").await);
+    answers.push(client.command("a AUTHENTICATE PLAIN").await);
+    answers.push(client.command("a AUTHENTICATE PLAIN AGEAYg==").await);
+    let [only] = answers[0].as_slice() else {
+        panic!("one line: {answers:?}");
+    };
+    assert!(only.starts_with("a NO [PRIVACYREQUIRED]"), "{only}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_cannot_make_us_hold_much() {
+    let rig = Rig::new().await;
+    let mut client = rig.connect(As::Stranger).await;
+    client.line().await;
+    let answer = client.command("a ID (\"name\" {100000000}").await;
+    assert!(answer[0].starts_with("a BAD [TOOBIG]"), "{answer:?}");
+    client
+        .send(&[b'x'; limits::STRANGER_COMMAND_BYTES_MAX + 10])
+        .await;
+    assert!(client.line().await.unwrap().starts_with("* BAD"));
+    assert!(client.line().await.unwrap().starts_with("* BYE"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_talks_nonsense_is_sent_away() {
+    let rig = Rig::new().await;
+    let mut client = rig.connect(As::Anna).await;
+    client.line().await;
+    for _ in 0..limits::BAD_COMMANDS_MAX {
+        client.send(b"a NONSENSE\r\n").await;
+        assert!(client.line().await.unwrap().starts_with("a BAD"));
+    }
+    assert!(client.line().await.unwrap().starts_with("* BYE"));
+    assert_eq!(client.line().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flags_of_many_messages_stream() {
+    let rig = Rig::new().await;
+    const COUNT: usize = 12_345;
+    rig.mail_many(TEXT, COUNT).await;
+    let mut client = rig.connect(As::Anna).await;
+    client.line().await;
+    let selected = client.command("a SELECT INBOX").await;
+    assert!(selected.contains(&format!("* {COUNT} EXISTS")));
+    let answer = client.command("b FETCH 1:* (FLAGS)").await;
+    assert_eq!(answer.len(), COUNT + 1);
+    assert_eq!(
+        answer[COUNT - 1],
+        format!("* {COUNT} FETCH (FLAGS (\\Recent))")
+    );
+    let answer = client.command("c UID SEARCH UNSEEN").await;
+    assert!(answer[0].ends_with(&format!(" {COUNT}")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_appended_message_comes_back_byte_for_byte() {
+    let rig = Rig::new().await;
+    let mut client = rig.connect(As::Anna).await;
+    client.line().await;
+    let mut message = b"Subject: large\r\n\r\n".to_vec();
+    while message.len() < 300_000 {
+        message.extend_from_slice(format!("line {}\r\n", message.len()).as_bytes());
+    }
+    client
+        .send(format!("a APPEND INBOX {{{}}}\r\n", message.len()).as_bytes())
+        .await;
+    assert!(client.line().await.unwrap().starts_with("+ "));
+    client.send(&message).await;
+    client.send(b"\r\n").await;
+    assert!(client.line().await.unwrap().starts_with("a OK [APPENDUID "));
+    client.command("b SELECT INBOX").await;
+    let answer = client.command("c FETCH 1 BODY.PEEK[]").await;
+    assert_eq!(
+        answer[0],
+        format!("* 1 FETCH (BODY[] {{{}}}", message.len())
+    );
+    let body = answer[1..answer.len() - 1].join("\r\n");
+    assert_eq!(body.strip_suffix(")").unwrap().as_bytes(), message);
+    assert!(rig.dir().exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_is_refused_before_it_comes() {
+    let rig = Rig::new().await;
+    let mut client = rig.connect(As::Anna).await;
+    client.line().await;
+    let answer = client.command("a APPEND INBOX {2000000}").await;
+    assert!(answer[0].starts_with("a NO [TOOBIG]"), "{answer:?}");
+    client.send(b"b APPEND INBOX {2000000+}\r\n").await;
+    client.send(&vec![b'x'; 2_000_000]).await;
+    client.send(b"\r\nc NOOP\r\n").await;
+    let answer = client.line().await;
+    assert!(
+        answer
+            .as_ref()
+            .is_some_and(|line| line.starts_with("b NO [TOOBIG]")),
+        "{answer:?}"
+    );
+    assert!(
+        client
+            .line()
+            .await
+            .is_some_and(|line| line.starts_with("c OK"))
+    );
+}
+
+#[test]
+fn every_state_change_is_an_edge_of_the_picture() {
+    let stranger = || State::Stranger(Default::default());
+    let known = || State::Known(std::sync::Arc::new(super::rig::anna()));
+    assert!(stranger().may_become(&known()));
+    assert!(stranger().may_become(&stranger()));
+    assert!(known().may_become(&known()));
+    assert!(!known().may_become(&stranger()));
+}
+
+/// What a session takes while it waits; everything that is only needed during a command is boxed.
+#[test]
+fn a_waiting_session_is_small() {
+    fn size_of_future<F>(
+        _: fn(platform::net::Connection, std::sync::Arc<crate::imap::ImapContext>) -> F,
+    ) -> usize {
+        std::mem::size_of::<F>()
+    }
+    let bytes = size_of_future(serve);
+    println!(
+        "the future takes {bytes} bytes, a session {}",
+        std::mem::size_of::<Session>()
+    );
+    assert!(bytes <= 4096, "the future of a session takes {bytes} bytes");
+}
+
+/// Not a measurement, but it would show a quadratic search or a write per row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_holds_nothing_up() {
+    let rig = Rig::new().await;
+    rig.mail_many(TEXT, 20_000).await;
+    let mut slow = rig.connect(As::Anna).await;
+    slow.line().await;
+    slow.command("a SELECT INBOX").await;
+    slow.send(b"b FETCH 1:* (FLAGS UID INTERNALDATE RFC822.SIZE)\r\n")
+        .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut quick = rig.connect(As::Anna).await;
+    quick.line().await;
+    let start = Instant::now();
+    quick.command("a SELECT INBOX").await;
+    let stored = quick.command("b STORE 1 +FLAGS (\\Seen)").await;
+    assert!(stored.last().unwrap().starts_with("b OK"));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}

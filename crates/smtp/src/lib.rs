@@ -2,6 +2,7 @@
 //! `grammar` and `data` are pure and shared by both; `server` runs sessions; nothing here stores
 //! mail, decides about accounts or schedules deliveries: `queue`, `directory` and `platform` do.
 
+pub mod client;
 pub mod data;
 pub mod grammar;
 pub mod limits;

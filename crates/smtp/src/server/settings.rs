@@ -92,8 +92,8 @@ pub struct ServerContext {
     pub directory: Directory,
     /// Takes messages over.
     pub queue: Queue,
-    /// Names messages.
-    pub trace_ids: TraceIds,
+    /// Names messages. One for the whole node: the wiring replaces it where others give ids too.
+    pub trace_ids: Arc<TraceIds>,
     /// The time.
     pub clock: Clock,
     /// For Message-ID.
@@ -119,7 +119,7 @@ impl ServerContext {
         Self {
             directory,
             queue,
-            trace_ids: TraceIds::new(clock.clone()),
+            trace_ids: Arc::new(TraceIds::new(clock.clone())),
             clock,
             random,
             spool: SpoolLimits {

@@ -1,7 +1,7 @@
 //! What a transcript cannot say: whole dialogues in one write, stops of the server, SCRAM, memory.
 //! Never used outside tests.
 
-use super::{Client, TestServer, people};
+use super::{Client, TestServer};
 use crate::server::Settings;
 
 const ENVELOPE: &str = "MAIL FROM:<a@client.example>\r\nRCPT TO:<anna@firma.test>\r\n";
@@ -34,7 +34,7 @@ async fn many_messages_in_one_write_are_all_there_in_order() {
             assert!(reply.starts_with(expected), "{reply}");
         }
     }
-    let inbox = server.inbox(people::account("anna")).await;
+    let inbox = server.inbox(server.anna).await;
     assert_eq!(inbox.len(), 50);
     for (n, message) in inbox.iter().enumerate() {
         assert!(
@@ -55,7 +55,7 @@ async fn the_last_byte_decides_and_any_cut_will_do() {
         client.send(&[*byte]).await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(server.inbox(people::account("anna")).await.len(), 0);
+    assert_eq!(server.inbox(server.anna).await.len(), 0);
     client.send(b"\n").await;
     // The dot, CR, dot line is a bare CR.
     let reply = client.reply().await;
@@ -81,7 +81,7 @@ async fn a_large_message_goes_through_a_file_and_comes_out_whole() {
     for _ in 0..3 {
         assert!(client.reply().await.starts_with("250 "));
     }
-    let inbox = server.inbox(people::account("anna")).await;
+    let inbox = server.inbox(server.anna).await;
     assert!(inbox[0].ends_with(&message));
 }
 
@@ -102,7 +102,7 @@ async fn a_stopping_server_says_so_and_finishes_what_it_began() {
             .starts_with("250 2.0.0 ")
     );
     assert!(busy.reply().await.starts_with("421 4.3.2 "));
-    assert_eq!(server.inbox(people::account("anna")).await.len(), 1);
+    assert_eq!(server.inbox(server.anna).await.len(), 1);
 }
 
 #[tokio::test]
@@ -140,10 +140,7 @@ async fn a_submitted_message_to_others_is_queued() {
         })
         .await;
     let rows: Vec<_> = rows.map_err(|e: platform::store::StoreError| e).unwrap();
-    assert_eq!(
-        rows,
-        [("x@elsewhere.example".to_owned(), people::account("anna").0)]
-    );
+    assert_eq!(rows, [("x@elsewhere.example".to_owned(), server.anna.0)]);
 }
 
 #[tokio::test]

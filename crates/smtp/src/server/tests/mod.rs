@@ -48,6 +48,8 @@ pub(super) struct TestServer {
     pub(super) context: Arc<ServerContext>,
     pub(super) mailboxes: Mailboxes,
     pub(super) store: Store,
+    pub(super) anna: AccountId,
+    pub(super) bernd: AccountId,
     pub(super) mx: SocketAddr,
     pub(super) submission: SocketAddr,
     pub(super) submissions: SocketAddr,
@@ -78,7 +80,7 @@ impl TestServer {
             Signals::default(),
             clock.clone(),
         );
-        let directory = people::directory(&store, &clock).await;
+        let (directory, [anna, bernd]) = people::directory(&store).await;
         let queue = Queue::new(store.clone(), segments.into(), mailboxes.clone());
         let context = Arc::new(ServerContext::new(
             directory,
@@ -96,6 +98,8 @@ impl TestServer {
         Self {
             mailboxes,
             store,
+            anna,
+            bernd,
             mx,
             submission,
             submissions,

@@ -1,38 +1,75 @@
-//! Who is on the test server: anna and bernd of firma.test, a few addresses that lead elsewhere.
-//! Never used outside tests.
+//! Who is on the test server: anna and bernd of firma.test, and addresses that lead to them, to both,
+//! or elsewhere. Never used outside tests.
 
 use super::START;
-use directory::{AccountId, Directory};
+use directory::admin::{AccountHooks, Admin, NewAccount, NewDomain, NewPassword};
+use directory::settings::Hashing;
+use directory::{AccountId, AddressKey, Directory, DomainName};
+use formats::address::Address;
 use mailbox::{MailboxName, Mailboxes};
-use platform::clock::Clock;
 use platform::random::Random;
-use platform::store::Store;
+use platform::store::{Store, StoreError, Tx};
+use std::sync::Arc;
 
-pub(super) fn account(name: &str) -> AccountId {
-    match name {
-        "anna" => AccountId(1),
-        "bernd" => AccountId(2),
-        other => panic!("nobody is called {other}"),
+/// The password of both.
+pub(super) const PASSWORD: &str = "geheim-genug";
+
+/// Makes and removes mailboxes with their accounts.
+struct MailboxHooks;
+
+impl AccountHooks for MailboxHooks {
+    fn added(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
+        mailbox::create_account_mailboxes(tx, account, START)
+    }
+
+    fn removed(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
+        mailbox::remove_account(tx, account)
     }
 }
 
-pub(super) async fn directory(store: &Store, _clock: &Clock) -> Directory {
-    for name in ["anna", "bernd"] {
-        let account = account(name);
-        store
-            .write(move |tx| mailbox::create_account_mailboxes(tx, account, START))
+/// A directory with the two in it, and their accounts.
+pub(super) async fn directory(store: &Store) -> (Directory, [AccountId; 2]) {
+    let settings = directory::Settings {
+        hashing: Hashing {
+            memory_kib: 8_192,
+            passes: 1,
+            ..Hashing::default()
+        },
+        ..directory::Settings::default()
+    };
+    let directory = Directory::open(store.clone(), settings, Random::seeded(3))
+        .await
+        .unwrap();
+    let admin = Admin::new(directory.clone(), Arc::new(MailboxHooks));
+    let domain = DomainName::parse("firma.test").unwrap();
+    admin
+        .add_domain(&domain, &NewDomain::default(), START)
+        .await
+        .unwrap();
+    let mut accounts = [AccountId(0); 2];
+    for (account, local) in accounts.iter_mut().zip(["anna", "bernd"]) {
+        let login = AddressKey::new(local, domain.clone());
+        let password = NewPassword::clear(PASSWORD);
+        *account = admin
+            .add_account(&login, &NewAccount::default(), &password, START)
             .await
             .unwrap();
     }
-    Directory::open(
-        store.clone(),
-        directory::Settings::default(),
-        Random::seeded(3),
-    )
-    .await
-    .unwrap()
+    for (local, to) in [
+        ("team", &["anna@firma.test", "bernd@firma.test"][..]),
+        ("outside", &["x@elsewhere.example"][..]),
+    ] {
+        let to: Vec<_> = to.iter().map(|to| Address::parse(to).unwrap()).collect();
+        admin
+            .add_alias(&AddressKey::new(local, domain.clone()), &to, START)
+            .await
+            .unwrap();
+    }
+    directory.refresh().await.unwrap();
+    (directory, accounts)
 }
 
+/// A message as a client sees it.
 pub(super) async fn read(
     mailboxes: &Mailboxes,
     account: AccountId,

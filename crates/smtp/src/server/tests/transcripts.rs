@@ -14,7 +14,7 @@
 //! M: anna Subject: *        … whose text has such a line; "M: anna !X*" where it must not
 //! ```
 
-use super::{Client, TestServer, people};
+use super::{Client, TestServer};
 use crate::data::BareEndings;
 use crate::server::{LoginOffer, Settings};
 use std::time::Duration;
@@ -199,7 +199,12 @@ async fn skip_continued(client: &mut Client, pattern: &str) {
 
 async fn expect_mail(server: &TestServer, at: &str, rest: &str) {
     let (who, wanted) = rest.split_once(' ').expect("M: account what");
-    let inbox = server.inbox(people::account(who)).await;
+    let account = match who {
+        "anna" => server.anna,
+        "bernd" => server.bernd,
+        other => panic!("{at}: nobody is called {other}"),
+    };
+    let inbox = server.inbox(account).await;
     if let Ok(count) = wanted.parse::<usize>() {
         assert_eq!(inbox.len(), count, "{at}: messages of {who}");
         return;

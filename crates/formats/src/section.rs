@@ -460,6 +460,11 @@ mod tests {
             assert_eq!(get(text), None, "{text}");
         }
         assert_eq!(get("]"), Some(MESSAGE));
+    }
+
+    #[test]
+    fn lines_in_front_of_the_message_belong_to_what_begins_it() {
+        let facts = Facts::scan(MESSAGE.as_bytes());
         let header = parse("HEADER]")
             .expect("header")
             .locate(&facts)

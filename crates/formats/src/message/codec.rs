@@ -7,7 +7,7 @@
 use super::facts::{
     ENVELOPE_FIELDS, Envelope, EnvelopeSpans, Facts, Marks, ParamRun, PartKind, PartRecord, Span,
 };
-use super::scanner::DEPTH_MAX;
+use super::limits::DEPTH_MAX;
 use crate::date::DateTime;
 
 const VERSION: u8 = 1;

@@ -2,8 +2,8 @@
 //! limits. The scanner calls it line by line; it never sees bodies.
 
 use super::facts::{Facts, ParamRun, PartRecord, Span};
+use super::limits::Limits;
 use super::mime;
-use super::scanner::Limits;
 
 /// Fields that matter. The first ten are those of an envelope, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,12 +5,14 @@
 mod codec;
 mod facts;
 mod fields;
+mod limits;
 mod mime;
 mod scanner;
 
 pub use codec::FactsError;
 pub use facts::{Disposition, Envelope, Facts, Marks, Part, PartKind};
-pub use scanner::{DEPTH_MAX, Limits, Scanner};
+pub use limits::{DEPTH_MAX, Limits};
+pub use scanner::Scanner;
 
 #[cfg(test)]
 mod tests;

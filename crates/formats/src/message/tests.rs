@@ -130,80 +130,82 @@ fn parts_end_before_the_line_end_of_the_boundary() {
     assert_eq!(inside.subject, Some(&b"inside"[..]));
 }
 
+/// Messages and the bodies of their leaves.
+const AWKWARD: &[(&str, &[&str])] = &[
+    ("", &[""]),
+    ("\n", &[""]),
+    ("Subject: no body", &[""]),
+    ("no colon\nSubject: x\n\nbody", &["body"]),
+    // The close delimiter is missing.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n\ntwo\n",
+        &["one", "two\n"],
+    ),
+    // The close delimiter is the last line and has no line end.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b--",
+        &["one"],
+    ),
+    // An inner multipart without close delimiter ends at the outer boundary.
+    (
+        "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n--i\n\nx\n--o\n\ny\n--o--\n",
+        &["x", "y"],
+    ),
+    // A boundary that is the beginning of another one: the longer fits better.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\n\nx\n--bb--\n--b--\n",
+        &["x"],
+    ),
+    // The same boundary inside and outside.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n--b\n\ny\n--b--\n",
+        &["x", "y"],
+    ),
+    // Empty parts.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n--b\n\n--b\n\n\n--b--\n",
+        &["", "", ""],
+    ),
+    (
+        "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n--i\n--i\n--o--\n",
+        &["", ""],
+    ),
+    // A header that runs into the boundary.
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n--b--\n",
+        &[""],
+    ),
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nSubject: x\n--b--\n",
+        &[""],
+    ),
+    // No boundary, or one that never comes: all of it is text.
+    (
+        "Content-Type: multipart/mixed\n\n--b\n\nx\n",
+        &["--b\n\nx\n"],
+    ),
+    (
+        "Content-Type: multipart/mixed; boundary=\"\"\n\n--\n\nx\n",
+        &["--\n\nx\n"],
+    ),
+    (
+        "Content-Type: multipart/mixed; boundary=b\n\nx\n--c\ny\n",
+        &["x\n--c\ny\n"],
+    ),
+    (
+        "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: x\n\nbody\n--b\nContent-Type: text/plain\n\nno\n--b--",
+        &["body", "no"],
+    ),
+    (
+        "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\nA: b\n\nx",
+        &["x"],
+    ),
+    ("Content-Type: text/plain\n\n--b\n-- \nx", &["--b\n-- \nx"]),
+];
+
 #[test]
 fn awkward_messages_have_the_leaves_they_should() {
-    let cases: &[(&str, &[&str])] = &[
-        ("", &[""]),
-        ("\n", &[""]),
-        ("Subject: no body", &[""]),
-        ("no colon\nSubject: x\n\nbody", &["body"]),
-        // The close delimiter is missing.
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n\ntwo\n",
-            &["one", "two\n"],
-        ),
-        // The close delimiter is the last line and has no line end.
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b--",
-            &["one"],
-        ),
-        // An inner multipart without close delimiter ends at the outer boundary.
-        (
-            "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n--i\n\nx\n--o\n\ny\n--o--\n",
-            &["x", "y"],
-        ),
-        // A boundary that is the beginning of another one: the longer fits better.
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\n\nx\n--bb--\n--b--\n",
-            &["x"],
-        ),
-        // The same boundary inside and outside.
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n--b\n\ny\n--b--\n",
-            &["x", "y"],
-        ),
-        // Empty parts.
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\n--b\n--b\n\n--b\n\n\n--b--\n",
-            &["", "", ""],
-        ),
-        (
-            "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n--i\n--i\n--o--\n",
-            &["", ""],
-        ),
-        // A header that runs into the boundary.
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n--b--\n",
-            &[""],
-        ),
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nSubject: x\n--b--\n",
-            &[""],
-        ),
-        // No boundary, or one that never comes: all of it is text.
-        (
-            "Content-Type: multipart/mixed\n\n--b\n\nx\n",
-            &["--b\n\nx\n"],
-        ),
-        (
-            "Content-Type: multipart/mixed; boundary=\"\"\n\n--\n\nx\n",
-            &["--\n\nx\n"],
-        ),
-        (
-            "Content-Type: multipart/mixed; boundary=b\n\nx\n--c\ny\n",
-            &["x\n--c\ny\n"],
-        ),
-        (
-            "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: x\n\nbody\n--b\nContent-Type: text/plain\n\nno\n--b--",
-            &["body", "no"],
-        ),
-        (
-            "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\nA: b\n\nx",
-            &["x"],
-        ),
-        ("Content-Type: text/plain\n\n--b\n-- \nx", &["--b\n-- \nx"]),
-    ];
-    for (message, expected) in cases {
+    for (message, expected) in AWKWARD {
         assert_eq!(leaves(message), *expected, "{message}");
     }
 }

@@ -10,7 +10,7 @@ use crate::envelope::{DsnOptions, Notify, ReversePath};
 use crate::retry::{Next, RetryPlan, Warn};
 use crate::trace::{self, Event, TraceId};
 use crate::verify::body_at;
-use directory::{AccountId, Directory};
+use directory::Directory;
 use formats::address::Address;
 use platform::clock::{Clock, Timestamp};
 use platform::params;
@@ -63,7 +63,6 @@ pub struct Attempt {
     /// Where the message's bytes are.
     pub body: BodyRef,
     accepted_at: Timestamp,
-    submitter: Option<AccountId>,
 }
 
 impl Attempt {
@@ -506,7 +505,7 @@ fn load(
         return Ok(None);
     }
     tx.one(
-        "SELECT sender, envelope_id, ret, accepted_at, submitter, segment, segment_offset, \
+        "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, \
          facts_bytes, body_bytes FROM queue_messages WHERE message = ?1",
         params![message],
         |row| {
@@ -520,8 +519,7 @@ fn load(
                 domain: domain.to_owned(),
                 recipients: recipients.clone(),
                 accepted_at: Timestamp(row.int(3)?),
-                submitter: row.maybe_int(4)?.map(AccountId),
-                body: body_at(row, 5)?,
+                body: body_at(row, 4)?,
             })
         },
     )

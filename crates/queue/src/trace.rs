@@ -83,7 +83,10 @@ pub struct TraceIds {
 impl TraceIds {
     /// Ids by this clock, all after `last`: the newest id that was ever stored.
     pub fn after(clock: Clock, last: TraceId) -> Self {
-        Self { clock, last: Arc::new(AtomicI64::new(last.0)) }
+        Self {
+            clock,
+            last: Arc::new(AtomicI64::new(last.0)),
+        }
     }
 
     /// Ids by this clock, where nothing was ever stored.

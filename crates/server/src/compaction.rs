@@ -15,21 +15,23 @@ const MOVES_AT_ONCE: usize = 200;
 
 /// Who wants no segment removed. Cheap to clone; all clones count together.
 #[derive(Debug, Clone, Default)]
-pub struct Holds {
+pub(crate) struct Holds {
     count: Arc<AtomicUsize>,
 }
 
 /// As long as it lives, no segment is removed.
 #[derive(Debug)]
-pub struct Hold {
+pub(crate) struct Hold {
     count: Arc<AtomicUsize>,
 }
 
 impl Holds {
     /// Another hold.
-    pub fn hold(&self) -> Hold {
+    pub(crate) fn hold(&self) -> Hold {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Hold { count: self.count.clone() }
+        Hold {
+            count: self.count.clone(),
+        }
     }
 
     fn is_held(&self) -> bool {
@@ -54,7 +56,7 @@ enum CompactionError {
 }
 
 /// One round over all segments. Errors are logged; the next round tries again.
-pub async fn run(parts: &Parts) {
+pub(crate) async fn run(parts: &Parts) {
     for segment in parts.segments.compactable() {
         if let Err(error) = consider(parts, segment).await {
             tracing::warn!(segment, %error, "compaction.failed");
@@ -78,8 +80,15 @@ pub async fn run(parts: &Parts) {
 
 async fn consider(parts: &Parts, segment: i64) -> Result<(), CompactionError> {
     let live = live(parts, segment).await?;
-    let live_bytes: i64 = live.iter().map(|body| body.facts_bytes + body.body_bytes).sum();
-    let usage = parts.segments.list().into_iter().find(|usage| usage.number == segment);
+    let live_bytes: i64 = live
+        .iter()
+        .map(|body| body.facts_bytes + body.body_bytes)
+        .sum();
+    let usage = parts
+        .segments
+        .list()
+        .into_iter()
+        .find(|usage| usage.number == segment);
     let Some(usage) = usage else { return Ok(()) };
     if u64::try_from(live_bytes).unwrap_or(0) * 100 >= usage.bytes * LIVE_PERCENT_MAX {
         return Ok(());
@@ -95,7 +104,11 @@ async fn consider(parts: &Parts, segment: i64) -> Result<(), CompactionError> {
     }
     if copied.damaged.is_empty() {
         parts.segments.retire(segment)?;
-        tracing::info!(segment, moved = copied.moved.len(), "compaction.segment_retired");
+        tracing::info!(
+            segment,
+            moved = copied.moved.len(),
+            "compaction.segment_retired"
+        );
     }
     Ok(())
 }
@@ -118,8 +131,10 @@ async fn live(parts: &Parts, segment: i64) -> Result<BTreeSet<BodyRef>, Compacti
         from = last.body.offset + 1;
         live.extend(page.into_iter().map(|reference| reference.body));
     }
-    let waiting =
-        parts.store.read(move |tx| queue::verify::references_into(tx, segment)).await?;
+    let waiting = parts
+        .store
+        .read(move |tx| queue::verify::references_into(tx, segment))
+        .await?;
     live.extend(waiting);
     Ok(live)
 }

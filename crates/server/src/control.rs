@@ -23,7 +23,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// What the CLI asks of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
-pub enum Request {
+pub(crate) enum Request {
     /// Notice changes of the directory at once.
     Refresh,
     /// Read certificates again.
@@ -41,7 +41,7 @@ pub enum Request {
 
 /// What the node answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Whether it was done.
     pub ok: bool,
     /// What was done, or why not, in words.
@@ -49,7 +49,7 @@ pub struct Answer {
 }
 
 /// Where the socket of a data directory is.
-pub fn socket_path(data_dir: &Path) -> PathBuf {
+pub(crate) fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
 }
 
@@ -57,7 +57,7 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Where the socket cannot be bound.
-pub fn listen(
+pub(crate) fn listen(
     parts: &Parts,
     certificates: Arc<CertStore>,
 ) -> std::io::Result<impl Future<Output = ()> + use<>> {
@@ -97,7 +97,10 @@ async fn serve(stream: UnixStream, parts: &Parts, certificates: &CertStore) -> s
     let held = matches!(request, Ok(Request::Hold)).then(|| parts.holds.hold());
     let answer = match request {
         Ok(request) => carry_out(request, parts, certificates).await,
-        Err(error) => Answer { ok: false, text: format!("not a request: {error}") },
+        Err(error) => Answer {
+            ok: false,
+            text: format!("not a request: {error}"),
+        },
     };
     let mut bytes = serde_json::to_vec(&answer)?;
     bytes.push(b'\n');
@@ -110,11 +113,17 @@ async fn serve(stream: UnixStream, parts: &Parts, certificates: &CertStore) -> s
 }
 
 async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) -> Answer {
-    let done = |text: &str| Answer { ok: true, text: text.to_owned() };
+    let done = |text: &str| Answer {
+        ok: true,
+        text: text.to_owned(),
+    };
     match request {
         Request::Refresh => match parts.directory.refresh().await {
             Ok(()) => done("the directory is up to date"),
-            Err(error) => Answer { ok: false, text: error.to_string() },
+            Err(error) => Answer {
+                ok: false,
+                text: error.to_string(),
+            },
         },
         Request::Reload => reload(certificates),
         Request::Clock { to } if parts.clock.set(Timestamp(to)) => done("the clock was set"),
@@ -133,7 +142,7 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
 }
 
 /// Reads certificates again and logs what could not be used.
-pub fn reload(certificates: &CertStore) -> Answer {
+pub(crate) fn reload(certificates: &CertStore) -> Answer {
     let report = certificates.reload();
     for problem in &report.kept {
         tracing::error!(%problem, "tls.certificate_kept");
@@ -143,15 +152,20 @@ pub fn reload(certificates: &CertStore) -> Answer {
     if problems.is_empty() {
         return Answer { ok: true, text };
     }
-    Answer { ok: false, text: format!("{text}; old ones stay because of: {}", problems.join("; ")) }
+    Answer {
+        ok: false,
+        text: format!("{text}; old ones stay because of: {}", problems.join("; ")),
+    }
 }
 
 /// Asks the node of `data_dir`; `None` where none runs there.
 ///
 /// # Errors
 /// Where the socket is there but the answer is not.
-pub fn ask(data_dir: &Path, request: &Request) -> std::io::Result<Option<Answer>> {
-    let Some(stream) = connect(data_dir) else { return Ok(None) };
+pub(crate) fn ask(data_dir: &Path, request: &Request) -> std::io::Result<Option<Answer>> {
+    let Some(stream) = connect(data_dir) else {
+        return Ok(None);
+    };
     exchange(&stream, request).map(Some)
 }
 
@@ -159,8 +173,10 @@ pub fn ask(data_dir: &Path, request: &Request) -> std::io::Result<Option<Answer>
 ///
 /// # Errors
 /// Where the node does not answer.
-pub fn hold(data_dir: &Path) -> std::io::Result<Option<std::os::unix::net::UnixStream>> {
-    let Some(stream) = connect(data_dir) else { return Ok(None) };
+pub(crate) fn hold(data_dir: &Path) -> std::io::Result<Option<std::os::unix::net::UnixStream>> {
+    let Some(stream) = connect(data_dir) else {
+        return Ok(None);
+    };
     exchange(&stream, &Request::Hold)?;
     Ok(Some(stream))
 }

@@ -5,9 +5,9 @@
 use crate::cli;
 use crate::node::{Bound, Node, Parts};
 use crate::rfc3339;
-use crate::settings::{Mode, Role, load};
+use crate::settings::{Mode, Role, Words, load};
 use clap::Args;
-use directory::state;
+use directory::admin::Removals;
 use platform::clock::Clock;
 use platform::tls::demo_ca;
 use serde_json::{Value, json};
@@ -18,10 +18,21 @@ use std::path::{Path, PathBuf};
 const DOMAINS: [&str; 2] = ["firma.test", "privat.test"];
 /// Its accounts: address, password, aliases.
 const ACCOUNTS: [(&str, &str, &[&str]); 3] = [
-    ("anna@firma.test", "demo-Anna-4711", &["info@firma.test", "a.mueller@firma.test"]),
-    ("bernd@firma.test", "demo-Bernd-4711", &["verkauf@firma.test"]),
+    (
+        "anna@firma.test",
+        "demo-Anna-4711",
+        &["info@firma.test", "a.mueller@firma.test"],
+    ),
+    (
+        "bernd@firma.test",
+        "demo-Bernd-4711",
+        &["verkauf@firma.test"],
+    ),
     ("carla@privat.test", "demo-Carla-4711", &[]),
 ];
+/// Accounts for load tests beside u0000@bench.test and so on, and the password of all of them.
+const BENCH_EXTRA: [&str; 2] = ["big@bench.test", "app@bench.test"];
+const BENCH_PASSWORD: &str = "pw-Bench-4711";
 /// Names on its certificates.
 const HOSTS: [&str; 10] = [
     "localhost",
@@ -50,7 +61,7 @@ const LATER: [&str; 3] = ["sieve", "http", "https"];
 
 /// Options of `rohrpost demo`.
 #[derive(Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// The folder for settings, certificates and data. A second start goes on with what is there.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -75,7 +86,7 @@ pub struct Options {
 ///
 /// # Errors
 /// A text for the person at the terminal.
-pub fn run(options: &Options) -> Result<(), String> {
+pub(crate) fn run(options: &Options) -> Result<(), String> {
     let clock = match &options.clock {
         Some(text) => Clock::settable(rfc3339::parse(text)?),
         None => Clock::system(),
@@ -86,10 +97,13 @@ pub fn run(options: &Options) -> Result<(), String> {
     let files = demo_ca(&dir.join("tls"), &HOSTS).map_err(|e| format!("certificates: {e}"))?;
     let config = dir.join("rohrpost.toml");
     write_settings(&config, &dir, options)?;
-    let settings = load(&config).map_err(|problems| format!("{}: {problems:?}", config.display()))?;
+    let settings =
+        load(&config).map_err(|problems| format!("{}: {problems:?}", config.display()))?;
     crate::log::start(&settings.log_level.0.to_string());
     cli::runtime()?.block_on(async move {
-        let node = Node::start(settings, clock).await.map_err(|error| error.to_string())?;
+        let node = Node::start(settings, clock)
+            .await
+            .map_err(|error| error.to_string())?;
         make_accounts(node.parts(), options.bench_accounts).await?;
         let endpoints = endpoints(options.listen, node.bound(), &files.ca);
         let text = serde_json::to_string_pretty(&endpoints).map_err(|e| e.to_string())?;
@@ -103,7 +117,8 @@ pub fn run(options: &Options) -> Result<(), String> {
 
 fn make_dir(dir: &Path) -> Result<PathBuf, String> {
     std::fs::create_dir_all(dir).map_err(|e| format!("making {}: {e}", dir.display()))?;
-    dir.canonicalize().map_err(|e| format!("{}: {e}", dir.display()))
+    dir.canonicalize()
+        .map_err(|e| format!("{}: {e}", dir.display()))
 }
 
 /// Writes the settings anew at each start, because ports may differ.
@@ -121,7 +136,9 @@ fn write_settings(config: &Path, dir: &Path, options: &Options) -> Result<(), St
     for (_, port, mode, role) in LISTENERS {
         let port = match options.port_base {
             0 => 0,
-            base => base.checked_add(port).ok_or("--port-base is too large; at most 64540")?,
+            base => base
+                .checked_add(port)
+                .ok_or("--port-base is too large; at most 64540")?,
         };
         let address = std::net::SocketAddr::new(options.listen, port);
         text.push_str(&format!(
@@ -139,4 +156,136 @@ fn write_whole(path: &Path, text: &str) -> Result<(), String> {
     let new = path.with_extension("new");
     std::fs::write(&new, text).map_err(problem)?;
     std::fs::rename(&new, path).map_err(problem)
+}
+
+/// Makes domains and accounts where there are none yet; a second start leaves them as they are.
+async fn make_accounts(parts: &Parts, bench_accounts: u32) -> Result<(), String> {
+    let admin = crate::accounts::admin(parts.directory.clone(), parts.clock.clone());
+    let now = parts.clock.now();
+    let state = admin.state().await.map_err(|error| error.to_string())?;
+    if state.domains.is_empty() {
+        admin
+            .apply(&demo_state(bench_accounts > 0), Removals::Refused, now)
+            .await
+            .map_err(|error| format!("demo accounts: {error}"))?;
+    }
+    let state = admin.export().await.map_err(|error| error.to_string())?;
+    if bench_accounts > 0 && !state.contains("u0000@bench.test") {
+        let more = bench_state(&state, bench_accounts)?;
+        admin
+            .apply(&more, Removals::Refused, now)
+            .await
+            .map_err(|error| format!("accounts for load tests: {error}"))?;
+    }
+    Ok(())
+}
+
+/// The demo provider as a state file.
+fn demo_state(with_bench: bool) -> String {
+    let mut text = String::new();
+    for domain in DOMAINS {
+        text.push_str(&format!("[[domain]]\nname = \"{domain}\"\n\n"));
+    }
+    for (login, password, aliases) in ACCOUNTS {
+        text.push_str(&account_text(login, password));
+        for alias in aliases {
+            text.push_str(&format!(
+                "[[alias]]\naddress = \"{alias}\"\nto = [\"{login}\"]\n\n"
+            ));
+        }
+    }
+    if with_bench {
+        text.push_str("[[domain]]\nname = \"bench.test\"\n\n");
+        text.push_str(&account_text(BENCH_EXTRA[0], BENCH_PASSWORD));
+    }
+    text
+}
+
+fn account_text(login: &str, password: &str) -> String {
+    format!("[[account]]\nlogin = \"{login}\"\npassword = \"{password}\"\n\n")
+}
+
+/// The state with accounts for load tests added; they share one password and its hash, because
+/// hashing a thousand passwords takes half a minute.
+fn bench_state(state: &str, count: u32) -> Result<String, String> {
+    let marker = format!("login = \"{}\"", BENCH_EXTRA[0]);
+    let hash = state
+        .split_once(&marker)
+        .and_then(|(_, after)| {
+            after
+                .lines()
+                .find(|line| line.starts_with("password_hash = "))
+        })
+        .ok_or("the account big@bench.test has no password")?;
+    let logins = (0..count).map(|n| format!("u{n:04}@bench.test"));
+    let logins = logins.chain([BENCH_EXTRA[1].to_owned()]);
+    let mut text = state.to_owned();
+    for login in logins {
+        text.push_str(&format!("\n[[account]]\nlogin = \"{login}\"\n{hash}\n"));
+    }
+    Ok(text)
+}
+
+fn endpoints(listen: IpAddr, bound: &[Bound], ca_file: &Path) -> Value {
+    let mut ports: serde_json::Map<String, Value> = LATER
+        .iter()
+        .map(|name| ((*name).to_owned(), Value::Null))
+        .collect();
+    for ((name, ..), bound) in LISTENERS.iter().zip(bound) {
+        ports.insert((*name).to_owned(), json!(bound.address.port()));
+    }
+    let accounts: Vec<Value> = ACCOUNTS
+        .iter()
+        .map(|(address, password, aliases)| {
+            json!({ "address": address, "password": password, "aliases": aliases })
+        })
+        .collect();
+    json!({
+        "host": listen.to_string(),
+        "ports": ports,
+        "ca_file": ca_file,
+        "domains": DOMAINS,
+        "accounts": accounts,
+        // The admin interface comes with HTTP; until then the CLI administers.
+        "admin": { "url": null, "user": null, "password": null },
+        "pid": std::process::id(),
+    })
+}
+
+/// What a person at the terminal wants to try first.
+fn greet(config: &Path, endpoints: &Value) {
+    let host = endpoints["host"].as_str().unwrap_or("127.0.0.1");
+    let port = |name: &str| endpoints["ports"][name].as_u64().unwrap_or(0);
+    let ca_file = endpoints["ca_file"].as_str().unwrap_or_default();
+    println!("Rohrpost is running. Webmail comes with a later version.\n\nAccounts:");
+    for (address, password, aliases) in ACCOUNTS {
+        println!("  {address:<20} {password:<18} {}", aliases.join(" "));
+    }
+    println!("\nSend a mail, as another server would:");
+    println!(
+        "  swaks --server {host}:{} --tls --from you@example.org --to anna@firma.test",
+        port("smtp")
+    );
+    println!("Send a mail as anna:");
+    println!(
+        "  swaks --server {host}:{} --tls --auth PLAIN --auth-user anna@firma.test \
+         --auth-password demo-Anna-4711 --from anna@firma.test --to carla@privat.test",
+        port("submission")
+    );
+    println!("Read it:");
+    println!(
+        "  openssl s_client -quiet -crlf -CAfile {ca_file} -connect {host}:{}\n  \
+         a LOGIN anna@firma.test demo-Anna-4711\n  b SELECT INBOX\n  c FETCH 1:* (ENVELOPE)",
+        port("imaps")
+    );
+    println!(
+        "  curl --cacert {ca_file} --user anna@firma.test:demo-Anna-4711 \
+         'imaps://localhost:{}/INBOX;MAILINDEX=1'",
+        port("imaps")
+    );
+    println!(
+        "Administer:\n  rohrpost --config {} account list",
+        config.display()
+    );
+    println!("\nCtrl-C ends it; the data stays.");
 }

@@ -3,7 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging at `level` (`error`, `warn`, `info`, `debug`).
-pub fn start(level: &str) {
+pub(crate) fn start(level: &str) {
     let filter = EnvFilter::new(level);
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,6 +1,7 @@
 //! The program `rohrpost`: reads arguments, starts a node or carries out one command, says in words
 //! what went wrong. Contains no mail logic.
 
+mod accounts;
 mod cli;
 mod compaction;
 mod control;

@@ -7,7 +7,7 @@ const DAYS_TO_1970: i64 = 719_468;
 const DAY_MS: i64 = 86_400_000;
 
 /// `2025-03-05T00:00:00Z`.
-pub fn format(time: Timestamp) -> String {
+pub(crate) fn format(time: Timestamp) -> String {
     let days = time.0.div_euclid(DAY_MS);
     let seconds = time.0.rem_euclid(DAY_MS) / 1000;
     let (year, month, day) = date_of(days);
@@ -23,19 +23,28 @@ pub fn format(time: Timestamp) -> String {
 ///
 /// # Errors
 /// A text that shows what was expected.
-pub fn parse(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     read(text).ok_or_else(|| {
         format!("{text} is no time; expected RFC 3339 such as 2025-03-05T00:00:00+01:00")
     })
 }
 
 fn read(text: &str) -> Option<Timestamp> {
-    let (year, month, day) = (number(text, 0..4)?, number(text, 5..7)?, number(text, 8..10)?);
-    let (hour, minute, second) =
-        (number(text, 11..13)?, number(text, 14..16)?, number(text, 17..19)?);
+    let (year, month, day) = (
+        number(text, 0..4)?,
+        number(text, 5..7)?,
+        number(text, 8..10)?,
+    );
+    let (hour, minute, second) = (
+        number(text, 11..13)?,
+        number(text, 14..16)?,
+        number(text, 17..19)?,
+    );
     let bytes = text.as_bytes();
     let marks = [(4, b"-"), (7, b"-"), (10, b"T"), (13, b":"), (16, b":")];
-    let marked = marks.iter().all(|(at, mark)| bytes[*at].eq_ignore_ascii_case(&mark[0]));
+    let marked = marks
+        .iter()
+        .all(|(at, mark)| bytes[*at].eq_ignore_ascii_case(&mark[0]));
     let in_range = (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && hour < 24
@@ -62,7 +71,10 @@ fn read(text: &str) -> Option<Timestamp> {
 
 fn number(text: &str, range: std::ops::Range<usize>) -> Option<i64> {
     let digits = text.get(range)?;
-    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 /// Days since 1970-01-01; the year begins in March so that the leap day is its last.
@@ -81,7 +93,11 @@ fn date_of(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -93,14 +109,26 @@ mod tests {
     #[test]
     fn offsets_are_taken_off() {
         assert_eq!(parse("1970-01-01T00:00:00Z"), Ok(Timestamp(0)));
-        assert_eq!(parse("2025-03-05T00:00:00+01:00"), parse("2025-03-04T23:00:00Z"));
+        assert_eq!(
+            parse("2025-03-05T00:00:00+01:00"),
+            parse("2025-03-04T23:00:00Z")
+        );
         assert_eq!(format(Timestamp(1_741_129_200_000)), "2025-03-04T23:00:00Z");
-        assert_eq!(format(parse("2024-02-29T12:30:45Z").unwrap()), "2024-02-29T12:30:45Z");
+        assert_eq!(
+            format(parse("2024-02-29T12:30:45Z").unwrap()),
+            "2024-02-29T12:30:45Z"
+        );
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "tomorrow", "2025-13-01T00:00:00Z", "2025-03-05 00:00", "2025-03-05T00:00:00+1"] {
+        for text in [
+            "",
+            "tomorrow",
+            "2025-13-01T00:00:00Z",
+            "2025-03-05 00:00",
+            "2025-03-05T00:00:00+1",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -70,7 +70,8 @@ impl Directory {
                 return back_off(wait);
             }
         }
-        if let Some(credential) = self.verified().get(&digest, login.now) {
+        let remembered = self.verified().get(&digest, login.now);
+        if let Some(credential) = remembered {
             return self
                 .let_in(attempted.account.as_deref(), credential, login.now)
                 .await;
@@ -234,7 +235,7 @@ fn app_password(account: Option<&LoginAccount>, password: &[u8]) -> Option<Crede
 
 /// Whether `password` is the account's. Where there is no account, no password, or a hash of another
 /// cost, the stand-in is computed: every wrong answer costs at least one hash of today's cost.
-fn is_right(
+pub(super) fn is_right(
     account: Option<&LoginAccount>,
     stand_in: &Verifier,
     password: &[u8],

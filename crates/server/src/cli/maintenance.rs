@@ -33,8 +33,12 @@ pub(super) fn open_store(settings: &Settings) -> Result<Store, String> {
 }
 
 fn open_engine(engine: Engine) -> Result<Store, String> {
-    let options =
-        Options { engine, readers: 1, gather_max: Duration::ZERO, before_commit: None };
+    let options = Options {
+        engine,
+        readers: 1,
+        gather_max: Duration::ZERO,
+        before_commit: None,
+    };
     Store::open(options, COMPONENTS).map_err(|error| error.to_string())
 }
 
@@ -63,15 +67,20 @@ pub(super) fn verify(settings: &Settings) -> Result<(), String> {
 /// Everything that is wrong, in words.
 async fn check(store: Store, segments_dir: &Path) -> Result<Vec<String>, String> {
     let words = |error: StoreError| error.to_string();
-    let mut faults = store.check().await.map_err(words)?;
+    let mut faults = store.check().map_err(words)?;
     // Rows are read before segments are opened: what a running node adds meanwhile is in both.
-    let (messages, waiting) = references(&store).await?;
+    let waiting = waiting_bodies(&store).await?;
+    let rows_only = open_segments(segments_dir)?;
+    let messages = message_bodies(&mailboxes(&store, rows_only)).await?;
     let segments = open_segments(segments_dir)?;
     let mut intact = HashSet::new();
     let report = segments.verify(|_, body| intact.extend(body));
     faults.extend(report.findings);
     if report.more_findings > 0 {
-        faults.push(format!("and {} more damaged places in segments", report.more_findings));
+        faults.push(format!(
+            "and {} more damaged places in segments",
+            report.more_findings
+        ));
     }
     for (owner, body) in messages.iter().chain(&waiting) {
         if !intact.contains(body) {
@@ -81,9 +90,12 @@ async fn check(store: Store, segments_dir: &Path) -> Result<Vec<String>, String>
             ));
         }
     }
-    let mailboxes = Mailboxes::new(store, segments, Signals::default(), Clock::system());
-    faults.extend(recount(&mailboxes).await?);
-    let referred: HashSet<_> = messages.iter().chain(&waiting).map(|(_, body)| *body).collect();
+    faults.extend(recount(&mailboxes(&store, segments)).await?);
+    let referred: HashSet<_> = messages
+        .iter()
+        .chain(&waiting)
+        .map(|(_, body)| *body)
+        .collect();
     let dead = intact.difference(&referred).count();
     println!(
         "{} rows, {} messages in {} segments, {} bytes; {dead} messages are referred to by no row \
@@ -98,17 +110,22 @@ async fn check(store: Store, segments_dir: &Path) -> Result<Vec<String>, String>
 
 type Owned = Vec<(String, BodyRef)>;
 
-async fn references(store: &Store) -> Result<(Owned, Owned), String> {
-    let words = |error: StoreError| error.to_string();
-    let mut messages = Vec::new();
+fn mailboxes(store: &Store, segments: Segments) -> Mailboxes {
+    Mailboxes::new(store.clone(), segments, Signals::default(), Clock::system())
+}
+
+async fn message_bodies(mailboxes: &Mailboxes) -> Result<Owned, String> {
+    let mut bodies = Vec::new();
     let mut after = None;
     loop {
-        let page = store
-            .read(move |tx| mailbox::verify::references(tx, after))
+        let page = mailboxes
+            .references(after)
             .await
-            .map_err(words)?;
-        let Some(last) = page.last().copied() else { break };
-        messages.extend(page.into_iter().map(|r| {
+            .map_err(|error| error.to_string())?;
+        let Some(last) = page.last().copied() else {
+            return Ok(bodies);
+        };
+        bodies.extend(page.into_iter().map(|r| {
             let owner = format!(
                 "message {} in mailbox {} of account {}",
                 r.uid, r.mailbox.0, r.account.0
@@ -117,19 +134,23 @@ async fn references(store: &Store) -> Result<(Owned, Owned), String> {
         }));
         after = Some(last);
     }
-    let mut waiting = Vec::new();
+}
+
+async fn waiting_bodies(store: &Store) -> Result<Owned, String> {
+    let mut bodies = Vec::new();
     let mut after = 0;
     loop {
         let page = store
             .read(move |tx| queue::verify::references(tx, after))
             .await
-            .map_err(words)?;
-        let Some(last) = page.last() else { break };
+            .map_err(|error: StoreError| error.to_string())?;
+        let Some(last) = page.last() else {
+            return Ok(bodies);
+        };
         after = last.message;
         let owner = |message| format!("waiting message {}", queue::TraceId(message));
-        waiting.extend(page.iter().map(|r| (owner(r.message), r.body)));
+        bodies.extend(page.iter().map(|r| (owner(r.message), r.body)));
     }
-    Ok((messages, waiting))
 }
 
 async fn recount(mailboxes: &Mailboxes) -> Result<Vec<String>, String> {
@@ -151,7 +172,9 @@ pub(super) fn backup(settings: &Settings, config: &Path, dir: &Path) -> Result<(
     let store = open_store(settings)?;
     std::fs::create_dir(dir).map_err(|e| io(&format!("making {}", dir.display()), e))?;
     let _hold = control::hold(&settings.data_dir).map_err(|e| io("asking the node", e))?;
-    store.snapshot_to(&dir.join("rohrpost.sqlite")).map_err(|error| error.to_string())?;
+    store
+        .snapshot_to(&dir.join("rohrpost.sqlite"))
+        .map_err(|error| error.to_string())?;
     copy_segments(&segments_dir(settings), &dir.join("segments"))
         .map_err(|e| io("copying message segments", e))?;
     std::fs::copy(config, dir.join("rohrpost.toml")).map_err(|e| io("copying the settings", e))?;
@@ -165,16 +188,21 @@ pub(super) fn restore(settings: &Settings, dir: &Path) -> Result<(), String> {
     let io = |what: &str, error: std::io::Error| format!("{what}: {error}");
     let data = &settings.data_dir;
     if settings.store_engine.0 != StoreEngine::Sqlite {
-        return Err("restore PostgreSQL with its own tools (pg_restore), then copy the folder \
+        return Err(
+            "restore PostgreSQL with its own tools (pg_restore), then copy the folder \
                     `segments` of the backup into the data directory"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if control::ask(data, &control::Request::Refresh).is_ok_and(|answer| answer.is_some()) {
         return Err(format!("a node runs on {}; stop it first", data.display()));
     }
     let occupied = data.join("rohrpost.sqlite").exists() || segments_dir(settings).exists();
     if occupied {
-        return Err(format!("{} holds data already; move it away first", data.display()));
+        return Err(format!(
+            "{} holds data already; move it away first",
+            data.display()
+        ));
     }
     std::fs::create_dir_all(data).map_err(|e| io("making the data directory", e))?;
     copy_segments(&dir.join("segments"), &segments_dir(settings))
@@ -184,7 +212,10 @@ pub(super) fn restore(settings: &Settings, dir: &Path) -> Result<(), String> {
     sync_folder(data).map_err(|e| io("making the data durable", e))?;
     let store = open_store(settings)?;
     super::block_on(store.write(mailbox::after_restore))?.map_err(|e: StoreError| e.to_string())?;
-    println!("restored to {}; start the node with `rohrpost serve`", data.display());
+    println!(
+        "restored to {}; start the node with `rohrpost serve`",
+        data.display()
+    );
     Ok(())
 }
 
@@ -195,7 +226,9 @@ fn copy_segments(from: &Path, to: &Path) -> std::io::Result<()> {
         .collect::<Result<_, _>>()?;
     files.retain(|path| path.file_name().is_some_and(|name| name != "lock"));
     for file in files {
-        let Some(name) = file.file_name() else { continue };
+        let Some(name) = file.file_name() else {
+            continue;
+        };
         std::fs::copy(&file, to.join(name))?;
     }
     sync_folder(to)

@@ -8,6 +8,8 @@ mod serve;
 mod settings;
 mod trace;
 
+pub(crate) use serve::{run_until_told, runtime};
+
 use crate::settings::{Settings, load};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ const CONFIG_DEFAULT: &str = "/etc/rohrpost/rohrpost.toml";
 /// A mail server for e-mail providers: SMTP, IMAP, POP3 in one program.
 #[derive(Parser)]
 #[command(name = "rohrpost", version, propagate_version = true)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The node's settings file.
     #[arg(long, global = true, default_value = CONFIG_DEFAULT, value_name = "FILE")]
     config: PathBuf,
@@ -65,7 +67,7 @@ enum Command {
 ///
 /// # Errors
 /// A text for the person at the terminal.
-pub fn run(arguments: Arguments) -> Result<(), String> {
+pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
     let config = arguments.config;
     match arguments.command {
         Command::Serve => serve::run(read_settings(&config)?),
@@ -83,7 +85,10 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
 
 fn read_settings(config: &Path) -> Result<Settings, String> {
     load(config).map_err(|problems| {
-        let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+        let lines: Vec<_> = problems
+            .iter()
+            .map(|problem| format!("  {problem}"))
+            .collect();
         format!("{} cannot be used:\n{}", config.display(), lines.join("\n"))
     })
 }

@@ -1,9 +1,9 @@
 //! `rohrpost queue`: who waits, since when, why, and when it is tried next.
 
 use crate::control::Request;
+use crate::rfc3339;
 use crate::settings::Settings;
 use clap::Args;
-use crate::rfc3339;
 use platform::store::StoreError;
 
 #[derive(Args)]
@@ -45,12 +45,15 @@ fn print_row(row: &queue::list::Row, json: bool) {
         println!("{line}");
         return;
     }
-    println!("{}  from <{}> to <{}>", row.message, row.sender, row.recipient);
+    println!(
+        "{}  from <{}> to <{}>",
+        row.message, row.sender, row.recipient
+    );
     println!(
         "    waiting since {}, tried {} times, next {}",
-        date::utc_text(row.accepted_at.0),
+        rfc3339::format(row.accepted_at),
         row.attempts,
-        date::utc_text(row.next_attempt_at.0)
+        rfc3339::format(row.next_attempt_at)
     );
     if !row.last_reply.is_empty() {
         println!("    because: {}", row.last_reply);

@@ -8,7 +8,9 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(super) fn run(settings: Settings) -> Result<(), String> {
     crate::log::start(&settings.log_level.0.to_string());
     let node = async move {
-        let node = Node::start(settings, Clock::system()).await.map_err(|e| e.to_string())?;
+        let node = Node::start(settings, Clock::system())
+            .await
+            .map_err(|e| e.to_string())?;
         for bound in node.bound() {
             tracing::info!(address = %bound.address, role = ?bound.listener.role, mode = ?bound.listener.mode, "node.listening");
         }

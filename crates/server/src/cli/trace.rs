@@ -1,8 +1,8 @@
 //! `rohrpost trace`: what happened to one message, oldest first.
 
+use crate::rfc3339;
 use crate::settings::Settings;
 use clap::Args;
-use crate::rfc3339;
 use queue::TraceId;
 
 #[derive(Args)]
@@ -15,7 +15,10 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> {
-    let id: TraceId = options.id.parse().map_err(|error| format!("{}: {error}", options.id))?;
+    let id: TraceId = options
+        .id
+        .parse()
+        .map_err(|error| format!("{}: {error}", options.id))?;
     let store = super::maintenance::open_store(settings)?;
     let entries = super::block_on(store.read(move |tx| queue::trace::read(tx, id)))?
         .map_err(|error: platform::store::StoreError| error.to_string())?;
@@ -29,7 +32,12 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
             });
             println!("{line}");
         } else {
-            println!("{}  {:<9} {}", rfc3339::format(entry.at), entry.event, entry.detail);
+            println!(
+                "{}  {:<9} {}",
+                rfc3339::format(entry.at),
+                entry.event,
+                entry.detail
+            );
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! traces, compact segments that are mostly dead.
 
 use super::Parts;
+use mailbox::Swept;
 use platform::clock::Timestamp;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -29,6 +30,7 @@ pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
         tokio::spawn(async move {
             loop {
                 forget_traces(&tidying).await;
+                sweep_mailboxes(&tidying).await;
                 crate::compaction::run(&tidying).await;
                 tokio::time::sleep(TIDY_EVERY).await;
             }
@@ -40,12 +42,25 @@ async fn forget_traces(parts: &Parts) {
     let kept = i64::try_from(TRACES_KEPT.as_millis()).unwrap_or(i64::MAX);
     let before = Timestamp(parts.clock.now().0.saturating_sub(kept));
     loop {
-        let forgotten =
-            parts.store.write(move |tx| queue::trace::forget(tx, before, FORGET_AT_ONCE)).await;
+        let forgotten = parts
+            .store
+            .write(move |tx| queue::trace::forget(tx, before, FORGET_AT_ONCE))
+            .await;
         match forgotten {
             Ok(0) => return,
             Ok(lines) => tracing::debug!(lines, "traces.forgotten"),
             Err(error) => return tracing::warn!(%error, "traces.forget_failed"),
+        }
+    }
+}
+
+/// Removes the messages of deleted mailboxes and accounts, a batch at a time.
+async fn sweep_mailboxes(parts: &Parts) {
+    loop {
+        match parts.mailboxes.sweep().await {
+            Ok(Swept::Some) => {}
+            Ok(Swept::Nothing) => return,
+            Err(error) => return tracing::warn!(%error, "mailboxes.sweep_failed"),
         }
     }
 }

@@ -5,11 +5,11 @@ use crate::settings::{self, Settings};
 use access::imap::ImapContext;
 use access::pop3::Pop3Context;
 use platform::net::{
-    Connection, ConnectionLimits, LimitSettings, Listener, ListenerSpec, LogObserver, Mode,
-    Network, Role, Shutdown,
+    ConnectionLimits, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Network, Role,
+    Shutdown,
 };
 use platform::tls::ServerTls;
-use smtp::server::{ServerContext, Service};
+use smtp::server::ServerContext;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -46,29 +46,35 @@ pub(super) fn bind(
             handshake_timeout: settings.handshake_time_max.0,
         };
         let observer = Arc::new(LogObserver);
-        let open = Listener::bind(spec, tls.clone(), limits.clone(), shutdown.clone(), observer)
-            .map_err(|error| StartError::new(format!("listening on {}", listener.address), error))?;
-        bound.push(Bound { listener: listener.clone(), address: open.address() });
+        let open = Listener::bind(
+            spec,
+            tls.clone(),
+            limits.clone(),
+            shutdown.clone(),
+            observer,
+        )
+        .map_err(|error| StartError::new(format!("listening on {}", listener.address), error))?;
+        bound.push(Bound {
+            listener: listener.clone(),
+            address: open.address(),
+        });
         listeners.push(open);
     }
     let tasks = listeners
         .into_iter()
         .zip(&settings.listeners)
-        .map(|(open, listener)| serve(open, listener.role, tls, contexts.clone()))
+        .map(|(open, listener)| serve(open, listener.role, contexts.clone()))
         .collect();
     Ok((bound, tasks))
 }
 
-fn serve(
-    listener: Listener,
-    role: settings::Role,
-    tls: &ServerTls,
-    contexts: Contexts,
-) -> JoinHandle<()> {
-    let tls = Some(Arc::new(tls.clone()));
+fn serve(listener: Listener, role: settings::Role, contexts: Contexts) -> JoinHandle<()> {
     match role {
-        settings::Role::Mx => serve_smtp(listener, Service::mx(tls), contexts.smtp),
-        settings::Role::Submission => serve_smtp(listener, Service::submission(tls), contexts.smtp),
+        settings::Role::Mx | settings::Role::Submission => {
+            tokio::spawn(listener.serve(Arc::new(move |connection| {
+                smtp::server::serve(connection, contexts.smtp.clone())
+            })))
+        }
         settings::Role::Imap => tokio::spawn(listener.serve(Arc::new(move |connection| {
             access::imap::serve(connection, contexts.imap.clone())
         }))),
@@ -76,12 +82,6 @@ fn serve(
             access::pop3::serve(connection, contexts.pop3.clone())
         }))),
     }
-}
-
-fn serve_smtp(listener: Listener, service: Service, context: Arc<ServerContext>) -> JoinHandle<()> {
-    tokio::spawn(listener.serve(Arc::new(move |connection: Connection| {
-        smtp::server::serve(connection, service.clone(), context.clone())
-    })))
 }
 
 fn mode(mode: settings::Mode) -> Mode {
@@ -101,5 +101,8 @@ fn role(role: settings::Role) -> Role {
 }
 
 pub(super) fn networks(networks: &[settings::Network]) -> Vec<Network> {
-    networks.iter().map(|network| Network::new(network.address, network.prefix_bits)).collect()
+    networks
+        .iter()
+        .map(|network| Network::new(network.address, network.prefix_bits))
+        .collect()
 }

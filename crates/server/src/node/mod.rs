@@ -5,11 +5,11 @@ mod chores;
 mod listeners;
 mod parts;
 
-pub use parts::{COMPONENTS, Parts, StartError, engine, open_parts, segments_dir};
+pub(crate) use parts::{COMPONENTS, Parts, StartError, engine, open_parts, segments_dir};
 
 use crate::control;
 use crate::settings::Settings;
-use access::imap::ImapContext;
+use access::imap::{ImapContext, ImapSettings};
 use access::pop3::{MaildropLocks, Pop3Context};
 use platform::clock::Clock;
 use platform::dns::SystemResolver;
@@ -29,7 +29,7 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 const QUEUE_POLL: Duration = Duration::from_secs(1);
 
 /// A running node; `stop` ends it.
-pub struct Node {
+pub(crate) struct Node {
     parts: Parts,
     certificates: Arc<CertStore>,
     trigger: ShutdownTrigger,
@@ -39,7 +39,7 @@ pub struct Node {
 
 /// A bound listener as it turned out.
 #[derive(Debug, Clone)]
-pub struct Bound {
+pub(crate) struct Bound {
     /// As configured, in the order of the settings.
     pub listener: crate::settings::Listener,
     /// The real address.
@@ -51,7 +51,7 @@ impl Node {
     ///
     /// # Errors
     /// In words an operator can act on. Nothing listens then.
-    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+    pub(crate) async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let parts = open_parts(&settings, clock).await?;
         let certificates =
             CertStore::from_dir(&settings.certificate_dir, Some(&settings.host_name.0))
@@ -61,10 +61,13 @@ impl Node {
         } else {
             CipherOrder::Client
         };
-        let tls_settings = ServerTlsSettings { cipher_order: order, ..Default::default() };
+        let tls_settings = ServerTlsSettings {
+            cipher_order: order,
+            ..Default::default()
+        };
         let tls = ServerTls::new(certificates.clone(), &tls_settings)
             .map_err(|error| StartError::new("TLS", error))?;
-        let (trigger, shutdown) = ShutdownTrigger::pair();
+        let (trigger, shutdown) = Shutdown::new();
         let contexts = listeners::Contexts {
             smtp: smtp_context(&parts),
             imap: Arc::new(imap_context(&parts)),
@@ -77,26 +80,32 @@ impl Node {
         let control = control::listen(&parts, certificates.clone())
             .map_err(|error| StartError::new("the control socket", error))?;
         tasks.push(tokio::spawn(control));
-        Ok(Self { parts, certificates, trigger, bound, tasks })
+        Ok(Self {
+            parts,
+            certificates,
+            trigger,
+            bound,
+            tasks,
+        })
     }
 
     /// The listeners with their real addresses.
-    pub fn bound(&self) -> &[Bound] {
+    pub(crate) fn bound(&self) -> &[Bound] {
         &self.bound
     }
 
     /// The services, for what runs beside the node in one program.
-    pub fn parts(&self) -> &Parts {
+    pub(crate) fn parts(&self) -> &Parts {
         &self.parts
     }
 
     /// Reads certificates again; what is broken is reported and the old ones stay.
-    pub fn reload(&self) {
+    pub(crate) fn reload(&self) {
         control::reload(&self.certificates);
     }
 
     /// Takes no more connections, lets sessions end, stops.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.trigger.request();
         let left = self.trigger.drained(Deadline::after(DRAIN_TIME_MAX)).await;
         if left > 0 {
@@ -117,25 +126,41 @@ fn smtp_context(parts: &Parts) -> Arc<smtp::server::ServerContext> {
         usize::try_from(from.message_memory.0).unwrap_or(usize::MAX);
     settings.limits.total_message_memory_bytes_max =
         usize::try_from(from.message_memory_total.0).unwrap_or(usize::MAX);
-    settings.limits.command_seconds_max = from.smtp_idle_time_max.0.as_secs();
+    settings.limits.command_idle = from.smtp_idle_time_max.0;
     settings.xclient_networks = listeners::networks(&from.test_peers.0);
-    Arc::new(smtp::server::ServerContext::new(
+    let mut context = smtp::server::ServerContext::new(
         parts.directory.clone(),
         parts.queue.clone(),
-        parts.traces.clone(),
         parts.clock.clone(),
         parts.random.clone(),
         settings,
         parts.temporary_dir.clone(),
-    ))
+    );
+    // One line of ids for sessions and notices, so that no id is given twice.
+    context.trace_ids = Arc::new(parts.traces.clone());
+    Arc::new(context)
 }
 
 fn imap_context(parts: &Parts) -> ImapContext {
-    ImapContext::new(
-        parts.directory.clone(),
-        parts.mailboxes.clone(),
-        parts.clock.clone(),
-    )
+    ImapContext {
+        directory: parts.directory.clone(),
+        mailboxes: parts.mailboxes.clone(),
+        clock: parts.clock.clone(),
+        spool: spool(parts),
+        settings: ImapSettings {
+            host_name: parts.settings.host_name.0.clone(),
+            append_bytes_max: parts.settings.message_size_max.0,
+            ..ImapSettings::default()
+        },
+    }
+}
+
+/// Where messages are put together that do not come by SMTP.
+fn spool(parts: &Parts) -> SpoolLimits {
+    SpoolLimits {
+        memory_bytes: 1 << 20,
+        dir: parts.temporary_dir.clone(),
+    }
 }
 
 fn pop3_context(parts: &Parts) -> Pop3Context {
@@ -186,11 +211,8 @@ fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
                 give_up_after: settings.give_up_after.0,
             },
             host: settings.host_name.0.clone(),
-            spool: SpoolLimits { memory_bytes: 1 << 20, dir: parts.temporary_dir.clone() },
+            spool: spool(parts),
             poll: QUEUE_POLL,
         },
     ))
 }
-
-/// A handle for whoever only needs to know that the node stops.
-pub type Stopping = Shutdown;

@@ -17,21 +17,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every table of the program, in the order they may refer to each other.
-pub const COMPONENTS: &[Component] = &[directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+pub(crate) const COMPONENTS: &[Component] = &[directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
 /// PostgreSQL connections that write.
 const WRITERS: usize = 2;
 
 /// Why the node does not start, in words an operator can act on.
 #[derive(Debug)]
-pub struct StartError {
+pub(crate) struct StartError {
     what: String,
     why: String,
 }
 
 impl StartError {
     /// `what` is a setting or a part of the program.
-    pub fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
-        Self { what: what.into(), why: why.to_string() }
+    pub(crate) fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self {
+            what: what.into(),
+            why: why.to_string(),
+        }
     }
 }
 
@@ -45,7 +48,7 @@ impl std::error::Error for StartError {}
 
 /// Stores and services, open.
 #[derive(Clone)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// What the file says.
     pub settings: Arc<Settings>,
     /// The time.
@@ -71,17 +74,20 @@ pub struct Parts {
 }
 
 /// The folder of message segments in a data directory.
-pub fn segments_dir(settings: &Settings) -> PathBuf {
+pub(crate) fn segments_dir(settings: &Settings) -> PathBuf {
     settings.data_dir.join("segments")
 }
 
 /// Which engine the settings ask for.
-pub fn engine(settings: &Settings) -> Engine {
+pub(crate) fn engine(settings: &Settings) -> Engine {
     match settings.store_engine.0 {
-        StoreEngine::Sqlite => Engine::Sqlite { path: settings.data_dir.join("rohrpost.sqlite") },
-        StoreEngine::Postgresql => {
-            Engine::Postgres { url: settings.store_url.0.clone(), connections: WRITERS }
-        }
+        StoreEngine::Sqlite => Engine::Sqlite {
+            path: settings.data_dir.join("rohrpost.sqlite"),
+        },
+        StoreEngine::Postgresql => Engine::Postgres {
+            url: settings.store_url.0.clone(),
+            connections: WRITERS,
+        },
     }
 }
 
@@ -89,10 +95,14 @@ pub fn engine(settings: &Settings) -> Engine {
 ///
 /// # Errors
 /// Where a store or the data directory cannot be used.
-pub async fn open_parts(settings: &Settings, clock: Clock) -> Result<Parts, StartError> {
+pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Parts, StartError> {
     let random = Random::from_os();
-    let temporary_dir = prepare_data_dir(&settings.data_dir)
-        .map_err(|error| StartError::new(format!("node.data_dir {}", settings.data_dir.display()), error))?;
+    let temporary_dir = prepare_data_dir(&settings.data_dir).map_err(|error| {
+        StartError::new(
+            format!("node.data_dir {}", settings.data_dir.display()),
+            error,
+        )
+    })?;
     let segments = open_segments(settings, clock.clone(), random.clone())?;
     let store = open_store(settings, &segments).await?;
     let signals = Signals::default();
@@ -142,8 +152,9 @@ fn open_segments(
     options.segment_bytes_max = settings.segment_size.0;
     let dir = segments_dir(settings);
     let files: Arc<dyn Files> = Arc::new(RealFiles);
-    let (segments, recovery) = Segments::open(&dir, options, files)
-        .map_err(|error| StartError::new(format!("the message segments in {}", dir.display()), error))?;
+    let (segments, recovery) = Segments::open(&dir, options, files).map_err(|error| {
+        StartError::new(format!("the message segments in {}", dir.display()), error)
+    })?;
     for cut in recovery.cut {
         tracing::info!(detail = cut, "segments.tail_cut_after_crash");
     }
@@ -157,8 +168,14 @@ fn open_segments(
 fn prepare_data_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
     use std::os::unix::fs::DirBuilderExt;
     let temporary = data_dir.join("tmp");
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&temporary)?;
     for left_over in std::fs::read_dir(&temporary)?.flatten() {
         let _ = std::fs::remove_file(left_over.path());
     }

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Something wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Line in the file, from 1; 0 where the fault is not in a line.
     pub line: usize,
     /// What is wrong, what was expected, an example.
@@ -27,11 +27,14 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Keys of one table, each with its line.
+pub(super) type Keys = BTreeMap<String, (usize, Raw)>;
+
 /// What is written in the file, with lines.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    values: BTreeMap<String, (usize, Raw)>,
-    pub(super) listeners: Vec<(usize, BTreeMap<String, (usize, Raw)>)>,
+    values: Keys,
+    pub(super) listeners: Vec<(usize, Keys)>,
 }
 
 impl Written {
@@ -65,7 +68,9 @@ fn key(name: &str) -> &str {
 }
 
 fn within<T: Value>(value: T, limits: Option<(&str, &str)>) -> Result<T, String> {
-    let Some((min, max)) = limits else { return Ok(value) };
+    let Some((min, max)) = limits else {
+        return Ok(value);
+    };
     let (low, high) = (T::limit(min)?.order(), T::limit(max)?.order());
     if value.order() < low || value.order() > high {
         return Err(format!("must lie between {min} and {max}"));
@@ -90,7 +95,9 @@ fn raw(value: &DeValue<'_>) -> Raw {
                 DeValue::String(text) => Some(text.to_string()),
                 _ => None,
             });
-            texts.collect::<Option<Vec<_>>>().map_or(Raw::Other("a mixed list"), Raw::List)
+            texts
+                .collect::<Option<Vec<_>>>()
+                .map_or(Raw::Other("a mixed list"), Raw::List)
         }
         DeValue::Float(_) => Raw::Other("a fraction"),
         DeValue::Datetime(_) => Raw::Other("a date"),
@@ -102,7 +109,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
 ///
 /// # Errors
 /// All problems found, each with line, expectation and example. Nothing is half-configured.
-pub fn load(path: &Path) -> Result<Settings, Vec<Problem>> {
+pub(crate) fn load(path: &Path) -> Result<Settings, Vec<Problem>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         vec![Problem {
             line: 0,
@@ -117,12 +124,17 @@ pub fn load(path: &Path) -> Result<Settings, Vec<Problem>> {
 }
 
 /// Reads settings from text.
-pub fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
-    let line_of = |span: Range<usize>| text[..span.start.min(text.len())].lines().count().max(1)
-        + usize::from(text[..span.start.min(text.len())].ends_with('\n'));
+pub(crate) fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
+    let line_of = |span: Range<usize>| {
+        text[..span.start.min(text.len())].lines().count().max(1)
+            + usize::from(text[..span.start.min(text.len())].ends_with('\n'))
+    };
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(0, line_of);
-        vec![Problem { line, text: format!("not valid TOML: {}", error.message()) }]
+        vec![Problem {
+            line,
+            text: format!("not valid TOML: {}", error.message()),
+        }]
     })?;
     let mut written = Written::default();
     let mut problems = Vec::new();
@@ -132,9 +144,14 @@ pub fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
             ("listener", DeValue::Array(items)) => {
                 for item in items.iter() {
                     let line = line_of(item.span());
-                    let DeValue::Table(keys) = item.get_ref() else { continue };
+                    let DeValue::Table(keys) = item.get_ref() else {
+                        continue;
+                    };
                     let keys = keys.iter().map(|(key, value)| {
-                        (key.get_ref().to_string(), (line_of(key.span()), raw(value.get_ref())))
+                        (
+                            key.get_ref().to_string(),
+                            (line_of(key.span()), raw(value.get_ref())),
+                        )
                     });
                     written.listeners.push((line, keys.collect()));
                 }
@@ -164,13 +181,24 @@ pub fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
 }
 
 fn unknown(line: usize, name: &str) -> Problem {
-    let names = DESCRIPTIONS.iter().map(|d| d.name).chain(listeners::KEYS.iter().map(|k| k.0));
+    let names = DESCRIPTIONS
+        .iter()
+        .map(|d| d.name)
+        .chain(listeners::KEYS.iter().map(|k| k.0));
     let near = names.min_by_key(|known| distance(known, name));
     let example = DESCRIPTIONS.iter().find(|d| Some(d.name) == near);
     let hint = example.map_or(String::new(), |d| {
-        format!("; did you mean {}? Example: {} = {}", d.name, key(d.name), d.default)
+        format!(
+            "; did you mean {}? Example: {} = {}",
+            d.name,
+            key(d.name),
+            d.default
+        )
     });
-    Problem { line, text: format!("there is no setting {name}{hint}") }
+    Problem {
+        line,
+        text: format!("there is no setting {name}{hint}"),
+    }
 }
 
 /// Edit distance, for "did you mean".
@@ -181,7 +209,9 @@ fn distance(a: &str, b: &str) -> usize {
         row[0] = i + 1;
         for (j, y) in b.bytes().enumerate() {
             let here = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != y)).min(here + 1).min(row[j] + 1);
+            row[j + 1] = (diagonal + usize::from(x != y))
+                .min(here + 1)
+                .min(row[j] + 1);
             diagonal = here;
         }
     }
@@ -193,7 +223,11 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
-        parse(text).unwrap_err().iter().map(Problem::to_string).collect()
+        parse(text)
+            .unwrap_err()
+            .iter()
+            .map(Problem::to_string)
+            .collect()
     }
 
     #[test]
@@ -207,14 +241,20 @@ mod tests {
     fn an_unknown_setting_names_its_line_and_the_near_one() {
         let found = problems("[node]\nhost_name = \"mx.rp.test\"\n\n[smtp]\nmesage_size_max = 3\n");
         assert_eq!(found.len(), 1);
-        assert!(found[0].starts_with("line 5: there is no setting smtp.mesage_size_max"), "{found:?}");
+        assert!(
+            found[0].starts_with("line 5: there is no setting smtp.mesage_size_max"),
+            "{found:?}"
+        );
         assert!(found[0].contains("smtp.message_size_max"), "{found:?}");
     }
 
     #[test]
     fn a_bad_value_says_what_was_expected() {
         let found = problems("[smtp]\nmessage_size_max = \"50 Megs\"\nrecipients_max = 7\n");
-        assert!(found[0].contains("line 2") && found[0].contains("50 MiB"), "{found:?}");
+        assert!(
+            found[0].contains("line 2") && found[0].contains("50 MiB"),
+            "{found:?}"
+        );
         assert!(found[1].contains("between 100 and 50000"), "{found:?}");
     }
 

@@ -1,12 +1,12 @@
 //! `[[listener]]`: where connections are taken, in which mode and role.
 
-use super::file::{Problem, Written};
+use super::file::{Keys, Problem, Written};
 use super::types::{Addresses, Choice, Name, Network, Networks, Raw, Value, Words};
 use std::net::SocketAddr;
 
 /// How TLS begins on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// From the first byte (RFC 8314 §3).
     ImplicitTls,
     /// After the command STARTTLS or STLS.
@@ -21,7 +21,7 @@ impl Words for Mode {
 
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Mail from other servers.
     Mx,
     /// Mail from our users (RFC 6409).
@@ -44,7 +44,7 @@ impl Words for Role {
 
 /// One place where connections are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// Address and port.
     pub address: SocketAddr,
     /// How TLS begins.
@@ -59,11 +59,31 @@ pub struct Listener {
 
 /// Keys of `[[listener]]`: name, type, example, meaning.
 pub(super) const KEYS: &[(&str, &str, &str, &str)] = &[
-    ("address", "address:port", "\"[::]:25\"", "Where to listen. [::] takes IPv4 as well."),
-    ("mode", Mode::KIND, "\"starttls\"", "How TLS begins. There is no cleartext for client protocols."),
+    (
+        "address",
+        "address:port",
+        "\"[::]:25\"",
+        "Where to listen. [::] takes IPv4 as well.",
+    ),
+    (
+        "mode",
+        Mode::KIND,
+        "\"starttls\"",
+        "How TLS begins. There is no cleartext for client protocols.",
+    ),
     ("role", Role::KIND, "\"mx\"", "What is spoken there."),
-    ("profile", "text", "\"default\"", "The TLS profile: \"default\" is TLS 1.2 and 1.3, Mozilla 6.0 intermediate."),
-    ("proxy_from", Networks::KIND, "[]", "Load balancers whose PROXY protocol version 2 header is believed. Connections from them must begin with it."),
+    (
+        "profile",
+        "text",
+        "\"default\"",
+        "The TLS profile: \"default\" is TLS 1.2 and 1.3, Mozilla 6.0 intermediate.",
+    ),
+    (
+        "proxy_from",
+        Networks::KIND,
+        "[]",
+        "Load balancers whose PROXY protocol version 2 header is believed. Connections from them must begin with it.",
+    ),
 ];
 
 /// The ports of RFC 8314, 6409 and 5321 on all addresses.
@@ -102,15 +122,24 @@ pub(super) fn resolve(written: &Written, problems: &mut Vec<Problem>) -> Vec<Lis
                 problems.push(Problem { line: *at, text });
             }
         }
-        let mut reader = Reader { keys, line: *line, problems };
+        let mut reader = Reader {
+            keys,
+            line: *line,
+            problems,
+        };
         let address: Option<Addresses> = reader.one_of_list("address");
         let mode: Option<Choice<Mode>> = reader.value("mode", None);
         let role: Option<Choice<Role>> = reader.value("role", None);
         let profile: Option<Name> = reader.value("profile", Some(Raw::Text("default".into())));
         let proxy: Option<Networks> = reader.value("proxy_from", Some(Raw::List(Vec::new())));
-        if let (Some(address), Some(mode), Some(role), Some(profile), Some(proxy), true) =
-            (address, mode, role, profile, proxy, before == problems.len())
-        {
+        if let (Some(address), Some(mode), Some(role), Some(profile), Some(proxy), true) = (
+            address,
+            mode,
+            role,
+            profile,
+            proxy,
+            before == problems.len(),
+        ) {
             listeners.extend(address.0.first().map(|address| Listener {
                 address: *address,
                 mode: mode.0,
@@ -124,7 +153,7 @@ pub(super) fn resolve(written: &Written, problems: &mut Vec<Problem>) -> Vec<Lis
 }
 
 struct Reader<'a> {
-    keys: &'a std::collections::BTreeMap<String, (usize, Raw)>,
+    keys: &'a Keys,
     line: usize,
     problems: &'a mut Vec<Problem>,
 }
@@ -136,7 +165,10 @@ impl Reader<'_> {
         let example = KEYS.iter().find(|k| k.0 == key).map_or("", |k| k.2);
         let Some((line, raw)) = found else {
             let text = format!("[[listener]] needs {key}; example: {key} = {example}");
-            self.problems.push(Problem { line: self.line, text });
+            self.problems.push(Problem {
+                line: self.line,
+                text,
+            });
             return None;
         };
         T::read(&raw)
@@ -152,7 +184,12 @@ impl Reader<'_> {
         match self.keys.get(key).cloned() {
             Some((line, Raw::Text(text))) => {
                 let keys = [(key.to_owned(), (line, Raw::List(vec![text])))].into();
-                Reader { keys: &keys, line, problems: self.problems }.value(key, None)
+                Reader {
+                    keys: &keys,
+                    line,
+                    problems: self.problems,
+                }
+                .value(key, None)
             }
             _ => self.value(key, None),
         }

@@ -7,19 +7,20 @@ mod listeners;
 mod reference;
 mod types;
 
-pub use file::{Problem, load, parse};
-pub use listeners::Listener;
-pub use reference::{reference_page, sample_file};
-pub use listeners::{Mode, Role};
-pub use types::{
+pub(crate) use file::{Problem, load};
+pub(crate) use listeners::Listener;
+pub(crate) use listeners::{Mode, Role};
+pub(crate) use reference::{reference_page, sample_file};
+pub(crate) use types::{
     Bytes, Choice, Count, HostName, Name, Network, Networks, Span, StoreEngine, Switch, Value,
+    Words,
 };
 
 use std::path::PathBuf;
 
 /// When a changed setting takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Read {
+pub(crate) enum Read {
     /// At the start of the program.
     AtStart,
     /// At the start of each connection, after `rohrpost reload`.
@@ -28,7 +29,7 @@ pub enum Read {
 
 impl Read {
     /// In words, for the reference page.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::AtStart => "at the start of the program",
             Self::PerConnection => "at the start of each connection",
@@ -38,7 +39,7 @@ impl Read {
 
 /// One setting as the reference page shows it.
 #[derive(Debug, Clone, Copy)]
-pub struct Description {
+pub(crate) struct Description {
     /// `section.name`.
     pub name: &'static str,
     /// The type in words, with unit.
@@ -58,14 +59,14 @@ macro_rules! settings {
         $(in $min:literal ..= $max:literal)?, $read:ident, $doc:literal;)*) => {
         /// Every setting, resolved: typed, within its limits, defaults filled in.
         #[derive(Debug, Clone)]
-        pub struct Settings {
+        pub(crate) struct Settings {
             $(#[doc = $doc] pub $field: $type,)*
             /// Where connections are taken; see `[[listener]]`.
             pub listeners: Vec<Listener>,
         }
 
         /// All settings in the order of the sample file.
-        pub const DESCRIPTIONS: &[Description] = &[
+        pub(crate) const DESCRIPTIONS: &[Description] = &[
             $(Description {
                 name: $name,
                 kind: <$type as Value>::KIND,

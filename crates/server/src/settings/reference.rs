@@ -7,7 +7,7 @@ use std::fmt::Write;
 const COMMENT_COLUMNS: usize = 88;
 
 /// A settings file with every setting commented out at its default.
-pub fn sample_file() -> String {
+pub(crate) fn sample_file() -> String {
     let mut out = String::from(
         "# Settings of one Rohrpost node. Every line shows its default; remove the # to change it.\n\
          # Made by `rohrpost settings sample`.\n",
@@ -21,8 +21,9 @@ pub fn sample_file() -> String {
         }
         out.push('\n');
         wrap(&mut out, d.doc);
-        let limits =
-            d.limits.map_or(String::new(), |(min, max)| format!(", from {min} to {max}"));
+        let limits = d
+            .limits
+            .map_or(String::new(), |(min, max)| format!(", from {min} to {max}"));
         let _ = writeln!(out, "# Type: {}{limits}. Read {}.", d.kind, d.read.words());
         let _ = writeln!(out, "#{key} = {}", d.default);
     }
@@ -35,7 +36,7 @@ pub fn sample_file() -> String {
 }
 
 /// The reference page in Markdown.
-pub fn reference_page() -> String {
+pub(crate) fn reference_page() -> String {
     let mut out = String::from(
         "# Settings\n\nMade by `rohrpost settings reference`; do not edit.\n\nA node's own file \
          holds what it needs before it can open the store. An unknown or bad setting is an error \
@@ -76,7 +77,7 @@ fn wrap(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse;
+    use super::super::file::parse;
     use super::*;
 
     #[test]
@@ -97,6 +98,9 @@ mod tests {
     fn the_reference_page_in_the_docs_is_this_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == reference_page(), "run `cargo xtask docs` and commit docs/settings.md");
+        assert!(
+            committed == reference_page(),
+            "run `cargo xtask docs` and commit docs/settings.md"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A value as the file holds it, reduced to what settings can be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Raw {
+pub(crate) enum Raw {
     /// A quoted text.
     Text(String),
     /// A whole number.
@@ -21,7 +21,7 @@ pub enum Raw {
 }
 
 /// A setting's type.
-pub trait Value: Sized {
+pub(crate) trait Value: Sized {
     /// In words, with unit.
     const KIND: &'static str;
     /// Reads it; the error says what was expected.
@@ -42,13 +42,15 @@ fn expected<T>(what: &str) -> Result<T, String> {
 
 /// A whole number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count(pub usize);
+pub(crate) struct Count(pub usize);
 
 impl Value for Count {
     const KIND: &'static str = "whole number";
     fn read(raw: &Raw) -> Result<Self, String> {
         match raw {
-            Raw::Number(n) => usize::try_from(*n).map(Self).or_else(|_| expected("a number ≥ 0")),
+            Raw::Number(n) => usize::try_from(*n)
+                .map(Self)
+                .or_else(|_| expected("a number ≥ 0")),
             _ => expected("a whole number without quotes"),
         }
     }
@@ -56,20 +58,31 @@ impl Value for Count {
         Some(self.0 as u64)
     }
     fn limit(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).or_else(|_| expected("a whole number"))
+        text.parse()
+            .map(Self)
+            .or_else(|_| expected("a whole number"))
     }
 }
 
 /// A size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bytes(pub u64);
+pub(crate) struct Bytes(pub u64);
 
 impl Value for Bytes {
     const KIND: &'static str = "size (\"512 KiB\", \"50 MiB\", \"1 GiB\")";
     fn read(raw: &Raw) -> Result<Self, String> {
-        let Raw::Text(text) = raw else { return expected("a size in quotes, such as \"50 MiB\"") };
-        let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-        with_unit(text, &units).map(Self).ok_or_else(|| "expected a size such as \"50 MiB\"".into())
+        let Raw::Text(text) = raw else {
+            return expected("a size in quotes, such as \"50 MiB\"");
+        };
+        let units = [
+            ("B", 1),
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+        ];
+        with_unit(text, &units)
+            .map(Self)
+            .ok_or_else(|| "expected a size such as \"50 MiB\"".into())
     }
     fn order(&self) -> Option<u64> {
         Some(self.0)
@@ -78,14 +91,21 @@ impl Value for Bytes {
 
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span(pub Duration);
+pub(crate) struct Span(pub Duration);
 
 impl Value for Span {
     const KIND: &'static str = "time (\"2 ms\", \"30 s\", \"5 min\", \"4 h\", \"5 d\")";
     fn read(raw: &Raw) -> Result<Self, String> {
-        let Raw::Text(text) = raw else { return expected("a time in quotes, such as \"5 min\"") };
-        let units =
-            [("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+        let Raw::Text(text) = raw else {
+            return expected("a time in quotes, such as \"5 min\"");
+        };
+        let units = [
+            ("ms", 1),
+            ("s", 1000),
+            ("min", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ];
         with_unit(text, &units)
             .map(|ms| Self(Duration::from_millis(ms)))
             .ok_or_else(|| "expected a time such as \"5 min\"".into())
@@ -104,7 +124,7 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 /// true or false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Switch(pub bool);
+pub(crate) struct Switch(pub bool);
 
 impl Value for Switch {
     const KIND: &'static str = "true or false";
@@ -118,7 +138,7 @@ impl Value for Switch {
 
 /// A short text; may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name(pub String);
+pub(crate) struct Name(pub String);
 
 impl Value for Name {
     const KIND: &'static str = "text";
@@ -132,7 +152,7 @@ impl Value for Name {
 
 /// A fully qualified host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostName(pub String);
+pub(crate) struct HostName(pub String);
 
 impl Value for HostName {
     const KIND: &'static str = "host name";
@@ -141,7 +161,9 @@ impl Value for HostName {
             text.len() <= 253
                 && text.split('.').all(|label| {
                     (1..=63).contains(&label.len())
-                        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                        && label
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 })
         };
         match raw {
@@ -163,7 +185,7 @@ impl Value for PathBuf {
 
 /// A path, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MaybePath(pub Option<PathBuf>);
+pub(crate) struct MaybePath(pub Option<PathBuf>);
 
 impl Value for MaybePath {
     const KIND: &'static str = "path or \"\"";
@@ -177,7 +199,7 @@ impl Value for MaybePath {
 
 /// A network: an address and how many of its leading bits count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
+pub(crate) struct Network {
     /// Any address of the network.
     pub address: IpAddr,
     /// Leading bits that count.
@@ -186,38 +208,56 @@ pub struct Network {
 
 /// A list of networks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Networks(pub Vec<Network>);
+pub(crate) struct Networks(pub Vec<Network>);
 
 impl Value for Networks {
     const KIND: &'static str = "list of addresses or networks ([\"10.0.0.0/8\", \"::1\"])";
     fn read(raw: &Raw) -> Result<Self, String> {
-        let Raw::List(items) = raw else { return expected("a list such as [\"10.0.0.0/8\"]") };
-        items.iter().map(|item| network(item)).collect::<Result<_, _>>().map(Self)
+        let Raw::List(items) = raw else {
+            return expected("a list such as [\"10.0.0.0/8\"]");
+        };
+        items
+            .iter()
+            .map(|item| network(item))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
 fn network(text: &str) -> Result<Network, String> {
     let problem = || format!("{text} is no address or network; expected such as \"10.0.0.0/8\"");
-    let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
+    let (address, bits) = text
+        .split_once('/')
+        .map_or((text, None), |(a, b)| (a, Some(b)));
     let address: IpAddr = address.parse().map_err(|_| problem())?;
     let widest = if address.is_ipv4() { 32 } else { 128 };
     let prefix_bits = match bits {
         None => widest,
-        Some(bits) => bits.parse().ok().filter(|b| *b <= widest).ok_or_else(problem)?,
+        Some(bits) => bits
+            .parse()
+            .ok()
+            .filter(|b| *b <= widest)
+            .ok_or_else(problem)?,
     };
-    Ok(Network { address, prefix_bits })
+    Ok(Network {
+        address,
+        prefix_bits,
+    })
 }
 
 /// A list of socket addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Addresses(pub Vec<SocketAddr>);
+pub(crate) struct Addresses(pub Vec<SocketAddr>);
 
 impl Value for Addresses {
     const KIND: &'static str = "list of address:port ([\"127.0.0.1:53\"])";
     fn read(raw: &Raw) -> Result<Self, String> {
-        let Raw::List(items) = raw else { return expected("a list such as [\"127.0.0.1:53\"]") };
+        let Raw::List(items) = raw else {
+            return expected("a list such as [\"127.0.0.1:53\"]");
+        };
         let one = |item: &String| {
-            item.parse().map_err(|_| format!("{item} is no address:port such as \"127.0.0.1:53\""))
+            item.parse()
+                .map_err(|_| format!("{item} is no address:port such as \"127.0.0.1:53\""))
         };
         items.iter().map(one).collect::<Result<_, _>>().map(Self)
     }
@@ -225,14 +265,22 @@ impl Value for Addresses {
 
 /// One of a few words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice<T>(pub T);
+pub(crate) struct Choice<T>(pub T);
 
 /// A type whose values are a few words.
-pub trait Words: Sized + Copy + 'static {
+pub(crate) trait Words: Sized + Copy + PartialEq + 'static {
     /// Each word and what it means.
     const WORDS: &'static [(&'static str, Self)];
     /// `one of "a", "b"`.
     const KIND: &'static str;
+
+    /// As written in the file.
+    fn word(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(_, value)| *value == self)
+            .map_or("", |(word, _)| word)
+    }
 }
 
 impl<T: Words> Value for Choice<T> {
@@ -242,13 +290,14 @@ impl<T: Words> Value for Choice<T> {
             Raw::Text(text) => T::WORDS.iter().find(|(word, _)| word == text),
             _ => None,
         };
-        word.map(|(_, value)| Self(*value)).ok_or_else(|| format!("expected {}", T::KIND))
+        word.map(|(_, value)| Self(*value))
+            .ok_or_else(|| format!("expected {}", T::KIND))
     }
 }
 
 /// `store.engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreEngine {
+pub(crate) enum StoreEngine {
     /// The embedded one.
     Sqlite,
     /// A server.
@@ -263,7 +312,7 @@ impl Words for StoreEngine {
 
 /// `log.level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// Only what needs the operator.
     Error,
     /// And what may need them.
@@ -286,7 +335,6 @@ impl Words for LogLevel {
 
 impl fmt::Display for LogLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = Self::WORDS.iter().find(|(_, level)| level == self);
-        f.write_str(word.map_or("info", |(word, _)| word))
+        f.write_str(self.word())
     }
 }

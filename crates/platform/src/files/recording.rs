@@ -36,13 +36,13 @@ pub enum Operation {
 /// Which operations fail, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// The first operation that fails; operations that change something count from 0.
+    /// The first operation that fails; those of `kind` count, from 0.
     pub at: u64,
     /// How many fail from there on.
     pub count: u64,
     /// The error, as an `errno` (`libc::ENOSPC`, `libc::EIO`).
     pub errno: i32,
-    /// Which kinds of operation fail; others pass, but count.
+    /// Which kinds of operation fail; others pass and do not count.
     pub kind: FaultKind,
 }
 
@@ -101,18 +101,18 @@ impl OperationLog {
     /// Counts one operation of this kind and says whether it is to fail.
     pub fn admit(&self, kind: FaultKind) -> io::Result<()> {
         let mut state = self.lock();
+        let Some(fault) = state.fault else {
+            return Ok(());
+        };
+        if fault.kind != FaultKind::Any && fault.kind != kind {
+            return Ok(());
+        }
         let number = state.counted;
         state.counted += 1;
-        match state.fault {
-            Some(fault)
-                if number >= fault.at
-                    && number - fault.at < fault.count
-                    && (fault.kind == FaultKind::Any || fault.kind == kind) =>
-            {
-                Err(io::Error::from_raw_os_error(fault.errno))
-            }
-            _ => Ok(()),
+        if number >= fault.at && number - fault.at < fault.count {
+            return Err(io::Error::from_raw_os_error(fault.errno));
         }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

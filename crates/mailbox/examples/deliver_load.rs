@@ -1,11 +1,13 @@
 //! Measures deliveries: CPU, bytes written and time per delivery with 16 producers that wait for
 //! durability each time. Run it as a release build:
 //!   cargo run --release -p mailbox --example deliver_load -- [DELIVERIES] [ACCOUNTS] [BODY_BYTES]
-//! BODY_BYTES 0 writes rows only. Linux only, because it reads /proc.
+//! BODY_BYTES 0 writes rows only. At the end it selects the INBOX of the first account and reads all
+//! flags and all rows of it. Linux only, because it reads /proc.
 
 use directory::AccountId;
 use mailbox::{
-    DeliverInto, Delivery, Error, Flags, Mailboxes, SCHEMA, create_account_mailboxes, deliver,
+    DeliverInto, Delivery, Error, Flags, INBOX, MailboxName, Mailboxes, RecentClaim, SCHEMA,
+    create_account_mailboxes, deliver,
 };
 use platform::clock::Clock;
 use platform::files::RealFiles;
@@ -119,6 +121,39 @@ async fn run(
         count / elapsed.as_secs_f64(),
         (after.cpu_ms - before.cpu_ms) * 1000.0 / count,
         (after.written_bytes - before.written_bytes) / count,
+    );
+    read_back(&mailboxes).await
+}
+
+/// What a SELECT and a FETCH 1:* of the first account's INBOX cost here.
+async fn read_back(mailboxes: &Mailboxes) -> Result<(), Box<dyn std::error::Error>> {
+    const ROUNDS: u32 = 20;
+    let (account, inbox) = (AccountId(1), MailboxName::inbox());
+    let mut messages = 0;
+    let mut cpu_ms = Vec::new();
+    let mut used = Used::now()?;
+    for what in ["select", "flags", "rows"] {
+        for _ in 0..ROUNDS {
+            let view = mailboxes.open(account, &inbox, RecentClaim::Leave).await?;
+            messages = view.status.messages;
+            let mut wanted = view.uids;
+            while what == "flags" && !wanted.is_empty() {
+                wanted = mailboxes.flag_rows(account, INBOX, wanted).await?.rest;
+            }
+            while what == "rows" && !wanted.is_empty() {
+                wanted = mailboxes
+                    .rows(account, INBOX, wanted, usize::MAX)
+                    .await?
+                    .rest;
+            }
+        }
+        let now = Used::now()?;
+        cpu_ms.push((now.cpu_ms - used.cpu_ms) / f64::from(ROUNDS));
+        used = now;
+    }
+    println!(
+        "{messages} messages: select {:.1} ms CPU, with all flags {:.1} ms, with all rows {:.1} ms",
+        cpu_ms[0], cpu_ms[1], cpu_ms[2]
     );
     Ok(())
 }

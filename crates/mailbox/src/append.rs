@@ -7,7 +7,7 @@ use crate::flags::{Flags, Keywords};
 use crate::limits::{APPEND_MESSAGES_MAX, INLINE_READ_BYTES_MAX};
 use crate::model::{MailboxId, Quota};
 use crate::service::Mailboxes;
-use crate::tally::{Tally, keywords, learn_keywords, reserve};
+use crate::tally::{Tally, learn_keywords, reserve};
 use crate::uidset::UidSet;
 use directory::AccountId;
 use formats::message::Scanner;
@@ -97,10 +97,8 @@ fn append(
         .for_each(|message| tally.add(message.flags, message.body.body_bytes));
     check_quota(tx, account, tally, quota)?;
     let reserved = reserve(tx, account, mailbox, tally)?;
-    let before = keywords(tx, account, mailbox)?;
-    let mut known = before.clone();
     for (uid, message) in (reserved.first_uid..).zip(messages) {
-        let keywords = message.keywords.enter_into(&mut known)?;
+        let keywords = learn_keywords(tx, account, mailbox, &message.keywords)?;
         tx.execute(
             "INSERT INTO messages (account, mailbox, uid, flags, modseq, keywords, size, \
              internal_date, segment, segment_offset, facts_bytes, body_bytes) \
@@ -120,7 +118,6 @@ fn append(
             ],
         )?;
     }
-    learn_keywords(tx, account, mailbox, &before, &known)?;
     // `reserve` checked that the numbers fit into 32 bits.
     let first = reserved.first_uid as u32;
     let uids = match messages.len() as u32 {

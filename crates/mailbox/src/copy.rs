@@ -2,13 +2,13 @@
 //! bytes. COPY is one transaction; MOVE goes in batches, each of which is all or nothing.
 
 use crate::error::Error;
-use crate::expunge::{FIND_ANY_SQL, find};
+use crate::expunge::{FIND_ANY_SQL, Found, find};
 use crate::flags::Keywords;
 use crate::limits::COPY_MESSAGES_MAX;
 use crate::model::{MailboxId, Quota, Usage};
 use crate::read::{status_by_id, usage};
 use crate::service::Mailboxes;
-use crate::tally::{Reserved, Tally, count, keywords, learn_keywords, remove_rows, reserve};
+use crate::tally::{Reserved, Tally, count, learn_keywords, remove_rows, reserve};
 use crate::uidset::UidSet;
 use directory::AccountId;
 use platform::params;
@@ -95,32 +95,34 @@ fn copy_all(
 ) -> Result<Copied, Error> {
     status_by_id(tx, account, from)?;
     let target = status_by_id(tx, account, to)?;
-    let mut source = UidSet::new();
-    let mut tally = Tally::default();
-    let mut rest = uids.clone();
-    while !rest.is_empty() {
-        let (found, counted, left) = find(tx, account, from, &rest, FIND_ANY_SQL)?;
-        source = source.union(&found);
-        tally.messages += counted.messages;
-        tally.unseen += counted.unseen;
-        tally.deleted += counted.deleted;
-        tally.bytes = tally.bytes.saturating_add(counted.bytes);
-        rest = left;
-        if source.len() as usize > COPY_MESSAGES_MAX {
+    let mut all = Found {
+        uids: UidSet::new(),
+        tally: Tally::default(),
+        keywords: Keywords::default(),
+        rest: uids.clone(),
+    };
+    while !all.rest.is_empty() {
+        let found = find(tx, account, from, &all.rest, FIND_ANY_SQL)?;
+        all = Found {
+            uids: all.uids.union(&found.uids),
+            tally: all.tally.plus(found.tally),
+            keywords: all.keywords.union(&found.keywords),
+            rest: found.rest,
+        };
+        if all.uids.len() as usize > COPY_MESSAGES_MAX {
             return Err(Error::TooManyMessages(COPY_MESSAGES_MAX));
         }
     }
-    if source.is_empty() {
-        let target_uids = UidSet::new();
+    if all.uids.is_empty() {
         return Ok(Copied {
             uidvalidity: target.uidvalidity,
-            source,
-            target: target_uids,
+            source: all.uids,
+            target: UidSet::new(),
         });
     }
-    check_quota(tx, account, tally, quota)?;
-    let reserved = copy_rows(tx, account, from, &source, to, tally)?;
-    Ok(copied(source, reserved))
+    check_quota(tx, account, all.tally, quota)?;
+    let reserved = copy_rows(tx, account, from, &all, to)?;
+    Ok(copied(all.uids, reserved))
 }
 
 fn move_batch(
@@ -130,23 +132,21 @@ fn move_batch(
     wanted: &UidSet,
     to: MailboxId,
 ) -> Result<(Copied, UidSet), Error> {
-    let (source, tally, rest) = find(tx, account, from, wanted, FIND_ANY_SQL)?;
-    if source.is_empty() {
+    let found = find(tx, account, from, wanted, FIND_ANY_SQL)?;
+    if found.uids.is_empty() {
         status_by_id(tx, account, from)?;
         let uidvalidity = status_by_id(tx, account, to)?.uidvalidity;
-        return Ok((
-            Copied {
-                uidvalidity,
-                source,
-                target: UidSet::new(),
-            },
-            rest,
-        ));
+        let nothing = Copied {
+            uidvalidity,
+            source: found.uids,
+            target: UidSet::new(),
+        };
+        return Ok((nothing, found.rest));
     }
-    let reserved = copy_rows(tx, account, from, &source, to, tally)?;
-    let modseq = count(tx, account, from, tally.negated())?;
-    remove_rows(tx, account, from, &source, modseq)?;
-    Ok((copied(source, reserved), rest))
+    let reserved = copy_rows(tx, account, from, &found, to)?;
+    let modseq = count(tx, account, from, found.tally.negated())?;
+    remove_rows(tx, account, from, &found.uids, modseq)?;
+    Ok((copied(found.uids, reserved), found.rest))
 }
 
 fn copied(source: UidSet, reserved: Reserved) -> Copied {
@@ -180,19 +180,18 @@ pub(crate) fn check_quota(
     }
 }
 
-/// New rows in `to` for the rows `source`, which are there.
+/// New rows in `to` for the rows `found`. Their keywords keep the spelling of `from`, which does
+/// not matter, because keywords are compared without case.
 fn copy_rows(
     tx: &mut dyn Tx,
     account: AccountId,
     from: MailboxId,
-    source: &UidSet,
+    found: &Found,
     to: MailboxId,
-    tally: Tally,
 ) -> Result<Reserved, Error> {
-    let reserved = reserve(tx, account, to, tally)?;
-    if from != to {
-        copy_keywords(tx, account, from, to)?;
-    }
+    let reserved = reserve(tx, account, to, found.tally)?;
+    learn_keywords(tx, account, to, &found.keywords)?;
+    let source = &found.uids;
     let mut made = 0;
     for (first, last) in source.runs() {
         made += tx.execute(
@@ -221,22 +220,4 @@ fn copy_rows(
         )));
     }
     Ok(reserved)
-}
-
-/// The target learns what the source knows; spelling differences do not matter, because keywords
-/// are compared without case.
-fn copy_keywords(
-    tx: &mut dyn Tx,
-    account: AccountId,
-    from: MailboxId,
-    to: MailboxId,
-) -> Result<(), Error> {
-    let source = keywords(tx, account, from)?;
-    if source.is_empty() {
-        return Ok(());
-    }
-    let before: Keywords = keywords(tx, account, to)?;
-    let mut known = before.clone();
-    source.enter_into(&mut known)?;
-    Ok(learn_keywords(tx, account, to, &before, &known)?)
 }

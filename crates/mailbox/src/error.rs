@@ -86,7 +86,7 @@ pub enum Error {
     /// A mailbox has given out all 32-bit UIDs.
     #[error("this mailbox has used up its message numbers; move its messages to a new one")]
     UidsExhausted,
-    /// Two messages got the same key; nothing was written.
+    /// What is stored contradicts itself, or a caller broke a rule of this crate.
     #[error("a row is not what it should be: {0}")]
     Damaged(String),
     /// The database failed.

@@ -2,7 +2,7 @@
 //! its own transaction; the bytes go later, with the compaction of segments.
 
 use crate::error::Error;
-use crate::flags::Flags;
+use crate::flags::{Flags, Keywords};
 use crate::limits::BATCH_MESSAGES_MAX;
 use crate::model::{self, MailboxId};
 use crate::service::Mailboxes;
@@ -79,10 +79,10 @@ impl Mailboxes {
 }
 
 // 8 is Flags::DELETED.
-const DELETED_SQL: &str = "SELECT uid, flags, size FROM messages \
+const DELETED_SQL: &str = "SELECT uid, flags, size, keywords FROM messages \
      WHERE account = ?1 AND mailbox = ?2 AND uid BETWEEN ?3 AND ?4 AND (flags & 8) <> 0 \
      ORDER BY uid LIMIT ?5";
-const ANY_SQL: &str = "SELECT uid, flags, size FROM messages \
+const ANY_SQL: &str = "SELECT uid, flags, size, keywords FROM messages \
      WHERE account = ?1 AND mailbox = ?2 AND uid BETWEEN ?3 AND ?4 ORDER BY uid LIMIT ?5";
 
 struct Batch {
@@ -98,7 +98,9 @@ fn expunge(
     wanted: &UidSet,
     sql: &'static str,
 ) -> Result<Batch, Error> {
-    let (uids, tally, rest) = find(tx, account, mailbox, wanted, sql)?;
+    let Found {
+        uids, tally, rest, ..
+    } = find(tx, account, mailbox, wanted, sql)?;
     if uids.is_empty() {
         return Ok(Batch {
             uids,
@@ -115,41 +117,59 @@ fn expunge(
     })
 }
 
-/// The first messages of `wanted` that `sql` finds, what they count, and the UIDs left.
+/// Messages about to go or to be copied.
+pub(crate) struct Found {
+    pub(crate) uids: UidSet,
+    pub(crate) tally: Tally,
+    /// Every keyword of theirs.
+    pub(crate) keywords: Keywords,
+    /// What was not looked at yet.
+    pub(crate) rest: UidSet,
+}
+
+/// The first messages of `wanted` that `sql` finds.
 pub(crate) fn find(
     tx: &mut dyn Tx,
     account: AccountId,
     mailbox: MailboxId,
     wanted: &UidSet,
     sql: &'static str,
-) -> Result<(UidSet, Tally, UidSet), StoreError> {
-    let mut uids = UidSet::new();
-    let mut tally = Tally::default();
+) -> Result<Found, StoreError> {
+    let mut found = Found {
+        uids: UidSet::new(),
+        tally: Tally::default(),
+        keywords: Keywords::default(),
+        rest: UidSet::new(),
+    };
     for (probes, (first, last)) in wanted.runs().enumerate() {
-        let room = BATCH_MESSAGES_MAX - uids.len() as usize;
+        let room = BATCH_MESSAGES_MAX - found.uids.len() as usize;
         if room == 0 || probes >= BATCH_MESSAGES_MAX {
-            return Ok((uids, tally, wanted.above(first - 1)));
+            found.rest = wanted.above(first - 1);
+            return Ok(found);
         }
-        let mut found = 0;
+        let mut rows = 0;
         tx.query(
             sql,
             params![account.0, mailbox.0, first, last, room as i64],
             &mut |row| {
                 let uid = model::small(row, 0)?;
-                uids.push(uid, uid);
-                tally.add(Flags::from_bits(row.int(1)?), row.int(2)?);
-                found += 1;
+                found.uids.push(uid, uid);
+                found.tally.add(Flags::from_bits(row.int(1)?), row.int(2)?);
+                if let Some(keywords) = row.maybe_text(3)? {
+                    let keywords = Keywords::from_stored(Some(keywords));
+                    found.keywords = found.keywords.union(&keywords);
+                }
+                rows += 1;
                 Ok(std::ops::ControlFlow::Continue(()))
             },
         )?;
-        if found == room {
-            let rest = uids
-                .last()
-                .map_or_else(UidSet::new, |last| wanted.above(last));
-            return Ok((uids, tally, rest));
+        if rows == room {
+            let last = found.uids.last().unwrap_or(last);
+            found.rest = wanted.above(last);
+            return Ok(found);
         }
     }
-    Ok((uids, tally, UidSet::new()))
+    Ok(found)
 }
 
 pub(crate) const FIND_ANY_SQL: &str = ANY_SQL;

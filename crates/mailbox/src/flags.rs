@@ -91,14 +91,15 @@ impl Keywords {
     /// `KeywordInvalid` where one is no atom, `TooManyKeywords`.
     pub fn new<'a>(keywords: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         let mut joined = Keywords::default();
+        let mut room = KEYWORDS_PER_MESSAGE_MAX;
         for keyword in keywords {
             if !is_keyword(keyword) {
                 return Err(Error::KeywordInvalid);
             }
-            joined.push(keyword);
-        }
-        if joined.iter().count() > KEYWORDS_PER_MESSAGE_MAX {
-            return Err(Error::TooManyKeywords);
+            if !joined.contains(keyword) {
+                room = room.checked_sub(1).ok_or(Error::TooManyKeywords)?;
+                joined.push(keyword);
+            }
         }
         Ok(joined)
     }
@@ -129,6 +130,14 @@ impl Keywords {
     /// Whether `keyword` is one of them, in any case.
     pub fn contains(&self, keyword: &str) -> bool {
         self.iter().any(|own| own.eq_ignore_ascii_case(keyword))
+    }
+
+    /// These and those of `other` that are not among them; what a mailbox knows may be more than
+    /// one message may have.
+    pub fn union(&self, other: &Keywords) -> Keywords {
+        let mut all = self.clone();
+        other.iter().for_each(|keyword| all.push(keyword));
+        all
     }
 
     fn push(&mut self, keyword: &str) {
@@ -210,11 +219,7 @@ impl FlagChange {
         let (flags, keywords) = match self.operation {
             FlagOperation::Replace => (self.flags, self.keywords.clone()),
             FlagOperation::Remove => (flags.without(self.flags), keywords.without(&self.keywords)),
-            FlagOperation::Add => {
-                let mut all = keywords.clone();
-                self.keywords.iter().for_each(|keyword| all.push(keyword));
-                (flags | self.flags, all)
-            }
+            FlagOperation::Add => (flags | self.flags, keywords.union(&self.keywords)),
         };
         if keywords.iter().count() > KEYWORDS_PER_MESSAGE_MAX {
             return Err(Error::TooManyKeywords);

@@ -323,18 +323,16 @@ fn view(tx: &mut dyn Tx, account: AccountId, name: &MailboxName) -> Result<View,
             },
         )?
         .ok_or(Error::NoSuchMailbox)?;
-    let recent = if status.recent_from < status.uidnext {
-        count_from(tx, account, mailbox, status.recent_from)?
-    } else {
-        0
-    };
+    let uids = uids(tx, account, status)?;
     Ok(View {
-        uids: uids(tx, account, status)?,
+        recent: uids
+            .intersection(&UidSet::range(status.recent_from, u32::MAX))
+            .len(),
+        uids,
         first_unseen: first_unseen(tx, account, status)?,
         status,
         keywords,
         special_use,
-        recent,
     })
 }
 

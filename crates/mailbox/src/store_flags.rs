@@ -2,11 +2,12 @@
 //! get the same flags are written with one statement.
 
 use crate::error::Error;
-use crate::flags::FlagChange;
+use crate::flags::{FlagChange, FlagOperation};
 use crate::limits::BATCH_MESSAGES_MAX;
 use crate::model::{self, FlagRow, MailboxId, flag_columns};
+use crate::read::status_by_id;
 use crate::service::Mailboxes;
-use crate::tally::{Tally, count, keywords, learn_keywords};
+use crate::tally::{Tally, count, learn_keywords};
 use crate::uidset::UidSet;
 use directory::AccountId;
 use platform::params;
@@ -68,13 +69,21 @@ fn store(
     change: &FlagChange,
     unchanged_since: Option<i64>,
 ) -> Result<StoredFlags, Error> {
-    let before = keywords(tx, account, mailbox)?;
-    let mut known = before.clone();
-    let change = FlagChange {
-        keywords: change.keywords.enter_into(&mut known)?,
-        ..change.clone()
-    };
     let (found, rest) = read_batch(tx, account, mailbox, uids)?;
+    if found.is_empty() {
+        status_by_id(tx, account, mailbox)?;
+    }
+    // What is only taken away need not be known.
+    let keywords = match change.operation {
+        FlagOperation::Add | FlagOperation::Replace if !found.is_empty() => {
+            learn_keywords(tx, account, mailbox, &change.keywords)?
+        }
+        _ => change.keywords.clone(),
+    };
+    let change = FlagChange {
+        keywords,
+        ..*change
+    };
     let mut batch = Vec::with_capacity(found.len());
     let mut modified = UidSet::new();
     let mut tally = Tally::default();
@@ -102,7 +111,6 @@ fn store(
     let mut modseq = None;
     if batch.iter().any(|restated| restated.changed) {
         let new = count(tx, account, mailbox, tally)?;
-        learn_keywords(tx, account, mailbox, &before, &known)?;
         write_batch(tx, account, mailbox, &mut batch, new)?;
         modseq = Some(new);
     }

@@ -9,6 +9,7 @@ use crate::uidset::UidSet;
 use directory::AccountId;
 use platform::params;
 use platform::store::{StoreError, Tx};
+use std::ops::ControlFlow;
 
 /// Changes of the counters; negative where messages go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +41,16 @@ impl Tally {
         } else {
             0
         };
+    }
+
+    /// Both changes together.
+    pub(crate) fn plus(self, other: Tally) -> Tally {
+        Tally {
+            messages: self.messages + other.messages,
+            unseen: self.unseen + other.unseen,
+            deleted: self.deleted + other.deleted,
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
     }
 
     /// The same messages going instead of coming.
@@ -123,36 +134,61 @@ pub(crate) fn count(
     .ok_or(Error::NoSuchMailbox)
 }
 
-/// The keywords a mailbox knows.
-pub(crate) fn keywords(
-    tx: &mut dyn Tx,
-    account: AccountId,
-    mailbox: MailboxId,
-) -> Result<Keywords, Error> {
-    tx.one(
-        "SELECT keywords FROM mailboxes WHERE account = ?1 AND mailbox = ?2 AND name IS NOT NULL",
-        params![account.0, mailbox.0],
-        |row| Ok(Keywords::from_stored(row.maybe_text(0)?)),
-    )?
-    .ok_or(Error::NoSuchMailbox)
-}
-
-/// Writes what a mailbox knows now, where that is more than `before`.
+/// `wanted` as the mailbox spells them; those it does not know yet are written into its row, where
+/// they stay until the row is full of keywords that no message has any more.
+///
+/// # Errors
+/// `TooManyKeywords` where its messages would have more than `KEYWORDS_MAX`, `NoSuchMailbox`.
 pub(crate) fn learn_keywords(
     tx: &mut dyn Tx,
     account: AccountId,
     mailbox: MailboxId,
-    before: &Keywords,
-    now: &Keywords,
-) -> Result<(), StoreError> {
-    if before == now {
-        return Ok(());
+    wanted: &Keywords,
+) -> Result<Keywords, Error> {
+    if wanted.is_empty() {
+        return Ok(Keywords::default());
     }
-    tx.execute(
-        "UPDATE mailboxes SET keywords = ?3 WHERE account = ?1 AND mailbox = ?2",
-        params![account.0, mailbox.0, now.stored()],
-    )
-    .map(drop)
+    let before = tx
+        .one(
+            "SELECT keywords FROM mailboxes \
+             WHERE account = ?1 AND mailbox = ?2 AND name IS NOT NULL",
+            params![account.0, mailbox.0],
+            |row| Ok(Keywords::from_stored(row.maybe_text(0)?)),
+        )?
+        .ok_or(Error::NoSuchMailbox)?;
+    let mut known = before.clone();
+    let spelled = match wanted.enter_into(&mut known) {
+        Err(Error::TooManyKeywords) => {
+            known = keywords_in_use(tx, account, mailbox)?;
+            wanted.enter_into(&mut known)?
+        }
+        other => other?,
+    };
+    if known != before {
+        tx.execute(
+            "UPDATE mailboxes SET keywords = ?3 WHERE account = ?1 AND mailbox = ?2",
+            params![account.0, mailbox.0, known.stored()],
+        )?;
+    }
+    Ok(spelled)
+}
+
+fn keywords_in_use(
+    tx: &mut dyn Tx,
+    account: AccountId,
+    mailbox: MailboxId,
+) -> Result<Keywords, StoreError> {
+    let mut used = Keywords::default();
+    tx.query(
+        "SELECT DISTINCT keywords FROM messages \
+         WHERE account = ?1 AND mailbox = ?2 AND keywords IS NOT NULL",
+        params![account.0, mailbox.0],
+        &mut |row| {
+            used = used.union(&Keywords::from_stored(row.maybe_text(0)?));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(used)
 }
 
 /// Removes the rows `uids` and remembers that they were there. Counters are the caller's.

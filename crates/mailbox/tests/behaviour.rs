@@ -1,64 +1,17 @@
 //! What random operations do not reach: restarts, restored backups, limits, large mailboxes, bytes,
 //! notices, and faults that `verify` must find.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod support;
 
 use mailbox::{
-    DeliverInto, Error, ExpungeScope, Expunged, FlagChange, FlagOperation, Flags, INBOX, Keywords,
-    MailboxId, NewMessage, Quota, RecentClaim, SpecialUse, Swept, UidSet, Watermark, after_restore,
-    limits, remove_account, retarget,
+    DeliverInto, Error, ExpungeScope, FlagChange, FlagOperation, Flags, INBOX, Keywords, Quota,
+    RecentClaim, SpecialUse, Swept, UidSet, Watermark, after_restore, limits, remove_account,
+    retarget,
 };
 use platform::params;
 use std::collections::BTreeSet;
-use support::{ANNA, BERND, Node, START, name, nowhere, spool};
-
-async fn node() -> (tempfile::TempDir, Node) {
-    let dir = tempfile::tempdir().unwrap();
-    let node = Node::open(dir.path());
-    node.create_account(ANNA).await;
-    node.create_account(BERND).await;
-    (dir, node)
-}
-
-fn new_messages(count: usize) -> Vec<NewMessage> {
-    (0..count)
-        .map(|number| NewMessage {
-            body: nowhere(number as i64),
-            flags: Flags::NONE,
-            keywords: Keywords::default(),
-            internal_date: START,
-        })
-        .collect()
-}
-
-async fn fill(node: &Node, mailbox: MailboxId, count: usize) {
-    for _ in 0..count / 1_000 {
-        node.mailboxes
-            .append(ANNA, mailbox, new_messages(1_000), None)
-            .await
-            .unwrap();
-    }
-    node.mailboxes
-        .append(ANNA, mailbox, new_messages(count % 1_000), None)
-        .await
-        .unwrap();
-}
-
-fn seen(operation: FlagOperation) -> FlagChange {
-    FlagChange {
-        operation,
-        flags: Flags::SEEN,
-        keywords: Keywords::default(),
-    }
-}
-
-async fn at(node: &Node, text: &str) -> MailboxId {
-    node.mailboxes
-        .status(ANNA, &name(text))
-        .await
-        .unwrap()
-        .mailbox
-}
+use support::{ANNA, BERND, Node, at, fill, name, new_messages, node, nowhere, spool};
 
 #[tokio::test]
 async fn an_account_starts_with_its_special_mailboxes_subscribed() {
@@ -247,208 +200,6 @@ async fn deliveries_that_come_together_get_one_uid_each() {
         uids.insert(task.await.unwrap().uid);
     }
     assert_eq!(uids, (1..=50).collect());
-}
-
-#[tokio::test]
-async fn recent_messages_are_for_one_session() {
-    let (_dir, node) = node().await;
-    fill(&node, INBOX, 3).await;
-    let inbox = name("INBOX");
-    assert_eq!(
-        node.mailboxes
-            .open(ANNA, &inbox, RecentClaim::Leave)
-            .await
-            .unwrap()
-            .recent,
-        3
-    );
-    let first = node
-        .mailboxes
-        .open(ANNA, &inbox, RecentClaim::Take)
-        .await
-        .unwrap();
-    assert_eq!((first.recent, first.status.recent_from), (3, 1));
-    assert_eq!(
-        node.mailboxes
-            .open(ANNA, &inbox, RecentClaim::Take)
-            .await
-            .unwrap()
-            .recent,
-        0
-    );
-    fill(&node, INBOX, 1).await;
-    let status = node.mailboxes.status(ANNA, &inbox).await.unwrap();
-    assert_eq!(node.mailboxes.recent(ANNA, status).await.unwrap(), 1);
-}
-
-#[tokio::test]
-async fn every_write_wakes_the_account_and_only_it() {
-    let (_dir, node) = node().await;
-    let (mut anna, mut bernd) = (
-        node.mailboxes.subscribe_to(ANNA),
-        node.mailboxes.subscribe_to(BERND),
-    );
-    fill(&node, INBOX, 2).await;
-    assert!(anna.take());
-    let one = UidSet::range(1, 1);
-    node.mailboxes
-        .store_flags(ANNA, INBOX, one.clone(), seen(FlagOperation::Add), None)
-        .await
-        .unwrap();
-    assert!(anna.take());
-    node.mailboxes
-        .store_flags(ANNA, INBOX, one.clone(), seen(FlagOperation::Add), None)
-        .await
-        .unwrap();
-    assert!(!anna.take(), "nothing changed, so nobody is woken");
-    node.mailboxes
-        .copy(ANNA, INBOX, one.clone(), INBOX, None)
-        .await
-        .unwrap();
-    assert!(anna.take());
-    node.mailboxes
-        .move_messages(ANNA, INBOX, one, at(&node, "Trash").await)
-        .await
-        .unwrap();
-    assert!(anna.take());
-    node.mailboxes.create(ANNA, &name("x"), None).await.unwrap();
-    assert!(anna.take());
-    node.mailboxes.delete(ANNA, &name("x")).await.unwrap();
-    assert!(anna.take());
-    assert!(!bernd.take());
-}
-
-#[tokio::test]
-async fn large_changes_go_in_batches_and_reach_a_session_whole() {
-    let (_dir, node) = node().await;
-    fill(&node, INBOX, 4_500).await;
-    let watermark = node
-        .mailboxes
-        .status_of(ANNA, INBOX)
-        .await
-        .unwrap()
-        .watermark();
-    let mut rest = UidSet::range(1, u32::MAX);
-    let mut batches = 0;
-    while !rest.is_empty() {
-        let change = seen(FlagOperation::Add);
-        let stored = node
-            .mailboxes
-            .store_flags(ANNA, INBOX, rest, change, None)
-            .await
-            .unwrap();
-        assert!(stored.rows.len() <= limits::BATCH_MESSAGES_MAX);
-        rest = stored.rest;
-        batches += 1;
-    }
-    assert_eq!(batches, 5);
-    assert_eq!(
-        node.mailboxes.status_of(ANNA, INBOX).await.unwrap().unseen,
-        0
-    );
-    let (mut since, mut told, mut answers) = (watermark, BTreeSet::new(), 0);
-    loop {
-        let changes = node.mailboxes.changes(ANNA, INBOX, since).await.unwrap();
-        assert!(changes.flags.len() <= limits::CHANGED_ROWS_MAX);
-        told.extend(changes.flags.iter().map(|row| row.uid));
-        since = changes.watermark;
-        answers += 1;
-        if !changes.more {
-            break;
-        }
-    }
-    assert_eq!((told.len(), answers > 1), (4_500, true));
-}
-
-#[tokio::test]
-async fn pages_of_rows_end_where_they_say() {
-    let (_dir, node) = node().await;
-    fill(&node, INBOX, 25).await;
-    let mut wanted = UidSet::from_ranges([(1, 7), (9, 9), (12, u32::MAX)]);
-    let mut uids = Vec::new();
-    while !wanted.is_empty() {
-        let page = node.mailboxes.rows(ANNA, INBOX, wanted, 4).await.unwrap();
-        assert!(page.rows.len() <= 4);
-        uids.extend(page.rows.iter().map(|row| row.uid));
-        wanted = page.rest;
-    }
-    assert_eq!(uids, (1..=7).chain([9]).chain(12..=25).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn a_session_that_slept_past_the_tombstones_compares() {
-    let (_dir, node) = node().await;
-    fill(&node, INBOX, 4_000).await;
-    let slept = node
-        .mailboxes
-        .status_of(ANNA, INBOX)
-        .await
-        .unwrap()
-        .watermark();
-    let odd = |from: u32, to: u32| (from..=to).filter(|uid| uid % 2 == 1).collect::<UidSet>();
-    let few = ExpungeScope::Exactly(odd(1, 1_001));
-    node.mailboxes.expunge(ANNA, INBOX, few).await.unwrap();
-    let awake = node
-        .mailboxes
-        .status_of(ANNA, INBOX)
-        .await
-        .unwrap()
-        .watermark();
-    let many = ExpungeScope::Exactly(odd(1_003, 3_999));
-    node.mailboxes.expunge(ANNA, INBOX, many).await.unwrap();
-    let known = UidSet::range(1, 4_000);
-    for since in [slept, awake] {
-        let changes = node.mailboxes.changes(ANNA, INBOX, since).await.unwrap();
-        assert!(matches!(changes.expunged, Expunged::AllBut(_)));
-        assert_eq!(changes.gone_from(&known), odd(1, 3_999));
-    }
-    let tombstones = node
-        .store
-        .read(|tx| tx.one("SELECT count(*) FROM expunged", &[], |row| row.int(0)))
-        .await
-        .unwrap();
-    assert!(tombstones.unwrap() <= limits::TOMBSTONES_MAX);
-}
-
-#[tokio::test]
-async fn unchangedsince_leaves_later_changes_alone() {
-    let (_dir, node) = node().await;
-    fill(&node, INBOX, 3).await;
-    let modseq = node
-        .mailboxes
-        .status_of(ANNA, INBOX)
-        .await
-        .unwrap()
-        .highest_modseq;
-    let change = || FlagChange {
-        operation: FlagOperation::Add,
-        flags: Flags::FLAGGED,
-        keywords: Keywords::default(),
-    };
-    let two = UidSet::range(2, 2);
-    node.mailboxes
-        .store_flags(ANNA, INBOX, two, change(), None)
-        .await
-        .unwrap();
-    let all = UidSet::range(1, 3);
-    let change = FlagChange {
-        operation: FlagOperation::Replace,
-        ..seen(FlagOperation::Add)
-    };
-    let stored = node
-        .mailboxes
-        .store_flags(ANNA, INBOX, all.clone(), change, Some(modseq))
-        .await
-        .unwrap();
-    assert_eq!(stored.modified, UidSet::range(2, 2));
-    let rows = node
-        .mailboxes
-        .flag_rows(ANNA, INBOX, all)
-        .await
-        .unwrap()
-        .rows;
-    let flags: Vec<_> = rows.iter().map(|row| row.flags).collect();
-    assert_eq!(flags, [Flags::SEEN, Flags::FLAGGED, Flags::SEEN]);
 }
 
 #[tokio::test]
@@ -665,4 +416,65 @@ fn mailbox_ref(segment: i64, offset: i64) -> platform::segments::BodyRef {
         offset,
         ..nowhere(1)
     }
+}
+
+async fn keep_keyword(node: &Node, operation: FlagOperation, keyword: &str) -> Result<(), Error> {
+    let change = FlagChange {
+        operation,
+        flags: Flags::NONE,
+        keywords: Keywords::new([keyword]).unwrap(),
+    };
+    let one = UidSet::range(1, 1);
+    node.mailboxes
+        .store_flags(ANNA, INBOX, one, change, None)
+        .await
+        .map(drop)
+}
+
+#[tokio::test]
+async fn keywords_no_message_has_any_more_make_room() {
+    let (_dir, node) = node().await;
+    fill(&node, INBOX, 1).await;
+    let inbox = name("INBOX");
+    for number in 0..limits::KEYWORDS_MAX + 5 {
+        keep_keyword(&node, FlagOperation::Replace, &format!("k{number}"))
+            .await
+            .unwrap();
+    }
+    let view = node
+        .mailboxes
+        .open(ANNA, &inbox, RecentClaim::Leave)
+        .await
+        .unwrap();
+    assert!(view.keywords.iter().count() <= limits::KEYWORDS_MAX);
+    assert!(view.keywords.contains("k104") && !view.keywords.contains("k1"));
+    keep_keyword(&node, FlagOperation::Remove, "never-seen")
+        .await
+        .unwrap();
+    let view = node
+        .mailboxes
+        .open(ANNA, &inbox, RecentClaim::Leave)
+        .await
+        .unwrap();
+    assert!(!view.keywords.contains("never-seen"));
+}
+
+#[tokio::test]
+async fn a_copy_brings_its_keywords_along() {
+    let (_dir, node) = node().await;
+    fill(&node, INBOX, 1).await;
+    keep_keyword(&node, FlagOperation::Add, "$Forwarded")
+        .await
+        .unwrap();
+    let trash = at(&node, "Trash").await;
+    node.mailboxes
+        .copy(ANNA, INBOX, UidSet::range(1, 1), trash, None)
+        .await
+        .unwrap();
+    let view = node
+        .mailboxes
+        .open(ANNA, &name("Trash"), RecentClaim::Leave)
+        .await
+        .unwrap();
+    assert!(view.keywords.contains("$forwarded"));
 }

@@ -4,8 +4,8 @@
 
 use directory::AccountId;
 use mailbox::{
-    DeliverInto, Delivered, Delivery, Error, Flags, MailboxName, Mailboxes, SCHEMA,
-    create_account_mailboxes, deliver,
+    DeliverInto, Delivered, Delivery, Error, FlagChange, FlagOperation, Flags, Keywords, MailboxId,
+    MailboxName, Mailboxes, NewMessage, SCHEMA, create_account_mailboxes, deliver,
 };
 use platform::clock::{Clock, Timestamp};
 use platform::files::RealFiles;
@@ -19,30 +19,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The first account of every test.
-pub const ANNA: AccountId = AccountId(1);
+pub(crate) const ANNA: AccountId = AccountId(1);
 /// The second one.
-pub const BERND: AccountId = AccountId(2);
+pub(crate) const BERND: AccountId = AccountId(2);
 /// When every test begins.
-pub const START: Timestamp = Timestamp(1_700_000_000_000);
+pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
 
 /// Mail at rest in a directory.
-pub struct Node {
-    pub mailboxes: Mailboxes,
-    pub store: Store,
-    pub segments: Segments,
-    pub clock: Clock,
-    pub signals: Signals,
+pub(crate) struct Node {
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) store: Store,
+    pub(crate) segments: Segments,
+    pub(crate) clock: Clock,
+    pub(crate) signals: Signals,
 }
 
 impl Node {
     /// Opens what is in `dir`, rows in SQLite.
-    pub fn open(dir: &Path) -> Node {
+    pub(crate) fn open(dir: &Path) -> Node {
         let path = dir.join("store.sqlite");
         Node::with(dir, Engine::Sqlite { path })
     }
 
     /// Opens what is in `dir`, rows in an engine of the test's choice.
-    pub fn with(dir: &Path, engine: Engine) -> Node {
+    pub(crate) fn with(dir: &Path, engine: Engine) -> Node {
         let clock = Clock::settable(START);
         let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
         let (segments, _) =
@@ -71,7 +71,7 @@ impl Node {
     }
 
     /// Gives `account` its mailboxes.
-    pub async fn create_account(&self, account: AccountId) {
+    pub(crate) async fn create_account(&self, account: AccountId) {
         self.store
             .write(move |tx| create_account_mailboxes(tx, account, START))
             .await
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// Delivers bytes that exist nowhere: for tests that read none.
-    pub async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         account: AccountId,
         into: DeliverInto,
@@ -107,7 +107,7 @@ impl Node {
 }
 
 /// A body reference that points nowhere; different for different `number`.
-pub fn nowhere(number: i64) -> BodyRef {
+pub(crate) fn nowhere(number: i64) -> BodyRef {
     BodyRef {
         segment: 9,
         offset: number * 100,
@@ -117,7 +117,7 @@ pub fn nowhere(number: i64) -> BodyRef {
 }
 
 /// A spool that holds `bytes`.
-pub fn spool(dir: &Path, bytes: &[u8]) -> Spool {
+pub(crate) fn spool(dir: &Path, bytes: &[u8]) -> Spool {
     let limits = SpoolLimits {
         memory_bytes: 1 << 20,
         dir: dir.into(),
@@ -128,6 +128,59 @@ pub fn spool(dir: &Path, bytes: &[u8]) -> Spool {
 }
 
 /// A mailbox name.
-pub fn name(text: &str) -> MailboxName {
+pub(crate) fn name(text: &str) -> MailboxName {
     MailboxName::parse(text).unwrap()
+}
+
+/// A fresh node with both accounts.
+pub(crate) async fn node() -> (tempfile::TempDir, Node) {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open(dir.path());
+    node.create_account(ANNA).await;
+    node.create_account(BERND).await;
+    (dir, node)
+}
+
+/// Messages whose bytes exist nowhere.
+pub(crate) fn new_messages(count: usize) -> Vec<NewMessage> {
+    (0..count)
+        .map(|number| NewMessage {
+            body: nowhere(number as i64),
+            flags: Flags::NONE,
+            keywords: Keywords::default(),
+            internal_date: START,
+        })
+        .collect()
+}
+
+/// Appends `count` of them to a mailbox of Anna's.
+pub(crate) async fn fill(node: &Node, mailbox: MailboxId, count: usize) {
+    for _ in 0..count / 1_000 {
+        node.mailboxes
+            .append(ANNA, mailbox, new_messages(1_000), None)
+            .await
+            .unwrap();
+    }
+    node.mailboxes
+        .append(ANNA, mailbox, new_messages(count % 1_000), None)
+        .await
+        .unwrap();
+}
+
+/// A change of \Seen.
+pub(crate) fn seen(operation: FlagOperation) -> FlagChange {
+    FlagChange {
+        operation,
+        flags: Flags::SEEN,
+        keywords: Keywords::default(),
+    }
+}
+
+/// The number of a mailbox of Anna's.
+pub(crate) async fn at(node: &Node, text: &str) -> MailboxId {
+    node.mailboxes
+        .status(ANNA, &name(text))
+        .await
+        .unwrap()
+        .mailbox
 }

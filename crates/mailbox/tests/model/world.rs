@@ -1,125 +1,27 @@
-//! Random operations of two accounts against a model that is too simple to be wrong: maps in memory.
-//! Rows, counters, sequence maps and `changes` must agree with it after every step.
+//! The model itself, and how each operation is done both to it and to the real mailboxes. What a
+//! call returns is compared at once, what it leaves behind in `check`.
 
-mod support;
-
+use crate::operations::{NAMES, Op};
+use crate::support::{ANNA, BERND, Node, START, name, nowhere};
 use directory::AccountId;
 use mailbox::{
     DeliverInto, ExpungeScope, FlagChange, FlagOperation, Flags, Keywords, MailboxId, NewMessage,
-    RecentClaim, UidSet, Watermark,
+    UidSet, Watermark,
 };
-use platform::store::Engine;
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, BTreeSet};
-use support::{ANNA, BERND, Node, START, name, nowhere};
-
-#[derive(Debug, Clone)]
-enum Op {
-    Deliver {
-        account: usize,
-        mailbox: usize,
-        seen: bool,
-    },
-    Append {
-        account: usize,
-        mailbox: usize,
-        count: usize,
-        keyword: bool,
-    },
-    Store {
-        account: usize,
-        mailbox: usize,
-        pick: u32,
-        operation: FlagOperation,
-        flags: u8,
-    },
-    Copy {
-        account: usize,
-        from: usize,
-        to: usize,
-        pick: u32,
-    },
-    Move {
-        account: usize,
-        from: usize,
-        to: usize,
-        pick: u32,
-    },
-    Expunge {
-        account: usize,
-        mailbox: usize,
-        pick: Option<u32>,
-    },
-    Remove {
-        account: usize,
-        mailbox: usize,
-        pick: u32,
-    },
-    Create {
-        account: usize,
-        name: usize,
-    },
-    Rename {
-        account: usize,
-        from: usize,
-        to: usize,
-    },
-    Delete {
-        account: usize,
-        name: usize,
-    },
-    Look {
-        account: usize,
-        mailbox: usize,
-    },
-}
-
-/// Names the operations choose from; INBOX and Archive exist at the start.
-const NAMES: [&str; 6] = ["INBOX", "Archive", "a", "a/b", "a/b/c", "d"];
-
-fn op() -> impl Strategy<Value = Op> {
-    let (account, at) = (0..2usize, 0..NAMES.len());
-    let operation = prop_oneof![
-        Just(FlagOperation::Add),
-        Just(FlagOperation::Remove),
-        Just(FlagOperation::Replace)
-    ];
-    prop_oneof![
-        4 => (account.clone(), at.clone(), any::<bool>())
-            .prop_map(|(account, mailbox, seen)| Op::Deliver { account, mailbox, seen }),
-        2 => (account.clone(), at.clone(), 0..4usize, any::<bool>())
-            .prop_map(|(account, mailbox, count, keyword)| Op::Append { account, mailbox, count, keyword }),
-        4 => (account.clone(), at.clone(), any::<u32>(), operation, 0..32u8)
-            .prop_map(|(account, mailbox, pick, operation, flags)| Op::Store { account, mailbox, pick, operation, flags }),
-        2 => (account.clone(), at.clone(), at.clone(), any::<u32>())
-            .prop_map(|(account, from, to, pick)| Op::Copy { account, from, to, pick }),
-        2 => (account.clone(), at.clone(), at.clone(), any::<u32>())
-            .prop_map(|(account, from, to, pick)| Op::Move { account, from, to, pick }),
-        2 => (account.clone(), at.clone(), any::<Option<u32>>())
-            .prop_map(|(account, mailbox, pick)| Op::Expunge { account, mailbox, pick }),
-        1 => (account.clone(), at.clone(), any::<u32>())
-            .prop_map(|(account, mailbox, pick)| Op::Remove { account, mailbox, pick }),
-        2 => (account.clone(), at.clone()).prop_map(|(account, name)| Op::Create { account, name }),
-        1 => (account.clone(), at.clone(), at.clone())
-            .prop_map(|(account, from, to)| Op::Rename { account, from, to }),
-        1 => (account.clone(), at.clone()).prop_map(|(account, name)| Op::Delete { account, name }),
-        3 => (account, at).prop_map(|(account, mailbox)| Op::Look { account, mailbox }),
-    ]
-}
 
 #[derive(Debug, Clone, PartialEq)]
-struct Message {
-    flags: u8,
-    keywords: BTreeSet<String>,
-    body: i64,
-    size: u64,
+pub(crate) struct Message {
+    pub(crate) flags: u8,
+    pub(crate) keywords: BTreeSet<String>,
+    pub(crate) body: i64,
+    pub(crate) size: u64,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Folder {
-    uidnext: u32,
-    messages: BTreeMap<u32, Message>,
+pub(crate) struct Folder {
+    pub(crate) uidnext: u32,
+    pub(crate) messages: BTreeMap<u32, Message>,
 }
 
 impl Folder {
@@ -140,37 +42,37 @@ impl Folder {
 
 /// What a session that never closes knows of a mailbox.
 #[derive(Debug, Clone, Default)]
-struct Session {
-    watermark: Watermark,
-    flags: BTreeMap<u32, (u8, BTreeSet<String>)>,
-    uids: UidSet,
+pub(crate) struct Session {
+    pub(crate) watermark: Watermark,
+    pub(crate) flags: BTreeMap<u32, (u8, BTreeSet<String>)>,
+    pub(crate) uids: UidSet,
 }
 
 #[derive(Default)]
-struct Account {
-    folders: BTreeMap<String, (MailboxId, Folder)>,
-    sessions: BTreeMap<MailboxId, Session>,
-    uidvalidities: BTreeSet<u32>,
+pub(crate) struct Account {
+    pub(crate) folders: BTreeMap<String, (MailboxId, Folder)>,
+    pub(crate) sessions: BTreeMap<MailboxId, Session>,
+    pub(crate) uidvalidities: BTreeSet<u32>,
 }
 
-struct World {
-    node: Node,
-    accounts: [Account; 2],
-    bodies: i64,
+pub(crate) struct World {
+    pub(crate) node: Node,
+    pub(crate) accounts: [Account; 2],
+    pub(crate) bodies: i64,
 }
 
-const IDS: [AccountId; 2] = [ANNA, BERND];
+pub(crate) const IDS: [AccountId; 2] = [ANNA, BERND];
 
-fn bits(flags: Flags) -> u8 {
+pub(crate) fn bits(flags: Flags) -> u8 {
     flags.bits() as u8
 }
 
-fn words(keywords: &Keywords) -> BTreeSet<String> {
+pub(crate) fn words(keywords: &Keywords) -> BTreeSet<String> {
     keywords.iter().map(str::to_owned).collect()
 }
 
 impl World {
-    async fn new(node: Node) -> World {
+    pub(crate) async fn new(node: Node) -> World {
         let mut world = World {
             node,
             accounts: Default::default(),
@@ -202,7 +104,7 @@ impl World {
             .map(|(id, folder)| (*id, folder))
     }
 
-    async fn run(&mut self, op: &Op) {
+    pub(crate) async fn run(&mut self, op: &Op) {
         match *op {
             Op::Deliver {
                 account,
@@ -692,161 +594,4 @@ impl World {
             .map(|row| (row.uid, bits(row.flags), words(&row.keywords)))
             .collect()
     }
-
-    async fn check(&self) {
-        for (account, id) in IDS.into_iter().enumerate() {
-            let list = self.node.mailboxes.list(id).await.unwrap();
-            let known = &self.accounts[account];
-            let names: Vec<_> = list.iter().map(|info| info.name.as_str()).collect();
-            assert_eq!(
-                names,
-                known.folders.keys().map(String::as_str).collect::<Vec<_>>()
-            );
-            for info in &list {
-                let (mailbox, folder) = &known.folders[info.name.as_str()];
-                assert_eq!(*mailbox, info.mailbox);
-                self.check_folder(id, &info.name, folder).await;
-            }
-        }
-        self.check_verify().await;
-    }
-
-    async fn check_folder(&self, id: AccountId, name: &mailbox::MailboxName, folder: &Folder) {
-        let view = self
-            .node
-            .mailboxes
-            .open(id, name, RecentClaim::Leave)
-            .await
-            .unwrap();
-        let without = |flag: Flags| {
-            folder
-                .messages
-                .values()
-                .filter(move |m| m.flags & bits(flag) == 0)
-                .count() as u32
-        };
-        assert_eq!(
-            view.uids,
-            folder.messages.keys().copied().collect::<UidSet>()
-        );
-        assert_eq!(view.status.uidnext, folder.uidnext);
-        assert_eq!(view.status.messages as usize, folder.messages.len());
-        assert_eq!(view.status.unseen, without(Flags::SEEN));
-        assert_eq!(
-            view.status.deleted,
-            view.status.messages - without(Flags::DELETED)
-        );
-        assert_eq!(
-            view.status.bytes,
-            folder.messages.values().map(|m| m.size).sum::<u64>()
-        );
-        let unseen = folder
-            .messages
-            .iter()
-            .find(|(_, m)| m.flags & bits(Flags::SEEN) == 0);
-        assert_eq!(view.first_unseen, unseen.map(|(uid, _)| *uid));
-        let all = UidSet::range(1, u32::MAX);
-        let rows = self
-            .node
-            .mailboxes
-            .rows(id, view.status.mailbox, all, 1_000)
-            .await
-            .unwrap();
-        let rows: BTreeMap<_, _> = rows
-            .rows
-            .into_iter()
-            .map(|row| {
-                assert!(row.keywords.iter().all(|k| view.keywords.contains(k)));
-                let (flags, keywords) = (bits(row.flags), words(&row.keywords));
-                let body = row.body.offset / 100;
-                (
-                    row.uid,
-                    Message {
-                        flags,
-                        keywords,
-                        body,
-                        size: row.size,
-                    },
-                )
-            })
-            .collect();
-        assert_eq!(rows, folder.messages);
-    }
-
-    async fn check_verify(&self) {
-        let mut after = None;
-        loop {
-            let recount = self.node.mailboxes.recount(after).await.unwrap();
-            assert_eq!(recount.faults, Vec::<String>::new());
-            after = recount.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        assert_eq!(
-            self.node.mailboxes.orphans().await.unwrap(),
-            Vec::<String>::new()
-        );
-        let rows: usize = self
-            .accounts
-            .iter()
-            .flat_map(|a| a.folders.values())
-            .map(|f| f.1.messages.len())
-            .sum();
-        assert_eq!(
-            self.node.mailboxes.references(None).await.unwrap().len(),
-            rows
-        );
-    }
-}
-
-fn agrees(open: impl Fn(&std::path::Path) -> Node, ops: &[Op]) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    runtime.block_on(async {
-        let mut world = World::new(open(dir.path())).await;
-        for (step, op) in ops.iter().enumerate() {
-            world.run(op).await;
-            if step % 8 == 0 {
-                world.check().await;
-            }
-        }
-        world.check().await;
-    });
-}
-
-fn check_many(cases: u32, open: impl Fn(&std::path::Path) -> Node) {
-    let config = ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let many = prop::collection::vec(op(), 1..80);
-    let outcome = TestRunner::new(config).run(&many, |ops| {
-        agrees(&open, &ops);
-        Ok(())
-    });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
-}
-
-#[test]
-fn everything_agrees_with_the_model() {
-    check_many(64, Node::open);
-}
-
-#[test]
-fn everything_agrees_with_the_model_on_postgresql() {
-    let cluster = harness::postgres::Cluster::start();
-    check_many(8, |dir| {
-        Node::with(
-            dir,
-            Engine::Postgres {
-                url: cluster.database(),
-                connections: 2,
-            },
-        )
-    });
 }

@@ -6,7 +6,7 @@ use crate::net::proxy::{self, Parsed};
 use crate::net::{
     ConnectionLimits, Deadline, LimitReached, Network, Permit, Shutdown, Stream, StreamError,
 };
-use crate::tls::{HandshakeError, ServerTls};
+use crate::tls::{HandshakeError, HandshakeFailure, ServerTls};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -311,7 +311,7 @@ impl Shared {
         peer: SocketAddr,
         handler: &Arc<H>,
     ) {
-        let stream = match Stream::new(socket) {
+        let stream = match Stream::accepted(socket, peer) {
             Ok(stream) => stream,
             // The client is gone again.
             Err(_) => return,
@@ -352,7 +352,7 @@ impl Shared {
         if self.spec.mode == Mode::ImplicitTls
             && let Err(error) = stream.accept_tls(&self.tls, deadline).await
         {
-            self.report(&stream, &Event::of_handshake(&error));
+            self.report(&stream, &Event::of_implicit_handshake(&error));
             return None;
         }
         Some(Connection {
@@ -385,10 +385,15 @@ impl Shared {
 }
 
 impl<'a> Event<'a> {
-    /// The event that a failed handshake is.
+    /// The event that a handshake is which failed after STARTTLS.
     pub fn of_handshake(error: &'a HandshakeError) -> Self {
+        Self::HandshakeFailed(error)
+    }
+
+    /// The same where TLS comes first: whoever speaks in clear there has the wrong mode or port.
+    fn of_implicit_handshake(error: &'a HandshakeError) -> Self {
         match error.failure {
-            crate::tls::HandshakeFailure::NotTls => Self::WrongMode(WrongMode::ClearOnTlsPort),
+            HandshakeFailure::NotTls => Self::WrongMode(WrongMode::ClearOnTlsPort),
             _ => Self::HandshakeFailed(error),
         }
     }

@@ -97,8 +97,14 @@ pub struct Stream {
 impl Stream {
     /// Wraps a connected socket and turns Nagle's algorithm off.
     pub fn new(socket: TcpStream) -> io::Result<Self> {
+        let peer = socket.peer_addr()?;
+        Self::accepted(socket, peer)
+    }
+
+    /// The same for a socket whose peer is known already.
+    pub(crate) fn accepted(socket: TcpStream, peer: SocketAddr) -> io::Result<Self> {
         socket.set_nodelay(true)?;
-        let peer = canonical(socket.peer_addr()?);
+        let peer = canonical(peer);
         let local = canonical(socket.local_addr()?);
         Ok(Self {
             socket,

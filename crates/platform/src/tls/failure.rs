@@ -25,8 +25,8 @@ pub struct HandshakeError {
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeFailure {
-    /// The peer's first bytes are not TLS: it speaks in clear on a port for TLS.
-    #[error("the peer does not speak TLS, on a port where TLS comes first")]
+    /// The peer's bytes are not TLS: it speaks in clear on a port for TLS, or goes on in clear after STARTTLS.
+    #[error("the peer does not begin with TLS where TLS must begin")]
     NotTls,
     /// The ClientHello cannot be read.
     #[error("the ClientHello is malformed: {0}")]

@@ -1,6 +1,8 @@
 //! What every engine of the store must keep, run on real engines: SQLite in a temporary directory
 //! and a private PostgreSQL cluster. A new engine joins by a `Ground` of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
 mod cases;
 mod postgresql;
 mod property;

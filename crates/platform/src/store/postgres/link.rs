@@ -141,8 +141,8 @@ fn is_conflict(code: &SqlState) -> bool {
     .contains(code)
 }
 
-/// Class 08 (connection), 57P (shutdown): the server ended the connection. 25006 in a transaction
-/// that began as a writer cannot come from a closure: the server became a standby.
+/// Class 08 (connection), 57P (shutdown): the server ended the connection. A server that became a
+/// standby refuses BEGIN, which counts as lost too: the next connection looks for the primary.
 fn is_shutdown(code: &SqlState) -> bool {
     code.code().starts_with("08") || code.code().starts_with("57P")
 }

@@ -3,6 +3,7 @@
 //! in, `rulings/` every decision. Answers 250 to a message only after `queue` made it durable.
 
 mod commands;
+pub mod fuzz;
 mod header_gate;
 mod incoming;
 mod rulings;

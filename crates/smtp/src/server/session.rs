@@ -11,9 +11,7 @@ use crate::limits::Limits;
 use crate::reply::{Permanent, Reply, Status, Success, Transient};
 use directory::Identity;
 use platform::net::{Connection, Deadline, Event, Line, StreamError, WrongMode};
-use platform::store::Expectation;
 use platform::tls::HandshakeError;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +19,12 @@ use std::time::Duration;
 const GATHERED_REPLIES_BYTES_MAX: usize = 16 * 1024;
 /// How much of an over-long line is skipped before the connection is closed.
 const SKIPPED_LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long the last reply may take.
+const CLOSING: Duration = Duration::from_secs(10);
+/// How long, and how many bytes, a closing connection is still read.
+const LINGERING: Duration = Duration::from_secs(2);
+const LINGERING_BYTES_MAX: usize = 1024 * 1024;
 
 /// Why a session ended.
 #[derive(Debug)]
@@ -43,15 +47,6 @@ impl From<StreamError> for End {
 
 /// What a command has to say; `None` where it has sent its own reply.
 pub(super) type Outcome = Result<Option<Reply>, End>;
-
-/// That a write to the store is near, so that sessions which finish together share one flush.
-pub(super) struct Announced(#[allow(dead_code, reason = "dropping it is its use")] Expectation);
-
-impl fmt::Debug for Announced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Announced")
-    }
-}
 
 /// How often things happened in this connection.
 #[derive(Debug, Default)]
@@ -375,9 +370,26 @@ impl Session {
             End::Stream(error) => tracing::debug!(role, %error, "smtp session broken off"),
             End::Tls(error) => self.connection.report(&Event::of_handshake(error)),
         }
-        let deadline = Deadline::after(self.limits().reply_time.min(Duration::from_secs(10)));
         if !matches!(end, End::Tls(_)) {
-            let _the_peer_may_be_gone = self.connection.stream.shutdown(deadline).await;
+            self.close().await;
+        }
+    }
+
+    /// Sends what is left to say and closes. Unread input would make the operating system reset the
+    /// connection and the peer lose our last words, so some of it is read and thrown away.
+    async fn close(&mut self) {
+        let stream = &mut self.connection.stream;
+        if stream.shutdown(Deadline::after(CLOSING)).await.is_err() {
+            return;
+        }
+        let deadline = Deadline::after(LINGERING);
+        let mut drained = 0;
+        while drained < LINGERING_BYTES_MAX {
+            stream.consume(stream.buffer().len());
+            match stream.fill(deadline).await {
+                Ok(bytes) => drained += bytes,
+                Err(_) => return,
+            }
         }
     }
 
@@ -387,11 +399,6 @@ impl Session {
             Role::Mx => self.context.settings.mx_login,
             Role::Submission => LoginOffer::AfterTls,
         }
-    }
-
-    /// Announces a write to the store.
-    pub(super) fn announce(&self) -> Announced {
-        Announced(self.context.queue.expect())
     }
 }
 

@@ -13,7 +13,6 @@
 //! state of its own: nothing but the message can come until it ended.
 
 use super::incoming::Incoming;
-use super::session::Announced;
 use crate::grammar::Body;
 use formats::received::{Charset, Greeting as Spoken};
 use queue::{DsnOptions, Recipient, ReversePath, TraceId};
@@ -78,8 +77,6 @@ pub(super) struct Chunks {
     pub(super) envelope: Envelope,
     /// What came so far.
     pub(super) incoming: Incoming,
-    /// That a write is near.
-    pub(super) announced: Announced,
 }
 
 /// A state without its data.

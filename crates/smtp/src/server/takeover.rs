@@ -5,7 +5,7 @@
 use super::incoming::{Incoming, Message};
 use super::rulings::Ruling;
 use super::rulings::message::{self, Fault};
-use super::session::{Announced, End, Outcome, Session};
+use super::session::{End, Outcome, Session};
 use super::settings::Role;
 use super::state::{Envelope, Greeting};
 use super::trace_fields;
@@ -35,7 +35,6 @@ pub(super) async fn run(
     greeting: Greeting,
     envelope: Envelope,
     incoming: Incoming,
-    announced: Announced,
 ) -> Outcome {
     let message = match incoming.finish() {
         Ok(message) => message,
@@ -46,8 +45,6 @@ pub(super) async fn run(
     let trace = envelope.sender.trace;
     let recipients = envelope.accepted;
     let accept = accept(session, &greeting, envelope, message);
-    // The write itself takes the announcement's place.
-    drop(announced);
     match session.context.queue.accept(accept).await {
         Ok(()) => {
             tracing::info!(

@@ -53,11 +53,7 @@ fn begin(session: &Session, greeting: &Greeting, envelope: Envelope) -> Chunks {
         takeover::bare_endings(session),
         session.limits(),
     );
-    Chunks {
-        envelope,
-        incoming,
-        announced: session.announce(),
-    }
+    Chunks { envelope, incoming }
 }
 
 /// Swallows the octets of a chunk, then answers.
@@ -102,12 +98,8 @@ async fn proceed(
     .await?;
     match chunk.end {
         ChunkEnd::Last => {
-            let Chunks {
-                envelope,
-                incoming,
-                announced,
-            } = chunks;
-            takeover::run(session, greeting, envelope, incoming, announced).await
+            let Chunks { envelope, incoming } = chunks;
+            takeover::run(session, greeting, envelope, incoming).await
         }
         ChunkEnd::More => match chunks.incoming.fault() {
             // RFC 3030 §2: after an error the client must begin again; the chunks it has sent

@@ -51,7 +51,6 @@ async fn proceed(session: &mut Session, greeting: Greeting, envelope: Envelope) 
     ));
     // The state is the one after the message from here on: an error on the way ends the session.
     session.state = State::Greeted(greeting.clone());
-    let announced = session.announce();
     let mut incoming = Incoming::begin(
         trace_fields::front(session, &greeting, &envelope),
         session.context.spool(),
@@ -60,7 +59,7 @@ async fn proceed(session: &mut Session, greeting: Greeting, envelope: Envelope) 
         session.limits(),
     );
     receive(session, &mut incoming).await?;
-    takeover::run(session, greeting, envelope, incoming, announced).await
+    takeover::run(session, greeting, envelope, incoming).await
 }
 
 /// Reads to the end of the message.

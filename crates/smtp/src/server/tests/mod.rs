@@ -3,6 +3,8 @@
 
 mod delivery;
 mod people;
+mod scram;
+mod soup;
 mod transcripts;
 
 use super::{ServerContext, Settings, serve};

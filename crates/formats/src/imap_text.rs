@@ -165,12 +165,11 @@ fn write_single(out: &mut Vec<u8>, part: Part<'_>, structure: Structure, utf8: U
     write_string(out, part.subtype(), utf8);
     out.push(b' ');
     let is_text = part.media_type() == b"text";
-    if is_text && part.params().len() == 0 {
-        // RFC 2045 §5.2.
-        out.extend_from_slice(b"(\"charset\" \"us-ascii\")");
-    } else {
-        write_params(out, part.params(), utf8);
-    }
+    let names_charset = part.params().any(|(name, _)| name.starts_with(b"charset"));
+    // RFC 2045 §5.2: text without a charset is US-ASCII.
+    let default_charset =
+        (is_text && !names_charset).then_some((&b"charset"[..], &b"us-ascii"[..]));
+    write_params(out, part.params().chain(default_charset), utf8);
     for value in [part.id(), part.description()] {
         out.push(b' ');
         write_nstring(out, value, utf8);
@@ -200,19 +199,20 @@ fn write_single(out: &mut Vec<u8>, part: Part<'_>, structure: Structure, utf8: U
 
 fn write_params<'a>(
     out: &mut Vec<u8>,
-    params: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+    params: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     utf8: Utf8,
 ) {
-    if params.len() == 0 {
-        return out.extend_from_slice(b"NIL");
-    }
-    for (index, (name, value)) in params.enumerate() {
-        out.push(if index == 0 { b'(' } else { b' ' });
+    let start = out.len();
+    for (name, value) in params {
+        out.push(if out.len() == start { b'(' } else { b' ' });
         write_string(out, name, utf8);
         out.push(b' ');
         write_string(out, value, utf8);
     }
-    out.push(b')');
+    match out.len() == start {
+        true => out.extend_from_slice(b"NIL"),
+        false => out.push(b')'),
+    }
 }
 
 // SP body-fld-dsp SP body-fld-lang SP body-fld-loc
@@ -234,22 +234,17 @@ fn write_extension(out: &mut Vec<u8>, part: Part<'_>, utf8: Utf8) {
     write_nstring(out, part.location(), utf8);
 }
 
-// body-fld-lang = nstring / "(" string *(SP string) ")"
+// body-fld-lang = nstring / "(" string *(SP string) ")"; always the list, which is what clients meet.
 fn write_languages(out: &mut Vec<u8>, value: &[u8], utf8: Utf8) {
+    let start = out.len();
     let tags = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    let tags: Vec<&[u8]> = tags.filter(|tag| !tag.is_empty()).collect();
-    match tags.as_slice() {
-        [] => out.extend_from_slice(b"NIL"),
-        [one] => write_string(out, one, utf8),
-        [first, others @ ..] => {
-            out.push(b'(');
-            write_string(out, first, utf8);
-            for tag in others {
-                out.push(b' ');
-                write_string(out, tag, utf8);
-            }
-            out.push(b')');
-        }
+    for tag in tags.filter(|tag| !tag.is_empty()) {
+        out.push(if out.len() == start { b'(' } else { b' ' });
+        write_string(out, tag, utf8);
+    }
+    match out.len() == start {
+        true => out.extend_from_slice(b"NIL"),
+        false => out.push(b')'),
     }
 }
 
@@ -330,7 +325,7 @@ mod tests {
         );
         assert_eq!(
             structure(mixed, Structure::BodyStructure),
-            "((\"text\" \"html\" (\"charset\" \"utf-8\") NIL NIL \"8bit\" 1 0 NIL NIL NIL NIL)(\"image\" \"png\" NIL \"<i@x>\" NIL \"7bit\" 4 \"abc\" (\"attachment\" (\"filename\" \"a b.png\")) \"de\" NIL)(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 15 (NIL \"x\" NIL NIL NIL NIL NIL NIL NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL) 2 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL (\"de\" \"en\") NIL)"
+            "((\"text\" \"html\" (\"charset\" \"utf-8\") NIL NIL \"8bit\" 1 0 NIL NIL NIL NIL)(\"image\" \"png\" NIL \"<i@x>\" NIL \"7bit\" 4 \"abc\" (\"attachment\" (\"filename\" \"a b.png\")) (\"de\") NIL)(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 15 (NIL \"x\" NIL NIL NIL NIL NIL NIL NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL) 2 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL (\"de\" \"en\") NIL)"
         );
     }
 

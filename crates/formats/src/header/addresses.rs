@@ -72,8 +72,10 @@ impl<'a> Joined<'a> {
 struct Words<'a> {
     /// Joined by single spaces where white space stood between them: a display name.
     phrase: Joined<'a>,
-    /// Joined without: a local part or domain.
+    /// Joined without: a local part or domain, from the last space on that no dot stands beside.
     compact: Joined<'a>,
+    /// What stood before that space.
+    before: Option<Cow<'a, [u8]>>,
 }
 
 struct List<'a> {
@@ -185,7 +187,8 @@ impl<'a> List<'a> {
             self.next();
         }
         self.entries.push(Entry::Mailbox {
-            name: self.comment.take(),
+            // `Anna B anna@x.test` lacks its brackets.
+            name: self.comment.take().or(local.before),
             route: None,
             local: local.compact.0,
             domain: domain.compact.0,
@@ -214,6 +217,12 @@ impl<'a> List<'a> {
                 b'[' => self.literal(),
                 _ => self.atom(stops),
             };
+            // RFC 5322 §4.4: only dots may join the words of an address.
+            let joined = piece.starts_with(b".") || words.compact.0.ends_with(b".");
+            if space && !joined && !words.phrase.0.is_empty() {
+                words.before = Some(words.phrase.0.clone());
+                words.compact = Joined::default();
+            }
             if space && !words.phrase.0.is_empty() {
                 words.phrase.add(Cow::Borrowed(b" "));
             }
@@ -339,7 +348,11 @@ mod tests {
             ("<anna@x.test> Anna", "Anna <anna|x.test>"),
             ("\"a b\"@x.test", "<a b|x.test>"),
             ("anna . b @ x . test", "<anna.b|x.test>"),
-            ("an(c)na@(d)x.test", "d <anna|x.test>"),
+            ("anna(c)@(d)x.test", "d <anna|x.test>"),
+            (
+                "Anna Beta anna@x.test, b@y",
+                "Anna Beta <anna|x.test>, <b|y>",
+            ),
             ("A <@r1,@r2:anna@x.test>", "A <@r1,@r2:anna|x.test>"),
             (
                 "anna@[IPv6:::1], b@[192.0.2.1]",

@@ -5,6 +5,7 @@
 //! opens what a power cut at each position could have left. `tests/kill.rs` kills a running server.
 //! `CRASH_SECONDS` lengthens both.
 
+pub mod delivery;
 pub mod disk;
 pub mod sqlite_vfs;
 pub mod time;

@@ -112,7 +112,7 @@ fn in_short(operation: &Operation) -> String {
 
 fn record_and_replay(trouble: Trouble, seconds: u64) {
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary folder");
     let operations = recorded(dir.path(), trouble);
     let accepted = operations
         .iter()
@@ -170,7 +170,8 @@ fn a_sync_that_is_left_out_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let operations = recorded(dir.path(), Trouble::None);
     let ends_in = |path: &Path, end: &str| path.to_string_lossy().ends_with(end);
-    let leave_out: [(&str, &dyn Fn(&Operation) -> bool); 3] = [
+    type Which<'a> = &'a dyn Fn(&Operation) -> bool;
+    let leave_out: [(&str, Which<'_>); 3] = [
         (
             "segments",
             &|operation| matches!(operation, Operation::Sync(path) if ends_in(path, ".seg")),

@@ -42,7 +42,8 @@ pub(super) async fn carry_out(session: &mut Session, ruling: LoginRuling) -> Out
     stranger.failures += 1;
     let often = stranger.failures >= limits::LOGIN_FAILURES_MAX;
     if often && reply.status() == Status::No {
-        reply.write(session.wire.out(), "*");
+        let tag = session.wire.tag.clone();
+        reply.write(session.wire.out(), &tag);
         return Err(session.wire.bye("Too many refused logins; goodbye.").await);
     }
     Ok(reply)

@@ -2,20 +2,21 @@
 
 use crate::imap::session::{Session, State};
 use crate::imap::{ImapContext, ImapSettings};
-use directory::{AccountId, Credential, Directory, Identity, Pop3Delete};
+use directory::admin::{AccountHooks, Admin, NewAccount, NewDomain, NewPassword};
+use directory::{AccountId, AddressKey, Credential, Directory, DomainName, Identity, Pop3Delete};
 use mailbox::{MailboxName, Mailboxes, NewMessage, create_account_mailboxes};
 use platform::clock::{Clock, Timestamp};
 use platform::files::RealFiles;
 use platform::net::{
-    Connection, ConnectionLimits, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Role,
-    Shutdown, ShutdownTrigger,
+    Connection, ConnectionLimits, Deadline, LimitSettings, Listener, ListenerSpec, LogObserver,
+    Mode, Role, Shutdown, ShutdownTrigger, Stream,
 };
 use platform::random::Random;
 use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
-use platform::store::{Engine, Options, Store};
-use platform::tls::{CertStore, ServerTls, ServerTlsSettings, demo_ca};
+use platform::store::{Engine, Options, Store, StoreError, Tx};
+use platform::tls::{CertStore, ClientTls, ServerTls, ServerTlsSettings, demo_ca};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 pub(super) const ANNA: AccountId = AccountId(1);
+pub(super) const LOGIN: &str = "anna@firma.test";
+pub(super) const PASSWORD: &str = "correct horse battery";
 pub(super) const START: Timestamp = Timestamp(1_700_000_000_000);
 
 /// As whom a connection begins.
@@ -41,6 +44,35 @@ pub(super) struct Rig {
     shutdown: Shutdown,
     tls: ServerTls,
     dir: tempfile::TempDir,
+}
+
+/// Makes an account's mailboxes with it.
+struct Hooks;
+
+impl AccountHooks for Hooks {
+    fn added(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
+        create_account_mailboxes(tx, account, START)
+    }
+    fn removed(&self, _: &mut dyn Tx, _: AccountId) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+async fn add_anna(directory: &Directory, clock: &Clock) {
+    let admin = Admin::new(directory.clone(), Arc::new(Hooks));
+    let domain = DomainName::parse("firma.test").unwrap();
+    admin
+        .add_domain(&domain, &NewDomain::default(), clock.now())
+        .await
+        .unwrap();
+    let login = AddressKey::parse(LOGIN).unwrap();
+    let password = NewPassword::clear(PASSWORD);
+    let account = NewAccount::default();
+    let id = admin
+        .add_account(&login, &account, &password, clock.now())
+        .await
+        .unwrap();
+    assert_eq!(id, ANNA);
 }
 
 /// One certificate for all tests of the process: making one takes a while.
@@ -75,10 +107,7 @@ impl Rig {
         let directory = Directory::open(store.clone(), settings, Random::seeded(2))
             .await
             .unwrap();
-        store
-            .write(|tx| create_account_mailboxes(tx, ANNA, START))
-            .await
-            .unwrap();
+        add_anna(&directory, &clock).await;
         let context = ImapContext {
             directory,
             mailboxes,
@@ -180,6 +209,58 @@ impl Rig {
             left -= now;
         }
     }
+}
+
+/// A client over TLS, which has given STARTTLS.
+pub(super) struct SecureClient {
+    pub(super) stream: Stream,
+}
+
+impl SecureClient {
+    pub(super) async fn connect(rig: &Rig) -> Self {
+        let address = rig.listen(As::Stranger);
+        let mut stream = Stream::connect(address, None, soon()).await.unwrap();
+        stream.read_line(1000, soon()).await.unwrap();
+        // RFC 3501 §6.2.1: what is pipelined behind STARTTLS must not be carried out.
+        stream.write(b"s STARTTLS\r\nevil NOOP\r\n");
+        let mut client = Self { stream };
+        client.stream.flush(soon()).await.unwrap();
+        let mut greeting = Vec::new();
+        while !greeting.ends_with(b"s OK Begin TLS now.\r\n") {
+            client.stream.fill(soon()).await.unwrap();
+            greeting.extend_from_slice(client.stream.buffer());
+            let bytes = client.stream.buffer().len();
+            client.stream.consume(bytes);
+        }
+        let tls = ClientTls::opportunistic(None).unwrap();
+        client
+            .stream
+            .start_tls_client(&tls, "localhost", soon())
+            .await
+            .unwrap();
+        client
+    }
+
+    /// Sends a line and reads up to the line that begins with `until`.
+    pub(super) async fn say(&mut self, line: &str, until: &str) -> Vec<String> {
+        self.stream.write(line.as_bytes());
+        self.stream.write(b"\r\n");
+        self.stream.flush(soon()).await.unwrap();
+        let mut lines = Vec::new();
+        loop {
+            let line = self.stream.read_line(60_000, soon()).await.unwrap();
+            let text = self.stream.buffer()[..line.content_bytes].to_vec();
+            self.stream.consume(line.total_bytes);
+            lines.push(String::from_utf8_lossy(&text).into_owned());
+            if lines.last().is_some_and(|line| line.starts_with(until)) {
+                return lines;
+            }
+        }
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
 }
 
 pub(super) fn anna() -> Identity {

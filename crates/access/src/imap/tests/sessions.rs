@@ -1,6 +1,6 @@
 //! What a transcript cannot say: timing, size, many messages, shutdown, hostile input.
 
-use super::rig::{As, Rig};
+use super::rig::{As, LOGIN, PASSWORD, Rig, SecureClient};
 use crate::imap::session::{Session, State};
 use crate::imap::{limits, serve};
 use std::time::{Duration, Instant};
@@ -210,4 +210,71 @@ async fn a_slow_reader_holds_nothing_up() {
     let stored = quick.command("b STORE 1 +FLAGS (\\Seen)").await;
     assert!(stored.last().unwrap().starts_with("b OK"));
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starttls_forgets_what_came_before_and_lets_people_in() {
+    let rig = Rig::new().await;
+    let mut client = SecureClient::connect(&rig).await;
+    let said = client.say("a CAPABILITY", "a ").await;
+    assert!(said[0].starts_with("* CAPABILITY IMAP4rev1 "), "{said:?}");
+    assert!(said[0].contains("AUTH=PLAIN") && said[0].contains("AUTH=SCRAM-SHA-256-PLUS"));
+    assert!(!said[0].contains("STARTTLS") && !said[0].contains("LOGINDISABLED"));
+    assert!(client.say("b STARTTLS", "b ").await[0].starts_with("b BAD"));
+    let wrong = client
+        .say(&format!("c LOGIN {LOGIN} wrong-password"), "c ")
+        .await;
+    assert!(
+        wrong[0].starts_with("c NO [AUTHENTICATIONFAILED]"),
+        "{wrong:?}"
+    );
+    let right = client
+        .say(&format!("d LOGIN {LOGIN} \"{PASSWORD}\""), "d ")
+        .await;
+    assert!(
+        right[0].starts_with("d OK [CAPABILITY IMAP4rev1 "),
+        "{right:?}"
+    );
+    assert!(right[0].contains(" MOVE"));
+    assert!(client.say("e LOGIN x y", "e ").await[0].starts_with("e BAD"));
+    assert!(
+        client
+            .say("f SELECT INBOX", "f ")
+            .await
+            .last()
+            .unwrap()
+            .starts_with("f OK")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn authenticate_plain_with_and_without_initial_response() {
+    use base64::Engine as _;
+    let rig = Rig::new().await;
+    let plain = base64::engine::general_purpose::STANDARD.encode(format!("\0{LOGIN}\0{PASSWORD}"));
+    let mut client = SecureClient::connect(&rig).await;
+    assert!(client.say("a AUTHENTICATE PLAIN !!", "a ").await[0].starts_with("a BAD"));
+    assert_eq!(client.say("b AUTHENTICATE PLAIN", "+").await, ["+ "]);
+    assert!(client.say("*", "b ").await[0].starts_with("b BAD"));
+    assert_eq!(client.say("c AUTHENTICATE plain", "+").await, ["+ "]);
+    assert!(client.say(&plain, "c ").await[0].starts_with("c OK"));
+    let mut client = SecureClient::connect(&rig).await;
+    let said = client
+        .say(&format!("d AUTHENTICATE PLAIN {plain}"), "d ")
+        .await;
+    assert!(said[0].starts_with("d OK [CAPABILITY "), "{said:?}");
+    let mut client = SecureClient::connect(&rig).await;
+    let said = client.say("e AUTHENTICATE GSSAPI", "e ").await;
+    assert!(said[0].starts_with("e NO"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_passwords_ends_the_connection() {
+    let rig = Rig::new().await;
+    let mut client = SecureClient::connect(&rig).await;
+    for _ in 1..limits::LOGIN_FAILURES_MAX {
+        assert!(client.say("a LOGIN nobody@firma.test x", "a ").await[0].starts_with("a NO"));
+    }
+    let said = client.say("b LOGIN nobody@firma.test x", "* BYE").await;
+    assert!(said[0].starts_with("b NO"), "{said:?}");
 }

@@ -3,6 +3,7 @@
 //! only then may anybody answer 250. On an error nothing of the message exists.
 
 use crate::envelope::{DeliverTo, DsnOptions, Recipient, Return, ReversePath};
+use crate::relay::HERE;
 use crate::trace::{self, Event, TraceId};
 use directory::AccountId;
 use mailbox::{Delivery, Mailboxes};
@@ -97,14 +98,14 @@ impl Queue {
         let plan = Plan::new(message)?;
         let (plan, body) = self.append(plan).await?;
         let accounts = plan.accounts();
-        let remote = plan.has_remote();
+        let waiting = plan.has_waiting();
         self.store
             .write(move |tx| write_rows(tx, &plan, body))
             .await?;
         for account in accounts {
             self.mailboxes.announce(account);
         }
-        if remote {
+        if waiting {
             self.due.notify_one();
         }
         Ok(())
@@ -138,31 +139,52 @@ struct LocalCopy {
 pub(crate) struct Plan {
     message: Accept,
     local: Vec<LocalCopy>,
-    remote: Vec<Recipient>,
+    /// Waits for another server, or (in the domain `relay::HERE`) for its notice of delivery.
+    waiting: Vec<Waiting>,
+}
+
+/// A recipient that becomes a queue row.
+#[derive(Debug)]
+struct Waiting {
+    domain: String,
+    recipient: Recipient,
 }
 
 impl Plan {
     pub(crate) fn new(mut message: Accept) -> Result<Self, AcceptError> {
         let mut local = Vec::new();
-        let mut remote = Vec::new();
+        let mut waiting = Vec::new();
         let mut seen = HashSet::new();
+        let has_sender = message.sender != ReversePath::Null;
         for recipient in std::mem::take(&mut message.recipients) {
-            match recipient.deliver_to {
-                DeliverTo::Account(account) if seen.insert(account) => local.push(LocalCopy {
-                    account,
-                    prefix: format!("Delivered-To: {}\r\n", recipient.address),
-                }),
-                DeliverTo::Account(_) => {}
-                DeliverTo::Remote => remote.push(recipient),
+            let account = match recipient.deliver_to {
+                DeliverTo::Account(account) => account,
+                DeliverTo::Remote => {
+                    let domain = recipient.address.domain().to_owned();
+                    waiting.push(Waiting { domain, recipient });
+                    continue;
+                }
+            };
+            if seen.insert(account) {
+                let prefix = format!("Delivered-To: {}\r\n", recipient.address);
+                local.push(LocalCopy { account, prefix });
+            }
+            // RFC 3461 §5.2.3: a success that was asked for is reported; the worker does it, so
+            // that accepting stays one short transaction.
+            if recipient.notify.success && has_sender {
+                waiting.push(Waiting {
+                    domain: HERE.to_owned(),
+                    recipient,
+                });
             }
         }
-        if local.is_empty() && remote.is_empty() {
+        if local.is_empty() && waiting.is_empty() {
             return Err(AcceptError::NoRecipient);
         }
         Ok(Self {
             message,
             local,
-            remote,
+            waiting,
         })
     }
 
@@ -170,8 +192,8 @@ impl Plan {
         self.local.iter().map(|copy| copy.account).collect()
     }
 
-    pub(crate) fn has_remote(&self) -> bool {
-        !self.remote.is_empty()
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     pub(crate) fn trace(&self) -> TraceId {
@@ -195,14 +217,14 @@ pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<
             },
         )?;
     }
-    if !plan.remote.is_empty() {
+    if plan.has_waiting() {
         write_queue_rows(tx, plan, body)?;
     }
     let detail = format!(
-        "from=<{}> local={} remote={} bytes={} {}",
+        "from=<{}> local={} waiting={} bytes={} {}",
         message.sender.to_text(),
         plan.local.len(),
-        plan.remote.len(),
+        plan.waiting.len(),
         body.body_bytes,
         message.session,
     );
@@ -230,7 +252,7 @@ fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), S
             body.body_bytes,
         ],
     )?;
-    for (n, recipient) in (0_i64..).zip(&plan.remote) {
+    for (n, Waiting { domain, recipient }) in (0_i64..).zip(&plan.waiting) {
         tx.execute(
             "INSERT INTO queue_recipients (message, n, domain, address, notify, original, \
              attempts, next_attempt_at, delay_notified, last_reply) \
@@ -238,7 +260,7 @@ fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), S
             params![
                 message.trace.0,
                 n,
-                recipient.address.domain(),
+                domain,
                 &recipient.address.to_string(),
                 recipient.notify.to_bits(),
                 recipient.original.as_deref(),

@@ -33,6 +33,11 @@ pub enum NoticeKind {
     Delivered,
 }
 
+impl NoticeKind {
+    /// All, in the order they are sent.
+    pub const ALL: [Self; 4] = [Self::Failed, Self::Delayed, Self::Relayed, Self::Delivered];
+}
+
 /// A recipient a notice is about.
 #[derive(Debug, Clone)]
 pub struct Reported {
@@ -112,7 +117,9 @@ pub async fn accept_for(
     let ReversePath::Address(to) = about.sender else {
         return Err(NoticeError::NullSender);
     };
-    let bytes = build(about, notice, to)?;
+    // RFC 5321 §4.4: final delivery shows the null sender; the client leaves it out on the way on.
+    let mut bytes = b"Return-Path: <>\r\n".to_vec();
+    bytes.extend(build(about, notice, to)?);
     let mut body = Spool::new(about.spool.clone());
     body.push(&bytes)?;
     Ok(Accept {

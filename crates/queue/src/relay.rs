@@ -30,6 +30,9 @@ const ATTEMPT_RECIPIENTS_MAX: i64 = 100;
 /// Rows looked at in one pass over what is due.
 const DUE_ROWS_MAX: i64 = 2000;
 
+/// The domain of rows whose message is in its mailbox already and whose sender is to be told.
+pub(crate) const HERE: &str = "";
+
 /// How the worker behaves.
 #[derive(Debug, Clone)]
 pub struct RelaySettings {
@@ -245,7 +248,11 @@ impl Relay {
             Ok(None) => return,
             Err(error) => return tracing::error!(%error, message, "queue.load_failed"),
         };
-        let mut outcomes = self.transport.attempt(&attempt, &self.queue.segments).await;
+        let mut outcomes = if attempt.domain == HERE {
+            delivered_here(&attempt)
+        } else {
+            self.transport.attempt(&attempt, &self.queue.segments).await
+        };
         outcomes.resize(
             attempt.recipients.len(),
             Outcome::Deferred {
@@ -265,7 +272,7 @@ impl Relay {
         let now = self.clock.now();
         let changes = self.changes(&attempt, outcomes, now);
         let mut notices = Vec::new();
-        for kind in [NoticeKind::Failed, NoticeKind::Delayed, NoticeKind::Relayed] {
+        for kind in NoticeKind::ALL {
             let about: Vec<_> = changes
                 .iter()
                 .filter(|c| c.notice == Some(kind))
@@ -286,7 +293,7 @@ impl Relay {
             .iter()
             .flat_map(|(plan, _)| plan.accounts())
             .collect();
-        let sends_remote = notices.iter().any(|(plan, _)| plan.has_remote());
+        let wakes = notices.iter().any(|(plan, _)| plan.has_waiting());
         self.queue
             .store
             .write(move |tx| write_record(tx, &attempt, &changes, &notices, now))
@@ -294,7 +301,7 @@ impl Relay {
         for account in accounts {
             self.queue.mailboxes.announce(account);
         }
-        if sends_remote {
+        if wakes {
             self.queue.due.notify_one();
         }
         Ok(())
@@ -302,6 +309,10 @@ impl Relay {
 
     fn changes(&self, attempt: &Attempt, outcomes: Vec<Outcome>, now: Timestamp) -> Vec<Change> {
         let pairs = attempt.recipients.iter().zip(outcomes);
+        let success = match attempt.domain.as_str() {
+            HERE => (Event::Delivered, NoticeKind::Delivered),
+            _ => (Event::Relayed, NoticeKind::Relayed),
+        };
         pairs
             .map(|(waiting, outcome)| {
                 let jitter = self.random.next_u64().to_le_bytes()[0];
@@ -312,7 +323,7 @@ impl Relay {
                     now,
                     jitter,
                 );
-                change(waiting, outcome, next)
+                change(waiting, outcome, next, success)
             })
             .collect()
     }
@@ -379,18 +390,22 @@ enum After {
     WaitsUntil(Timestamp),
 }
 
-/// Decides what an outcome means. Pure.
-fn change(waiting: &Waiting, outcome: Outcome, next: Next) -> Change {
+/// What there is to say about recipients whose message is in its mailbox.
+fn delivered_here(attempt: &Attempt) -> Vec<Outcome> {
+    let delivered = Outcome::Relayed {
+        detail: "250 2.1.5 delivered to the mailbox".to_owned(),
+        notices: Notices::Us,
+    };
+    vec![delivered; attempt.recipients.len()]
+}
+
+/// Decides what an outcome means; `success` is how a success is recorded and reported. Pure.
+fn change(waiting: &Waiting, outcome: Outcome, next: Next, success: (Event, NoticeKind)) -> Change {
     let notify = waiting.notify;
     let (after, event, detail, notice) = match (outcome, next) {
         (Outcome::Relayed { detail, notices }, _) => {
             let ours = notices == Notices::Us && notify.success;
-            (
-                After::Gone,
-                Event::Relayed,
-                detail,
-                ours.then_some(NoticeKind::Relayed),
-            )
+            (After::Gone, success.0, detail, ours.then_some(success.1))
         }
         (Outcome::Failed { reply }, _) | (Outcome::Deferred { reply }, Next::GiveUp) => (
             After::Gone,

@@ -112,6 +112,8 @@ impl TraceIds {
 pub enum Event {
     /// The message was taken over with 250.
     Accepted,
+    /// It is in a recipient's mailbox, and the sender asked to be told.
+    Delivered,
     /// Another server took a recipient over.
     Relayed,
     /// An attempt failed for now.
@@ -127,6 +129,7 @@ impl Event {
     pub fn word(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Delivered => "delivered",
             Self::Relayed => "relayed",
             Self::Deferred => "deferred",
             Self::Failed => "failed",

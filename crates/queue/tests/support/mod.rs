@@ -1,0 +1,355 @@
+//! What the tests of this crate share: two accounts on real stores, and a transport that plays a
+//! script instead of speaking SMTP.
+
+use directory::admin::{AccountHooks, Admin, Removals};
+use directory::{AccountId, Directory};
+use formats::address::Address;
+use formats::message::Facts;
+use mailbox::{INBOX, Mailboxes, UidSet};
+use platform::clock::{Clock, Timestamp};
+use platform::files::RealFiles;
+use platform::random::Random;
+use platform::segments::{SegmentOptions, Segments};
+use platform::signals::Signals;
+use platform::spool::{Spool, SpoolLimits};
+use platform::store::{Engine, Options, Store, StoreError, Tx};
+use queue::relay::{Attempt, Attempting, Outcome, Relay, RelayParts, RelaySettings, Transport};
+use queue::{
+    Accept, DeliverTo, DsnOptions, Notify, Queue, Recipient, Return, ReversePath, TraceId, TraceIds,
+};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// The sender of every test.
+pub(crate) const ANNA: &str = "anna@firma.test";
+
+/// The accounts of every test.
+const STATE: &str = r#"
+[[domain]]
+name = "firma.test"
+[[account]]
+login = "anna@firma.test"
+[[account]]
+login = "bernd@firma.test"
+[[alias]]
+address = "info@firma.test"
+to = ["anna@firma.test"]
+"#;
+
+/// What the transport answers, and what it saw.
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    inner: Arc<Mutex<Played>>,
+}
+
+#[derive(Default)]
+struct Played {
+    next: VecDeque<Outcome>,
+    always: Option<Outcome>,
+    attempts: usize,
+    sent: Vec<String>,
+}
+
+impl Script {
+    pub(crate) fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        let script = Self::default();
+        script.inner.lock().unwrap().next.extend(outcomes);
+        script
+    }
+
+    pub(crate) fn always(outcome: Outcome) -> Self {
+        let script = Self::default();
+        script.inner.lock().unwrap().always = Some(outcome);
+        script
+    }
+}
+
+impl Transport for Script {
+    fn attempt<'a>(&'a self, attempt: &'a Attempt, segments: &'a Segments) -> Attempting<'a> {
+        Box::pin(async move {
+            let size = attempt.body.body_bytes as u64;
+            let body = segments.read_body(&attempt.body, 0..size).unwrap();
+            let mut played = self.inner.lock().unwrap();
+            played.attempts += 1;
+            played.sent.push(String::from_utf8(body).unwrap());
+            let next = played.next.pop_front().or_else(|| played.always.clone());
+            vec![next.expect("an answer in the script"); attempt.recipients.len()]
+        })
+    }
+}
+
+struct Hooks(Clock);
+
+impl AccountHooks for Hooks {
+    fn added(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
+        mailbox::create_account_mailboxes(tx, account, self.0.now())
+    }
+    fn removed(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
+        mailbox::remove_account(tx, account)
+    }
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+/// A queue with its worker running.
+pub(crate) struct Setup {
+    store: Store,
+    segments: Segments,
+    directory: Directory,
+    mailboxes: Mailboxes,
+    queue: Queue,
+    traces: TraceIds,
+    clock: Clock,
+    script: Script,
+    spool: SpoolLimits,
+    worker: JoinHandle<()>,
+    _dir: Option<tempfile::TempDir>,
+}
+
+impl Setup {
+    pub(crate) async fn new(script: Script) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut setup = Self::open(dir.path(), script).await;
+        setup._dir = Some(dir);
+        setup
+    }
+
+    pub(crate) async fn open(dir: &Path, script: Script) -> Self {
+        let clock = Clock::settable(Timestamp(1_800_000_000_000));
+        let random = Random::seeded(1);
+        let options = SegmentOptions::new(clock.clone(), random.clone());
+        let (segments, _) =
+            Segments::open(&dir.join("segments"), options, Arc::new(RealFiles)).unwrap();
+        let options = Options {
+            engine: Engine::Sqlite {
+                path: dir.join("t.sqlite"),
+            },
+            readers: 1,
+            gather_max: Duration::ZERO,
+            before_commit: Some(segments.before_commit()),
+        };
+        let schema = [directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+        let store = Store::open(options, &schema).unwrap();
+        let settings = directory::Settings::default();
+        let directory = Directory::open(store.clone(), settings, random.clone())
+            .await
+            .unwrap();
+        let admin = Admin::new(directory.clone(), Arc::new(Hooks(clock.clone())));
+        admin
+            .apply(STATE, Removals::Refused, clock.now())
+            .await
+            .unwrap();
+        let mailboxes = Mailboxes::new(
+            store.clone(),
+            segments.clone(),
+            Signals::default(),
+            clock.clone(),
+        );
+        let queue = Queue::new(store.clone(), segments.clone(), mailboxes.clone());
+        let newest = store.read(queue::trace::newest).await.unwrap();
+        let traces = TraceIds::after(clock.clone(), newest);
+        let spool = SpoolLimits {
+            memory_bytes: 1 << 20,
+            dir: Arc::from(dir),
+        };
+        let relay = Relay::new(
+            RelayParts {
+                queue: queue.clone(),
+                directory: directory.clone(),
+                transport: Arc::new(script.clone()),
+                clock: clock.clone(),
+                random,
+                traces: traces.clone(),
+            },
+            RelaySettings {
+                attempts_max: 10,
+                attempts_per_domain_max: 2,
+                plan: Default::default(),
+                host: "mx.rp.test".into(),
+                spool: spool.clone(),
+                poll: Duration::from_millis(10),
+            },
+        );
+        let worker = tokio::spawn(relay.run());
+        Self {
+            store,
+            segments,
+            directory,
+            mailboxes,
+            queue,
+            traces,
+            clock,
+            script,
+            spool,
+            worker,
+            _dir: None,
+        }
+    }
+
+    /// Ends the worker and lets go of every store.
+    pub(crate) async fn close(self) {
+        self.worker.abort();
+        let _ = self.worker.await;
+        // Attempts of the worker may still hold the segments for a moment.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    pub(crate) async fn accept(&self, from: &str, to: &[&str], body: &str) -> TraceId {
+        self.accept_from(ReversePath::Address(address(from)), to, body)
+            .await
+    }
+
+    pub(crate) async fn accept_from(&self, from: ReversePath, to: &[&str], body: &str) -> TraceId {
+        self.take(from, to, body, Notify::DEFAULT, Return::Unspecified)
+            .await
+    }
+
+    pub(crate) async fn accept_with(&self, from: &str, to: &[&str], notify: Notify, ret: Return) {
+        let from = ReversePath::Address(address(from));
+        self.take(from, to, "Subject: x\r\n\r\nx\r\n", notify, ret)
+            .await;
+    }
+
+    async fn take(
+        &self,
+        sender: ReversePath,
+        to: &[&str],
+        text: &str,
+        notify: Notify,
+        ret: Return,
+    ) -> TraceId {
+        let mut body = Spool::new(self.spool.clone());
+        body.push(text.as_bytes()).unwrap();
+        let trace = self.traces.next();
+        let mut recipients = Vec::new();
+        for to in to {
+            let resolution = self.directory.resolve(&address(to)).await.unwrap();
+            let deliver_to = match resolution.as_ref() {
+                directory::Resolution::Local { deliveries, .. } => {
+                    DeliverTo::Account(deliveries[0].account)
+                }
+                _ => DeliverTo::Remote,
+            };
+            let address = address(to);
+            recipients.push(Recipient {
+                address,
+                deliver_to,
+                notify,
+                original: None,
+            });
+        }
+        let accept = Accept {
+            trace,
+            sender,
+            recipients,
+            submitter: None,
+            dsn: DsnOptions {
+                envelope_id: None,
+                ret,
+            },
+            facts: Facts::scan(text.as_bytes()).to_bytes(),
+            body,
+            session: "test=yes".into(),
+            now: self.clock.now(),
+        };
+        self.queue.accept(accept).await.unwrap();
+        trace
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.set(self.clock.now().plus(by));
+        self.queue.wake();
+    }
+
+    pub(crate) fn attempts(&self) -> usize {
+        self.script.inner.lock().unwrap().attempts
+    }
+
+    pub(crate) fn sent(&self) -> Vec<String> {
+        self.script.inner.lock().unwrap().sent.clone()
+    }
+
+    pub(crate) fn stored_bodies(&self) -> usize {
+        let mut bodies = 0;
+        for segment in self.segments.list() {
+            self.segments
+                .each_message(segment.number, |_| {
+                    bodies += 1;
+                    Ok(())
+                })
+                .unwrap();
+        }
+        bodies
+    }
+
+    pub(crate) async fn inbox(&self, name: &str) -> Vec<String> {
+        let address = address(&format!("{name}@firma.test"));
+        let resolution = self.directory.resolve(&address).await.unwrap();
+        let directory::Resolution::Local { deliveries, .. } = resolution.as_ref() else {
+            panic!("{name} is no account");
+        };
+        let account = deliveries[0].account;
+        let all = UidSet::range(1, u32::MAX);
+        let page = self.mailboxes.rows(account, INBOX, all, 100).await.unwrap();
+        let mut messages = Vec::new();
+        for row in &page.rows {
+            let content = self.mailboxes.content(row);
+            let bytes = content.read(0..content.size()).await.unwrap();
+            messages.push(String::from_utf8(bytes).unwrap());
+        }
+        messages
+    }
+
+    pub(crate) async fn story(&self, trace: TraceId) -> Vec<String> {
+        let entries = self
+            .store
+            .read(move |tx| queue::trace::read(tx, trace))
+            .await;
+        let entries: Vec<queue::trace::Entry> = entries.map_err(|e: StoreError| e).unwrap();
+        entries.into_iter().map(|entry| entry.event).collect()
+    }
+
+    pub(crate) async fn until_queue_has(&self, rows: usize) {
+        for _ in 0..500 {
+            let page = self.store.read(|tx| queue::list::page(tx, None)).await;
+            if page.map_err(|e: StoreError| e).unwrap().len() == rows {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the queue never has {rows} rows");
+    }
+
+    pub(crate) async fn until_attempts(&self, attempts: usize) {
+        for _ in 0..500 {
+            if self.attempts() >= attempts {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("there were {} attempts, not {attempts}", self.attempts());
+    }
+
+    pub(crate) async fn until_inbox(&self, name: &str, messages: usize) {
+        for _ in 0..500 {
+            if self.inbox(name).await.len() >= messages {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{name} never has {messages} messages");
+    }
+}

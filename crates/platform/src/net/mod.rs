@@ -21,3 +21,8 @@ pub use listener::{
 pub use network::{Network, NetworkParseError};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use stream::{StartedTls, Stream, StreamError};
+
+#[cfg(test)]
+mod listener_tests;
+#[cfg(test)]
+pub(crate) mod rig;

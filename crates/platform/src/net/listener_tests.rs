@@ -1,0 +1,270 @@
+//! Tests of listeners: modes, STARTTLS, PROXY headers, limits, deadlines, and our own TLS client. Tests only.
+
+use crate::net::rig::{Server, demo_files, implicit, soon, start, starttls};
+use crate::net::{LimitSettings, Mode, Stream};
+use crate::tls::{ClientTls, TlsVersion, Verification};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn a_clear_client_on_a_tls_port_gets_no_banner() {
+    let server = implicit();
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(b"EHLO client.test\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "{answer:?}");
+    server
+        .heard("wrong mode: the client does not start TLS")
+        .await;
+}
+
+async fn connect(server: &Server) -> Stream {
+    let mut stream = Stream::connect(server.address, None, soon()).await.unwrap();
+    assert_eq!(line(&mut stream).await, "220 hello");
+    stream
+}
+
+async fn line(stream: &mut Stream) -> String {
+    let line = stream.read_line(2000, soon()).await.unwrap();
+    let text = String::from_utf8_lossy(&stream.buffer()[..line.content_bytes]).into_owned();
+    stream.consume(line.total_bytes);
+    text
+}
+
+/// RFC 3207 §4.2, and the injection of 2011 (CVE-2011-0411).
+#[tokio::test]
+async fn plaintext_behind_starttls_is_thrown_away() {
+    let server = starttls();
+    let mut stream = connect(&server).await;
+    stream.write(b"STARTTLS\r\nINJECTED\r\n");
+    stream.flush(soon()).await.unwrap();
+    assert_eq!(line(&mut stream).await, "220 go ahead");
+    let tls = ClientTls::verified(&demo_files().join("ca.pem")).unwrap();
+    stream
+        .start_tls_client(&tls, "mx.rp.test", soon())
+        .await
+        .unwrap();
+    assert_eq!(line(&mut stream).await, "250 discarded=10");
+    stream.write(b"ONE\r\nTWO\r\n");
+    stream.flush(soon()).await.unwrap();
+    assert_eq!(line(&mut stream).await, "250 ONE");
+    assert_eq!(line(&mut stream).await, "250 TWO");
+}
+
+#[tokio::test]
+async fn a_client_records_what_it_met() {
+    let server = starttls();
+    let ca = demo_files().join("ca.pem");
+    for (tls, name, expected) in [
+        (
+            ClientTls::verified(&ca),
+            "mx.rp.test",
+            Some(Verification::Passed),
+        ),
+        (
+            ClientTls::opportunistic(Some(&ca)),
+            "mx.rp.test",
+            Some(Verification::Passed),
+        ),
+        (
+            ClientTls::opportunistic(None),
+            "mx.rp.test",
+            Some(Verification::NotChecked),
+        ),
+        (ClientTls::verified(&ca), "other.test", None),
+    ] {
+        let mut stream = connect(&server).await;
+        stream.write(b"STARTTLS\r\n");
+        stream.flush(soon()).await.unwrap();
+        line(&mut stream).await;
+        let started = stream.start_tls_client(&tls.unwrap(), name, soon()).await;
+        assert_eq!(started.is_ok(), expected.is_some(), "{name}: {started:?}");
+        let Some(expected) = expected else { continue };
+        let facts = stream.tls().unwrap();
+        assert_eq!(facts.version, TlsVersion::V1_3);
+        assert_eq!(facts.group, Some("X25519MLKEM768"));
+        assert_eq!(
+            facts.peer_certificate.as_ref().unwrap().verification,
+            expected
+        );
+    }
+    let mut stream = connect(&server).await;
+    stream.write(b"STARTTLS\r\n");
+    stream.flush(soon()).await.unwrap();
+    line(&mut stream).await;
+    let tls = ClientTls::opportunistic(Some(&ca)).unwrap();
+    stream
+        .start_tls_client(&tls, "other.test", soon())
+        .await
+        .unwrap();
+    let certificate = stream.tls().unwrap().peer_certificate.clone().unwrap();
+    assert!(matches!(certificate.verification, Verification::Failed(_)));
+}
+
+/// Data in both directions at once, in sizes around those of records and buffers.
+#[tokio::test]
+async fn large_amounts_pass_unharmed() {
+    let server = starttls();
+    let mut stream = connect(&server).await;
+    stream.write(b"STARTTLS\r\n");
+    stream.flush(soon()).await.unwrap();
+    line(&mut stream).await;
+    let tls = ClientTls::opportunistic(None).unwrap();
+    stream
+        .start_tls_client(&tls, "mx.rp.test", soon())
+        .await
+        .unwrap();
+    line(&mut stream).await;
+    let command = [b'x'; 90];
+    for round in 0..40 {
+        let mut sent = Vec::new();
+        for _ in 0..round * 20 {
+            sent.extend_from_slice(&command);
+            sent.extend_from_slice(b"\r\n");
+        }
+        stream.send(&sent, soon()).await.unwrap();
+        stream.flush(soon()).await.unwrap();
+        for _ in 0..round * 20 {
+            assert_eq!(line(&mut stream).await.len(), 94);
+        }
+    }
+    assert_eq!(stream.pending_bytes(), 0);
+}
+
+fn proxy_header(command: u8, family: u8, content: &[u8]) -> Vec<u8> {
+    let mut header = crate::net::proxy::SIGNATURE.to_vec();
+    header.extend([0x20 | command, family]);
+    header.extend((content.len() as u16).to_be_bytes());
+    header.extend(content);
+    header
+}
+
+const PROXIED: [u8; 12] = [192, 0, 2, 7, 198, 51, 100, 1, 0x30, 0x39, 0, 25];
+
+async fn speak(server: &Server, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let _ = socket.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_listed_proxy_is_believed_and_nobody_else() {
+    let listed = start(Mode::StartTls, &["127.0.0.0/8"], LimitSettings::default());
+    let with_peer = |header: Vec<u8>| [header, b"PEER\r\nQUIT\r\n".to_vec()].concat();
+    let answer = speak(&listed, &with_peer(proxy_header(1, 0x11, &PROXIED))).await;
+    assert!(
+        answer.contains("250 192.0.2.7:12345 198.51.100.1:25"),
+        "{answer}"
+    );
+    let answer = speak(&listed, &with_peer(proxy_header(0, 0, b""))).await;
+    assert!(answer.contains("250 127.0.0.1:"), "{answer}");
+    let answer = speak(&listed, b"PEER\r\nQUIT\r\n").await;
+    assert!(answer.is_empty(), "{answer}");
+    listed.heard("does not begin with one").await;
+    let answer = speak(&listed, &with_peer(proxy_header(1, 0x12, &PROXIED))).await;
+    assert!(answer.is_empty(), "{answer}");
+
+    // To a session the header is garbage, in which only the QUIT of the signature means something.
+    let unlisted = start(Mode::StartTls, &["192.0.2.0/24"], LimitSettings::default());
+    let answer = speak(&unlisted, &with_peer(proxy_header(1, 0x11, &PROXIED))).await;
+    assert!(
+        answer.starts_with("220 hello") && answer.ends_with("221 bye\r\n"),
+        "{answer}"
+    );
+    assert!(!answer.contains("192.0.2.7"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_proxy_header_goes_before_implicit_tls() {
+    let server = start(Mode::ImplicitTls, &["127.0.0.1"], LimitSettings::default());
+    let mut stream = Stream::connect(server.address, None, soon()).await.unwrap();
+    stream.write(&proxy_header(1, 0x11, &PROXIED));
+    let tls = ClientTls::opportunistic(None).unwrap();
+    stream
+        .start_tls_client(&tls, "mx.rp.test", soon())
+        .await
+        .unwrap();
+    assert_eq!(line(&mut stream).await, "220 hello");
+    stream.write(b"PEER\r\n");
+    stream.flush(soon()).await.unwrap();
+    assert_eq!(
+        line(&mut stream).await,
+        "250 192.0.2.7:12345 198.51.100.1:25"
+    );
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_every_place() {
+    let settings = LimitSettings {
+        address_connections_max: 2,
+        ..LimitSettings::default()
+    };
+    let server = start(Mode::StartTls, &["127.0.0.1"], settings);
+    let hold = async |source: u8| {
+        let mut stream = Stream::connect(server.address, None, soon()).await.unwrap();
+        let mut addresses = PROXIED;
+        addresses[3] = source;
+        stream.write(&proxy_header(1, 0x11, &addresses));
+        stream.flush(soon()).await.unwrap();
+        let greeting = line(&mut stream).await;
+        (stream, greeting)
+    };
+    let (_one, _) = hold(1).await;
+    let (two, _) = hold(1).await;
+    let (_three, refusal) = hold(1).await;
+    assert!(
+        refusal.starts_with("421 4.7.0 Too many connections from your address"),
+        "{refusal}"
+    );
+    let (_other, greeting) = hold(2).await;
+    assert_eq!(greeting, "220 hello");
+    drop(two);
+    for _ in 0..100 {
+        if server.limits.open() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (_again, greeting) = hold(1).await;
+    assert_eq!(greeting, "220 hello");
+}
+
+#[tokio::test]
+async fn a_handshake_that_dawdles_is_ended() {
+    let server = implicit();
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let mut answer = Vec::new();
+    let started = tokio::time::Instant::now();
+    for byte in [22, 3, 1, 2, 0, 1] {
+        let _ = socket.write_all(&[byte]).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let _ = socket.read_to_end(&mut answer).await;
+    assert!(started.elapsed() < Duration::from_secs(5));
+    server.heard("the peer did not answer in time").await;
+}
+
+#[tokio::test]
+async fn a_panic_in_one_session_ends_no_other() {
+    let server = starttls();
+    let mut well = connect(&server).await;
+    let mut ill = connect(&server).await;
+    ill.write(b"PANIC\r\n");
+    ill.flush(soon()).await.unwrap();
+    assert!(ill.fill(soon()).await.is_err());
+    well.write(b"STILL HERE\r\n");
+    well.flush(soon()).await.unwrap();
+    assert_eq!(line(&mut well).await, "250 STILL HERE");
+    connect(&server).await;
+    for _ in 0..100 {
+        if server.limits.open() <= 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the place of the failed session did not come back");
+}

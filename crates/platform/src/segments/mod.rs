@@ -51,7 +51,7 @@ pub struct BodyRef {
 /// How segments are kept.
 #[derive(Debug, Clone)]
 pub struct SegmentOptions {
-    /// A segment that would grow past this is sealed and the next one begun. 1 MiB to 16 GiB.
+    /// A segment that would grow past this is sealed and the next one begun.
     pub segment_bytes_max: u64,
     /// A body of at least this many bytes gets a segment of its own, so that writing it makes
     /// nobody wait.

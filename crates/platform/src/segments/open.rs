@@ -31,6 +31,9 @@ impl Segments {
         files: Arc<dyn Files>,
     ) -> io::Result<(Self, Recovery)> {
         files.create_dir(dir)?;
+        // The directory's own name must be as durable as what will be in it.
+        let parent = dir.parent().filter(|parent| *parent != Path::new(""));
+        files.sync_dir(parent.unwrap_or(Path::new(".")))?;
         let lock = files
             .lock(&dir.join("lock"))
             .map_err(|error| match error.kind() {

@@ -22,8 +22,10 @@ use std::io;
 
 /// Damaged places of one segment that are listed; further ones are only counted.
 const DAMAGES_MAX: usize = 64;
-/// Bytes looked through at once for the next record.
-const SEARCH_BYTES: usize = 1 << 20;
+/// Bytes looked through at first for the next record; the next one is mostly near.
+const SEARCH_BYTES_MIN: usize = 8 << 10;
+/// Bytes looked through at once where it is far.
+const SEARCH_BYTES_MAX: usize = 1 << 20;
 
 /// Something a segment is read from.
 pub(super) trait Source {
@@ -144,7 +146,7 @@ impl<'a> Walker<'a> {
 
     /// The offset of the next believable header from `from` on, or the end.
     fn find_next(&self, mut from: u64) -> io::Result<u64> {
-        let mut block = vec![0; SEARCH_BYTES];
+        let mut block = vec![0; SEARCH_BYTES_MIN];
         let header_bytes = RECORD_HEADER_BYTES as usize;
         loop {
             let size = self.source.read_at(from, &mut block)?;
@@ -163,6 +165,7 @@ impl<'a> Walker<'a> {
                 at += super::record::ALIGNMENT_BYTES as usize;
             }
             from += at as u64;
+            block.resize((block.len() * 4).min(SEARCH_BYTES_MAX), 0);
         }
     }
 }

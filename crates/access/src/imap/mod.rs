@@ -16,7 +16,7 @@ use directory::Directory;
 use mailbox::{Mailboxes, Quota};
 use platform::clock::Clock;
 use platform::net::{Connection, Deadline};
-use platform::spool::SpoolLimits;
+use platform::spool::{SpoolBudget, SpoolLimits};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,9 @@ pub struct ImapSettings {
     pub append_bytes_max: u64,
     /// What each account may store; `None` for no limit.
     pub quota: Option<Quota>,
+    /// The memory that messages of all sessions may take on their way in; `None` leaves it to the
+    /// limit of each. Best shared with SMTP.
+    pub spool_budget: Option<Arc<SpoolBudget>>,
 }
 
 impl Default for ImapSettings {
@@ -61,6 +64,7 @@ impl Default for ImapSettings {
             product_version: env!("CARGO_PKG_VERSION").to_owned(),
             append_bytes_max: 64 << 20,
             quota: None,
+            spool_budget: None,
         }
     }
 }

@@ -137,7 +137,7 @@ fn refuse_size(wire: &Wire, messages: usize, literal: Literal) -> Option<Reply> 
 
 /// Streams a message of `bytes` bytes to disk.
 async fn receive(wire: &mut Wire, bytes: u64) -> Result<Result<BodyRef, Reply>, Ended> {
-    let mut spool = Spool::new(wire.context.spool.clone());
+    let mut spool = new_spool(wire);
     let mut left = bytes;
     let mut has_nul = false;
     while left > 0 {
@@ -166,6 +166,14 @@ async fn receive(wire: &mut Wire, bytes: u64) -> Result<Result<BodyRef, Reply>, 
     }
     let mailboxes = wire.context.mailboxes.clone();
     Ok(mailboxes.keep(spool).await.map_err(Reply::from))
+}
+
+fn new_spool(wire: &Wire) -> Spool {
+    let limits = wire.context.spool.clone();
+    match &wire.context.settings.spool_budget {
+        Some(budget) => Spool::with_budget(limits, budget.clone()),
+        None => Spool::new(limits),
+    }
 }
 
 /// Reads and drops a message nobody wants.

@@ -127,6 +127,9 @@ pub struct Copy {
     pub mailbox: Vec<u8>,
 }
 
+/// Fields of ID and their values (RFC 2971 §3.3).
+pub type IdPairs = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// Every command. Mailbox names are as the peer wrote them; see `names`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the commands of the RFCs")]
@@ -140,7 +143,7 @@ pub enum Command {
     Close,
     Unselect,
     Idle,
-    Id(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    Id(IdPairs),
     Authenticate {
         mechanism: Box<str>,
         /// The initial response in base64 (RFC 4959).
@@ -376,7 +379,7 @@ pub fn mailbox(cursor: &mut Cursor<'_>) -> Parsed<Vec<u8>> {
 /// ```abnf
 /// id_params = "(" *(string SP nstring) ")" / nil       ; RFC 2971 §4
 /// ```
-fn id_params(cursor: &mut Cursor<'_>) -> Parsed<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+fn id_params(cursor: &mut Cursor<'_>) -> Parsed<IdPairs> {
     if cursor.take_word(b"NIL") {
         return Ok(Vec::new());
     }

@@ -9,6 +9,7 @@ pub mod append;
 pub mod command;
 pub mod cursor;
 pub mod date;
+pub mod feed;
 pub mod fetch;
 pub mod frame;
 pub mod list;

@@ -2,6 +2,7 @@
 //! the pieces in which bytes arrive make no difference.
 
 use super::command::{Access, Change, Echo, Flag, Numbering};
+use super::feed::{feed, fuzz_input};
 use super::fetch::{Item, SectionName, Seen};
 use super::frame::{Assembler, Bounds, Literal, Outcome, Sync, Then};
 use super::search::{DateOf, Field, FlagKey, Key};
@@ -292,48 +293,6 @@ fn an_append_goes_on_or_ends() {
     assert!(append::more(b"x {7}").is_err());
 }
 
-/// Feeds `input` in pieces as a session does and notes everything it comes to.
-fn outcomes(input: &[u8], pieces: &[usize], bounds: &Bounds) -> Vec<Outcome> {
-    let mut seen = Vec::new();
-    let (mut start, mut end, mut pieces) = (0, 0, pieces.iter().copied());
-    let mut assembler = Assembler::default();
-    while start < input.len() {
-        let outcome = assembler.step(&input[start..end], bounds);
-        match &outcome {
-            Outcome::NeedMore if end == input.len() => break,
-            Outcome::NeedMore => {
-                end = input
-                    .len()
-                    .min(end + pieces.next().unwrap_or(input.len()).max(1));
-                continue;
-            }
-            Outcome::NeedLiteral(_) => {}
-            Outcome::Append {
-                consumed, literal, ..
-            } => {
-                assembler = Assembler::default();
-                let data = usize::try_from(literal.bytes).unwrap_or(usize::MAX);
-                start = input.len().min((start + consumed).saturating_add(data));
-                end = end.max(start);
-            }
-            Outcome::Done { consumed, .. } => {
-                assembler = Assembler::default();
-                start += consumed;
-            }
-            Outcome::Bad { consumed, then, .. } => {
-                assembler = Assembler::default();
-                start += consumed;
-                if *then == Then::Close {
-                    seen.push(outcome);
-                    break;
-                }
-            }
-        }
-        seen.push(outcome);
-    }
-    seen
-}
-
 /// Inputs that look like IMAP often enough to get past the first word.
 fn conversation() -> impl Strategy<Value = Vec<u8>> {
     let words = prop::sample::select(vec![
@@ -384,15 +343,15 @@ fn conversation() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_do_no_harm(input in prop::collection::vec(any::<u8>(), 0..200)) {
-        outcomes(&input, &[], &Bounds::KNOWN);
+        fuzz_input(&input);
         let _ = command::parse(&input);
     }
 
     #[test]
     fn pieces_make_no_difference(input in conversation(),
                                  pieces in prop::collection::vec(1usize..9, 0..60)) {
-        let whole = outcomes(&input, &[], &Bounds::STRANGER);
-        prop_assert_eq!(&whole, &outcomes(&input, &pieces, &Bounds::STRANGER));
-        prop_assert_eq!(&whole, &outcomes(&input, &[1; 2000], &Bounds::STRANGER));
+        let whole = feed(&input, &[], &Bounds::STRANGER);
+        prop_assert_eq!(&whole, &feed(&input, &pieces, &Bounds::STRANGER));
+        prop_assert_eq!(&whole, &feed(&input, &[1; 2000], &Bounds::STRANGER));
     }
 }

@@ -3,7 +3,8 @@
 use super::rig::{As, LOGIN, PASSWORD, Rig, SecureClient};
 use crate::imap::session::{Session, State};
 use crate::imap::{limits, serve};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const TEXT: &[u8] = b"From: a@b.example\r\nSubject: x\r\n\r\nbody\r\n";
 

@@ -155,6 +155,19 @@ fn addresses_beyond_ascii_take_the_forms_of_rfc_6533() {
 }
 
 #[test]
+fn an_answer_cannot_pass_for_our_own_words() {
+    let (anna, bernd) = (address("anna@firma.test"), address("bernd@x.test"));
+    let forged = Recipient {
+        diagnostic: Some("550 no\r\nWhat you can do: pay"),
+        ..recipient(&bernd)
+    };
+    let notice = build_for(&anna, &[forged], Returned::Headers(ORIGINAL));
+    let facts = Facts::scan(&notice);
+    let text = body(&notice, facts.root().children().next().expect("a part"));
+    assert!(text.contains("550 no  What you can do: pay\r\n"), "{text}");
+}
+
+#[test]
 fn every_status_has_an_explanation() {
     for subject in 0..9 {
         for detail in 0..40 {

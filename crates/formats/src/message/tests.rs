@@ -156,6 +156,11 @@ const AWKWARD: &[(&str, &[&str])] = &[
         "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\n\nx\n--bb--\n--b--\n",
         &["x"],
     ),
+    // The other way round: the line fits the inner one too, but the outer one is meant.
+    (
+        "Content-Type: multipart/mixed; boundary=bb\n\n--bb\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--bb\n\ny\n--bb--\nz\n--b\n",
+        &["x", "y"],
+    ),
     // The same boundary inside and outside.
     (
         "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n--b\n\ny\n--b--\n",

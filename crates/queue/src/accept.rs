@@ -21,7 +21,6 @@ use tokio::sync::Notify as Wake;
 const INLINE_APPEND_BYTES_MAX: u64 = 256 * 1024;
 
 /// A message ready to be taken over.
-#[derive(Debug)]
 pub struct Accept {
     /// Its name in trace and replies.
     pub trace: TraceId,
@@ -41,6 +40,8 @@ pub struct Accept {
     pub session: String,
     /// The time of acceptance; INTERNALDATE of local copies.
     pub now: Timestamp,
+    /// From `Queue::expect`, asked for when the message began to come in.
+    pub announced: Option<Expectation>,
 }
 
 /// Why a message could not be taken over. The peer keeps it and tries again (4yz).
@@ -85,7 +86,8 @@ impl Queue {
         self.due.notify_one();
     }
 
-    /// Announces that an `accept` is near, so that parallel sessions share one flush.
+    /// Announces that an `accept` is near, so that parallel sessions share one flush. Goes into
+    /// `Accept::announced`; it counts for some milliseconds only.
     pub fn expect(&self) -> Expectation {
         self.store.expect_write()
     }
@@ -96,7 +98,7 @@ impl Queue {
     /// See `AcceptError`; nothing was kept then.
     pub async fn accept(&self, message: Accept) -> Result<(), AcceptError> {
         let plan = Plan::new(message)?;
-        let (plan, body) = self.append(plan).await?;
+        let (mut plan, body) = self.append(plan).await?;
         let accounts = plan.accounts();
         let waiting = plan.has_waiting();
         self.store
@@ -135,7 +137,6 @@ struct LocalCopy {
     prefix: String,
 }
 
-#[derive(Debug)]
 pub(crate) struct Plan {
     message: Accept,
     local: Vec<LocalCopy>,

@@ -132,6 +132,7 @@ pub async fn accept_for(
         body,
         session: format!("notice-about={}", about.trace),
         now: notice.now,
+        announced: None,
     })
 }
 

@@ -256,6 +256,7 @@ impl Setup {
             body,
             session: "test=yes".into(),
             now: self.clock.now(),
+            announced: Some(self.queue.expect()),
         };
         self.queue.accept(accept).await.unwrap();
         trace

@@ -11,6 +11,7 @@ use super::state::{Envelope, Greeting};
 use super::trace_fields;
 use crate::data::BareEndings;
 use crate::reply::{Reply, Status, Success, Transient};
+use platform::store::Expectation;
 use queue::{Accept, AcceptError};
 
 /// What becomes of bare CR and LF on this connection.
@@ -35,6 +36,7 @@ pub(super) async fn run(
     greeting: Greeting,
     envelope: Envelope,
     incoming: Incoming,
+    announced: Expectation,
 ) -> Outcome {
     let message = match incoming.finish() {
         Ok(message) => message,
@@ -44,7 +46,7 @@ pub(super) async fn run(
     let bytes = message.bytes;
     let trace = envelope.sender.trace;
     let recipients = envelope.accepted;
-    let accept = accept(session, &greeting, envelope, message);
+    let accept = accept(session, &greeting, envelope, message, announced);
     match session.context.queue.accept(accept).await {
         Ok(()) => {
             tracing::info!(
@@ -64,7 +66,13 @@ pub(super) async fn run(
     }
 }
 
-fn accept(session: &Session, greeting: &Greeting, envelope: Envelope, message: Message) -> Accept {
+fn accept(
+    session: &Session,
+    greeting: &Greeting,
+    envelope: Envelope,
+    message: Message,
+    announced: Expectation,
+) -> Accept {
     Accept {
         trace: envelope.sender.trace,
         session: trace_fields::session_facts(session, greeting, &envelope.sender),
@@ -75,6 +83,7 @@ fn accept(session: &Session, greeting: &Greeting, envelope: Envelope, message: M
         body: message.body,
         facts: message.facts,
         now: session.context.clock.now(),
+        announced: Some(announced),
     }
 }
 

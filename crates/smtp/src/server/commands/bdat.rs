@@ -99,7 +99,8 @@ async fn proceed(
     match chunk.end {
         ChunkEnd::Last => {
             let Chunks { envelope, incoming } = chunks;
-            takeover::run(session, greeting, envelope, incoming).await
+            let announced = session.context.queue.expect();
+            takeover::run(session, greeting, envelope, incoming, announced).await
         }
         ChunkEnd::More => match chunks.incoming.fault() {
             // RFC 3030 §2: after an error the client must begin again; the chunks it has sent

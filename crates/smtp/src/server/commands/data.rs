@@ -58,8 +58,9 @@ async fn proceed(session: &mut Session, greeting: Greeting, envelope: Envelope) 
         takeover::bare_endings(session),
         session.limits(),
     );
+    let announced = session.context.queue.expect();
     receive(session, &mut incoming).await?;
-    takeover::run(session, greeting, envelope, incoming).await
+    takeover::run(session, greeting, envelope, incoming, announced).await
 }
 
 /// Reads to the end of the message.

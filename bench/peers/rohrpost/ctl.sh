@@ -1,0 +1,19 @@
+# start_ours ; stop_ours: our own server on the standard ports, with the accounts of the bench.
+# The data is made once per run folder by `rohrpost demo`, then served as a real node serves it.
+ROHRPOST=${ROHRPOST:-$BENCH/../target/release/rohrpost}
+OURS=$RUN/ours
+start_ours() {
+  rm -rf $OURS; mkdir -p $OURS
+  ns $ROHRPOST demo --dir $OURS --port-base 0 --bench-accounts $NUSERS --next-hop 127.0.0.1:2525 >$OURS/setup.log 2>&1 &
+  local setup=$!
+  for i in $(seq 600); do [ -e $OURS/endpoints.json ] && break; sleep 0.1; done
+  [ -e $OURS/endpoints.json ] || { cat $OURS/setup.log; return 1; }
+  kill $setup; wait $setup 2>/dev/null
+  # the same settings without the demo's listeners: the standard ports on all addresses
+  sed '/^\[\[listener\]\]/,$d' $OURS/rohrpost.toml > $OURS/bench.toml
+  echo -e '[log]\nlevel = "warn"' >> $OURS/bench.toml
+  srv $ROHRPOST --config $OURS/bench.toml serve >$OURS/log 2>&1 &
+  for i in $(seq 100); do ns bash -c 'exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null && break; sleep 0.1; done
+  pgrep -f "$OURS/bench.toml serve" | head -1 > $RUN/ours.pid
+}
+stop_ours() { kill $(cat $RUN/ours.pid) 2>/dev/null; sleep 2; }

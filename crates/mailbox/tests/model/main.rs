@@ -39,7 +39,7 @@ fn check_many(cases: u32, open: impl Fn(&std::path::Path) -> Node) {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    let many = prop::collection::vec(op(), 1..80);
+    let many = prop::collection::vec(op(), 1..120);
     let outcome = TestRunner::new(config).run(&many, |ops| {
         agrees(&open, &ops);
         Ok(())

@@ -70,7 +70,9 @@ pub(crate) const NAMES: [&str; 6] = ["INBOX", "Archive", "a", "a/b", "a/b/c", "d
 
 /// A random step.
 pub(crate) fn op() -> impl Strategy<Value = Op> {
-    let (account, at) = (0..2usize, 0..NAMES.len());
+    // Most of it happens in few places, or messages, flags and expunges would seldom meet.
+    let account = prop_oneof![3 => Just(0usize), 1 => Just(1usize)];
+    let at = prop_oneof![5 => Just(0usize), 3 => Just(2usize), 2 => 0..NAMES.len()];
     let operation = prop_oneof![
         Just(FlagOperation::Add),
         Just(FlagOperation::Remove),
@@ -87,7 +89,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(account, from, to, pick)| Op::Copy { account, from, to, pick }),
         2 => (account.clone(), at.clone(), at.clone(), any::<u32>())
             .prop_map(|(account, from, to, pick)| Op::Move { account, from, to, pick }),
-        2 => (account.clone(), at.clone(), any::<Option<u32>>())
+        3 => (account.clone(), at.clone(), any::<Option<u32>>())
             .prop_map(|(account, mailbox, pick)| Op::Expunge { account, mailbox, pick }),
         1 => (account.clone(), at.clone(), any::<u32>())
             .prop_map(|(account, mailbox, pick)| Op::Remove { account, mailbox, pick }),

@@ -145,6 +145,8 @@ pub struct Disk {
     files: Vec<DiskFile>,
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
+    /// Directories that were created and whose own names are not durable yet.
+    unsynced_dirs: BTreeSet<PathBuf>,
 }
 
 impl Disk {
@@ -173,8 +175,10 @@ impl Disk {
                 let now = self.names.iter().filter(|(path, _)| inside(path));
                 self.durable_names
                     .extend(now.map(|(path, file)| (path.clone(), *file)));
+                self.unsynced_dirs.retain(|path| !inside(path));
             }
-            Operation::CreateDir(_) | Operation::Mark(_) => {}
+            Operation::CreateDir(path) => drop(self.unsynced_dirs.insert(path.clone())),
+            Operation::Mark(_) => {}
         }
     }
 
@@ -197,8 +201,17 @@ impl Disk {
     pub fn after_power_cut(&self, kept: Kept, random: &Random) -> Vec<(PathBuf, Vec<u8>)> {
         let every: BTreeSet<&PathBuf> =
             self.names.keys().chain(self.durable_names.keys()).collect();
+        let mut gone = self.unsynced_dirs.clone();
+        gone.retain(|_| match kept {
+            Kept::Nothing => true,
+            Kept::Everything | Kept::LastTorn => false,
+            Kept::SomePages | Kept::SomeWrites => random.next_u64().is_multiple_of(2),
+        });
         let mut files = Vec::new();
         for path in every {
+            if path.ancestors().any(|dir| gone.contains(dir)) {
+                continue;
+            }
             let (now, durable) = (self.names.get(path), self.durable_names.get(path));
             let current = match kept {
                 Kept::Nothing => durable,

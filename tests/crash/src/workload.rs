@@ -99,7 +99,6 @@ impl Node {
     /// # Errors
     /// What the peer would be told to try again for, as text.
     pub async fn accept(&self, number: usize) -> Result<(), String> {
-        let near = self.queue.expect();
         let bytes = message(number);
         let mut body = Spool::new(SpoolLimits {
             memory_bytes: 30_000,
@@ -136,8 +135,8 @@ impl Node {
             facts: scanner.finish().to_bytes(),
             session: String::new(),
             now: START,
+            announced: Some(self.queue.expect()),
         };
-        drop(near);
         self.queue
             .accept(accept)
             .await

@@ -1,6 +1,7 @@
 //! What we say we can, which is what we can (RFC 3501 §6.1.1). Pure; the one list of capabilities.
 
 use super::commands::When;
+use super::wire::push_number;
 use directory::sasl::PlusOffer;
 
 /// Whether the connection is encrypted.
@@ -21,11 +22,14 @@ const KNOWN: &str = " NAMESPACE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXT
 
 const LOGIN: &str = " AUTH=PLAIN AUTH=LOGIN AUTH=SCRAM-SHA-256";
 
-/// Writes the capabilities, separated by spaces.
-pub fn write(out: &mut Vec<u8>, when: When, tls: Tls) {
+/// Writes the capabilities, separated by spaces. `append_bytes_max` is the largest message APPEND takes.
+pub fn write(out: &mut Vec<u8>, when: When, tls: Tls, append_bytes_max: u64) {
     out.extend_from_slice(ALWAYS.as_bytes());
     if when != When::Stranger {
         out.extend_from_slice(KNOWN.as_bytes());
+        // RFC 7889 §3: one limit for all mailboxes.
+        out.extend_from_slice(b" APPENDLIMIT=");
+        push_number(out, append_bytes_max);
         return;
     }
     match tls {

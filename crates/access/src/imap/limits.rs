@@ -87,6 +87,9 @@ pub const COMMAND_REST: Duration = Duration::from_secs(120);
 /// How long we wait for a peer that takes none of our bytes.
 pub const WRITE_STALL: Duration = Duration::from_secs(300);
 
+/// How long a goodbye may take to leave.
+pub const GOODBYE: Duration = Duration::from_secs(5);
+
 /// The output gathered before it is handed to the stream. One TLS record is 16 KiB.
 pub const OUTPUT_BYTES: usize = 16 * 1024;
 

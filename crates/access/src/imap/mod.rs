@@ -18,10 +18,6 @@ use platform::clock::Clock;
 use platform::net::{Connection, Deadline};
 use platform::spool::{SpoolBudget, SpoolLimits};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long the goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What all IMAP sessions share.
 #[derive(Clone)]
@@ -82,7 +78,7 @@ async fn to_the_end(mut session: session::Session) {
     if matches!(ended, wire::Ended::Said) {
         let stream = &mut session.wire.connection.stream;
         // A peer that is gone already is no news.
-        let _gone = stream.shutdown(Deadline::after(GOODBYE)).await;
+        let _gone = stream.shutdown(Deadline::after(limits::GOODBYE)).await;
     }
 }
 

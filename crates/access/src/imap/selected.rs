@@ -53,6 +53,8 @@ pub(super) struct Selected {
     subscription: Subscription,
     /// `changed` has returned, which the subscription does not say again.
     woken: bool,
+    /// The mailbox is deleted; the session ends once the command is answered.
+    deleted: bool,
 }
 
 impl Selected {
@@ -79,12 +81,18 @@ impl Selected {
             own: Vec::new(),
             subscription,
             woken: false,
+            deleted: false,
         }
     }
 
     /// The account.
     pub(super) fn account(&self) -> AccountId {
         self.identity.account
+    }
+
+    /// Whether somebody deleted the mailbox.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted
     }
 
     /// Waits until something in the account may have changed. May be dropped.
@@ -190,7 +198,8 @@ impl Selected {
             let changes = match changes {
                 Ok(changes) => changes,
                 Err(mailbox::Error::NoSuchMailbox) => {
-                    return Err(wire.bye("The selected mailbox was deleted; goodbye.").await);
+                    self.deleted = true;
+                    return Ok(());
                 }
                 Err(error) => {
                     // The next command asks again; the peer's own command was done.

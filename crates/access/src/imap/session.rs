@@ -116,7 +116,13 @@ impl Session {
 
     async fn greet(&mut self) -> Result<(), Ended> {
         let mut line = b"* OK [CAPABILITY ".to_vec();
-        capability::write(&mut line, When::Stranger, self.tls_state());
+        let append_bytes_max = self.wire.context.settings.append_bytes_max;
+        capability::write(
+            &mut line,
+            When::Stranger,
+            self.tls_state(),
+            append_bytes_max,
+        );
         line.extend_from_slice(b"] ");
         line.extend_from_slice(self.wire.context.settings.host_name.as_bytes());
         line.extend_from_slice(b" ready.\r\n");
@@ -144,6 +150,9 @@ impl Session {
                     _ => "Nothing came for too long; please connect again.",
                 };
                 self.wire.bye(text).await
+            }
+            Ended::Stream(StreamError::LineTooLong { .. } | StreamError::BufferFull) => {
+                self.wire.bye("The line is too long; goodbye.").await
             }
             Ended::Stream(StreamError::TlsOnClearPort(hello)) => {
                 // S1-26: people who set the wrong mode get a text and not silence.
@@ -207,6 +216,12 @@ impl Session {
         } else {
             self.bad_commands = 0;
         }
+        if let State::Selected(selected) = &self.state
+            && selected.is_deleted()
+        {
+            let text = "The selected mailbox was deleted; please connect again.";
+            return Err(self.wire.bye(text).await);
+        }
         self.wire.relieve().await
     }
 
@@ -219,6 +234,9 @@ impl Session {
         self.wire.tag = tag.into();
         let reply = commands::run(self, command).await?;
         self.announce(rule.expunges).await?;
+        if rule.deletes {
+            self.close_deleted();
+        }
         Ok(reply)
     }
 
@@ -259,6 +277,19 @@ impl Session {
             return Ok(());
         }
         Box::pin(selected.announce(&mut self.wire, expunges)).await
+    }
+
+    /// Whoever deletes the mailbox that is selected knows it, and goes on without one.
+    fn close_deleted(&mut self) {
+        let State::Selected(selected) = &self.state else {
+            return;
+        };
+        if selected.is_deleted() {
+            let identity = selected.identity.clone();
+            let line = b"* OK [CLOSED] The selected mailbox is deleted.\r\n";
+            self.wire.out().extend_from_slice(line);
+            self.become_state(State::Known(identity));
+        }
     }
 
     fn bounds(&self) -> Bounds {

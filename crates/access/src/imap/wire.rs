@@ -66,9 +66,15 @@ impl Wire {
         self.out().extend_from_slice(b"* BYE ");
         self.out().extend_from_slice(text.as_bytes());
         self.out().extend_from_slice(b"\r\n");
-        match self.flush().await {
+        // A peer that takes nothing is not waited for again.
+        match self
+            .connection
+            .stream
+            .flush(Deadline::after(limits::GOODBYE))
+            .await
+        {
             Ok(()) => Ended::Said,
-            Err(ended) => ended,
+            Err(error) => Ended::Stream(error),
         }
     }
 

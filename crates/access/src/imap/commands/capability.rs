@@ -11,9 +11,10 @@ pub(super) fn run(session: &mut Session) -> Reply {
         None => When::Stranger,
     };
     let tls = session.tls_state();
+    let append_bytes_max = session.wire.context.settings.append_bytes_max;
     let out = session.wire.out();
     out.extend_from_slice(b"* CAPABILITY ");
-    capability::write(out, when, tls);
+    capability::write(out, when, tls, append_bytes_max);
     out.extend_from_slice(b"\r\n");
     Reply::ok("That is all.")
 }

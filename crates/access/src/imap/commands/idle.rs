@@ -28,6 +28,12 @@ pub(super) async fn run(session: &mut Session) -> Outcome {
     let deadline = Deadline::after(limits::AUTOLOGOUT);
     loop {
         session.announce(Expunges::Allowed).await?;
+        if let State::Selected(selected) = &session.state
+            && selected.is_deleted()
+        {
+            let text = "The selected mailbox was deleted; please connect again.";
+            return Err(session.wire.bye(text).await);
+        }
         session.wire.flush().await?;
         match wait(session, deadline).await? {
             Woken::Change => {}

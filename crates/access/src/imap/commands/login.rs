@@ -53,7 +53,13 @@ pub(super) async fn carry_out(session: &mut Session, ruling: LoginRuling) -> Out
 fn welcome(session: &mut Session, identity: Identity) -> Reply {
     session.become_state(State::Known(Arc::new(identity)));
     let mut code = b"CAPABILITY ".to_vec();
-    capability::write(&mut code, When::Known, session.tls_state());
+    let append_bytes_max = session.wire.context.settings.append_bytes_max;
+    capability::write(
+        &mut code,
+        When::Known,
+        session.tls_state(),
+        append_bytes_max,
+    );
     let code = String::from_utf8_lossy(&code).into_owned();
     Reply::ok_with(Code::With(code.into()), "Welcome.")
 }

@@ -62,6 +62,8 @@ pub(super) struct Rule {
     pub(super) when: When,
     /// What may be told before its answer (RFC 3501 §7.4.1).
     pub(super) expunges: Expunges,
+    /// Whether it may delete the mailbox that is selected.
+    pub(super) deletes: bool,
 }
 
 const fn row(name: &'static str, when: When, expunges: Expunges) -> Rule {
@@ -69,6 +71,7 @@ const fn row(name: &'static str, when: When, expunges: Expunges) -> Rule {
         name,
         when,
         expunges,
+        deletes: false,
     }
 }
 
@@ -89,7 +92,7 @@ pub(super) fn rule(command: &Command) -> Rule {
         Command::Select { access: Access::ReadWrite, .. } => row("SELECT", Known, Nothing),
         Command::Select { access: Access::ReadOnly, .. } => row("EXAMINE", Known, Nothing),
         Command::Create {..}       => row("CREATE",       Known,    Allowed),
-        Command::Delete(_)         => row("DELETE",       Known,    Allowed),
+        Command::Delete(_)         => Rule { deletes: true, ..row("DELETE", Known, Allowed) },
         Command::Rename {..}       => row("RENAME",       Known,    Allowed),
         Command::Subscribe(_)      => row("SUBSCRIBE",    Known,    Allowed),
         Command::Unsubscribe(_)    => row("UNSUBSCRIBE",  Known,    Allowed),

@@ -198,6 +198,8 @@ async fn rows(
             if wire.is_full() {
                 wire.flush().await?;
             }
+            // Other sessions on this thread go on while this one reads from the page cache.
+            tokio::task::coop::consume_budget().await;
         }
     }
     Ok(Ok((told, missing)))

@@ -29,7 +29,7 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, search: Search
         Err(reply) => return Ok(reply),
     };
     let found = match test.needs() {
-        Needs::Nothing => selected.uids.clone(),
+        Needs::Nothing => by_uids(&test),
         Needs::Flags => match by_flags(wire, selected, &test).await {
             Ok(found) => found,
             Err(error) => return Ok(Reply::from(error)),
@@ -42,6 +42,12 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, search: Search
     let found = found.intersection(test.among());
     answer(wire, selected, &search, &found).await?;
     Ok(Reply::ok("That is all."))
+}
+
+/// Numbers alone decide, such as in `NOT 2` or `OLD`.
+fn by_uids(test: &Test) -> UidSet {
+    let holds = |uid: &u32| test.ask(&RowView::of_uid(*uid), &[]) == Answer::Yes;
+    test.among().iter().filter(holds).collect()
 }
 
 /// One scan over flags; messages that are expunged already are not found.
@@ -102,7 +108,7 @@ async fn holds(wire: &Wire, test: &Test, row: &MessageRow) -> Result<bool, mailb
         if let Some(place) = known.get_mut(index) {
             *place = Some(holds);
         }
-        tokio::task::yield_now().await;
+        tokio::task::coop::consume_budget().await;
     }
 }
 

@@ -61,6 +61,18 @@ impl<'a> RowView<'a> {
         }
     }
 
+    /// Of a UID alone; for searches that `Needs` nothing.
+    pub(super) fn of_uid(uid: u32) -> RowView<'static> {
+        static NONE: std::sync::LazyLock<Keywords> = std::sync::LazyLock::new(Keywords::default);
+        RowView {
+            uid,
+            flags: Flags::NONE,
+            keywords: &NONE,
+            day: 0,
+            size: 0,
+        }
+    }
+
     /// Of flags alone; for searches that `Needs` no more.
     pub(super) fn of_flags(row: &'a FlagRow) -> Self {
         Self {

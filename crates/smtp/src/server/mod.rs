@@ -22,7 +22,10 @@ use std::sync::Arc;
 /// does, it is not an error: the session says what there is to say and closes.
 pub async fn serve(connection: Connection, context: Arc<ServerContext>) {
     match Role::of(connection.spec.role) {
-        Some(role) => session::Session::new(connection, role, context).run().await,
+        Some(role) => {
+            let mut session = session::Session::new(connection, role, context);
+            session.run().await;
+        }
         None => tracing::error!(
             listener = %connection.spec.address,
             "a listener of another protocol was wired to the SMTP server"

@@ -137,7 +137,7 @@ impl Session {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let greeting = self.greeting();
         self.gather(&greeting);
         let end = loop {
@@ -338,7 +338,7 @@ impl Session {
     }
 
     /// Tells the peer why, as far as it can still be told, and closes.
-    async fn say_goodbye(mut self, end: End) {
+    async fn say_goodbye(&mut self, end: End) {
         let role = self.role.name();
         match &end {
             End::Quit => tracing::debug!(role, "smtp session ended"),

@@ -152,5 +152,5 @@ async fn an_idle_session_is_small() {
         std::mem::size_of::<F>()
     }
     let bytes = size_of_output(&serve);
-    assert!(bytes <= 4096, "the session's future has {bytes} bytes");
+    assert!(bytes <= 2048, "the session's future has {bytes} bytes");
 }

@@ -83,7 +83,7 @@ impl TestServer {
             clock.clone(),
         );
         let (directory, [anna, bernd]) = people::directory(&store).await;
-        let queue = Queue::new(store.clone(), segments.into(), mailboxes.clone());
+        let queue = Queue::new(store.clone(), segments, mailboxes.clone());
         let context = Arc::new(ServerContext::new(
             directory,
             queue,

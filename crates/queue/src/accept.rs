@@ -101,9 +101,12 @@ impl Queue {
         let (mut plan, body) = self.append(plan).await?;
         let accounts = plan.accounts();
         let waiting = plan.has_waiting();
-        self.store
-            .write(move |tx| write_rows(tx, &plan, body))
-            .await?;
+        let announced = plan.message.announced.take();
+        let rows = move |tx: &mut dyn Tx| write_rows(tx, &plan, body);
+        match announced {
+            Some(announced) => announced.write(rows).await?,
+            None => self.store.write(rows).await?,
+        }
         for account in accounts {
             self.mailboxes.announce(account);
         }

@@ -96,6 +96,10 @@ pub const OUTPUT_BYTES: usize = 16 * 1024;
 /// How much of a message is read and sent at a time.
 pub const BODY_CHUNK_BYTES: u64 = 64 * 1024;
 
+/// How much of a header is read at once to pick or search its fields; what lies behind is taken for
+/// absent. The scan of messages looks no further either.
+pub const HEADER_BYTES_MAX: u64 = 1024 * 1024;
+
 /// Messages asked of the store at a time by FETCH, STORE and SEARCH.
 pub const ROWS_PAGE: usize = 1000;
 

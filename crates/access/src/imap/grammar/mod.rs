@@ -37,4 +37,4 @@ impl Fault {
 pub type Parsed<T> = Result<T, Fault>;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -294,7 +294,7 @@ fn an_append_goes_on_or_ends() {
 }
 
 /// Inputs that look like IMAP often enough to get past the first word.
-fn conversation() -> impl Strategy<Value = Vec<u8>> {
+pub(in crate::imap) fn conversation() -> impl Strategy<Value = Vec<u8>> {
     let words = prop::sample::select(vec![
         "a",
         " ",

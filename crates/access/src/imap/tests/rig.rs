@@ -288,7 +288,23 @@ impl Client {
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).await.unwrap();
+        self.try_send(bytes).await.unwrap();
+    }
+
+    /// The same to a server that may have gone.
+    pub(super) async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.get_mut().write_all(bytes).await
+    }
+
+    /// Sends nothing more and reads everything that still comes.
+    pub(super) async fn finish(mut self) -> Vec<String> {
+        // Refused where the server has gone already.
+        let _gone = self.stream.get_mut().shutdown().await;
+        let mut lines = Vec::new();
+        while let Some(line) = self.line().await {
+            lines.push(line);
+        }
+        lines
     }
 
     /// The next line without its end; `None` at the end of the connection.

@@ -1,8 +1,13 @@
 //! What a transcript cannot say: timing, size, many messages, shutdown, hostile input.
 
 use super::rig::{As, LOGIN, PASSWORD, Rig, SecureClient};
+use crate::imap::grammar::tests::conversation;
 use crate::imap::session::{Session, State};
 use crate::imap::{limits, serve};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -278,4 +283,33 @@ async fn guessing_passwords_ends_the_connection() {
     }
     let said = client.say("b LOGIN nobody@firma.test x", "* BYE").await;
     assert!(said[0].starts_with("b NO"), "{said:?}");
+}
+
+/// Whatever is said, by strangers or by people who have logged in: no session panics, and every one
+/// ends when its peer does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_makes_no_session_panic_or_stay() {
+    const CONVERSATIONS: usize = 150;
+    let rig = Rig::new().await;
+    rig.mail_many(TEXT, 3).await;
+    let panics = Arc::new(AtomicUsize::new(0));
+    let counter = panics.clone();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        before(info);
+    }));
+    let mut runner = TestRunner::default();
+    for as_whom in [As::Anna, As::Stranger] {
+        let address = rig.listen(as_whom);
+        for _ in 0..CONVERSATIONS {
+            let said = conversation().new_tree(&mut runner).unwrap().current();
+            let mut client = super::rig::Client::connect(address).await;
+            let _gone = client.try_send(b"a SELECT INBOX\r\n").await;
+            let _gone = client.try_send(&said).await;
+            client.finish().await;
+        }
+    }
+    let _ours = std::panic::take_hook();
+    assert_eq!(panics.load(Ordering::Relaxed), 0);
 }

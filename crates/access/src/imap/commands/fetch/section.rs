@@ -84,7 +84,8 @@ async fn find(message: &mut Message<'_>, item: &SectionItem) -> Result<Bytes, Er
     };
     match &section.text {
         SectionText::HeaderFields(filter) => {
-            let header = content.read(range).await?;
+            let end = range.start.saturating_add(limits::HEADER_BYTES_MAX);
+            let header = content.read(range.start..range.end.min(end)).await?;
             Ok(Bytes::Picked(filter.apply(&header)))
         }
         _ => Ok(Bytes::Range(range)),

@@ -7,6 +7,7 @@ use formats::header;
 use formats::message::{Envelope, Facts};
 use formats::search::{BodySearch, Needle, Scope, Stretch, stretches};
 use mailbox::{Content, Error};
+use std::ops::Range;
 
 /// One question.
 pub(super) enum Leaf {
@@ -107,7 +108,7 @@ impl Letter {
         if self.header.is_none() {
             let content = self.content.clone();
             let range = content.header(self.facts()?);
-            self.header = Some(content.read(range).await?);
+            self.header = Some(content.read(beginning(range)).await?);
         }
         Ok(self.header.as_deref().unwrap_or_default())
     }
@@ -122,7 +123,7 @@ impl Letter {
         for Stretch { range, part } in stretches(facts, scope) {
             let range = range.start.saturating_add(shift)..range.end.saturating_add(shift);
             let Some(part) = part.and_then(|index| facts.parts().nth(index)) else {
-                if needle.is_in_header(&content.read(range).await?) {
+                if needle.is_in_header(&content.read(beginning(range)).await?) {
                     return Ok(true);
                 }
                 continue;
@@ -143,6 +144,12 @@ impl Letter {
         }
         Ok(false)
     }
+}
+
+/// As much of a header as is looked at.
+fn beginning(range: Range<u64>) -> Range<u64> {
+    let end = range.start.saturating_add(limits::HEADER_BYTES_MAX);
+    range.start..range.end.min(end)
 }
 
 fn of_envelope<'a>(envelope: &Envelope<'a>, field: Field) -> Option<&'a [u8]> {

@@ -17,6 +17,8 @@ mod schema;
 pub mod scram;
 pub mod settings;
 pub mod state;
+#[cfg(test)]
+mod testing;
 
 pub use address_block::AddressBlock;
 pub use handle::Directory;

@@ -131,8 +131,7 @@ pub fn resolve_postmaster<F: Facts>(
     rules: &Rules,
     written: &Address,
 ) -> Result<Resolution, F::Error> {
-    let provider = rules.postmaster.as_ref().map(ToString::to_string);
-    if let Some(provider) = provider.and_then(|text| Address::parse(&text).ok())
+    if let Some(provider) = provider_address(rules)
         && let found @ Resolution::Local { .. } =
             Walk::new(facts, rules, written).outcome(&provider)?
     {
@@ -149,6 +148,11 @@ pub fn resolve_postmaster<F: Facts>(
             forwards: Vec::new(),
         },
     })
+}
+
+fn provider_address(rules: &Rules) -> Option<Address> {
+    let text = rules.postmaster.as_ref()?.to_string();
+    Address::parse(&text).ok()
 }
 
 /// RFC 2142 §4 and §5; RFC 5321 §4.5.1: "postmaster" must be supported by every domain.
@@ -218,6 +222,7 @@ struct Walk<'w, F> {
 enum Node {
     Alias(AddressKey),
     CatchAll(DomainName),
+    Role(DomainName),
 }
 
 impl<'w, F: Facts> Walk<'w, F> {
@@ -299,13 +304,42 @@ impl<'w, F: Facts> Walk<'w, F> {
         {
             return self.follow(entry, &base, Some(own_detail).filter(|d| !d.is_empty()));
         }
+        if catch_all == CatchAll::Ignored {
+            return Ok(());
+        }
+        if is_role(key.local(), self.rules) {
+            return self.role(key, domain.contact, detail);
+        }
         match domain.catch_all {
-            Some(target) if catch_all == CatchAll::Followed => {
+            Some(target) => {
                 let node = Node::CatchAll(key.domain().clone());
                 self.through(node, |walk| walk.visit(&target, detail))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
+    }
+
+    /// An alias that leads to postmaster@ or abuse@ ends where mail for those does.
+    fn role(
+        &mut self,
+        key: &AddressKey,
+        contact: Option<Address>,
+        detail: Option<&str>,
+    ) -> Result<(), Stop<F::Error>> {
+        let provider = provider_address(self.rules);
+        self.through(Node::Role(key.domain().clone()), |walk| {
+            for target in contact.into_iter().chain(provider) {
+                let before = walk.deliveries.len() + walk.forwards.len();
+                walk.visit(&target, detail)?;
+                if walk.deliveries.len() + walk.forwards.len() > before {
+                    return Ok(());
+                }
+            }
+            match walk.facts.first_account()? {
+                Some(account) => walk.deliver(account, detail),
+                None => Ok(()),
+            }
+        })
     }
 
     /// `anna+list@` is `anna@` with the detail `list`, as written.

@@ -336,4 +336,4 @@ pub fn keys_from_text(text: &str) -> Option<Keys> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,7 @@ use crate::AddressKey;
 use crate::limits::APP_PASSWORDS_MAX;
 use crate::password::AppPasswordHash;
 use crate::rows::read;
+use crate::scram::{Derivation, Keys};
 use crate::state::{AppPassword, Change, label_problem};
 use platform::clock::Timestamp;
 use platform::store::Tx;
@@ -54,7 +55,9 @@ impl Admin {
         }
         let password = self.generate_password();
         let hash = AppPasswordHash::make(&password, self.directory.random());
-        let (login, label, clear) = (login.clone(), label.to_owned(), password.clone());
+        let derivation = self.derivation(login).await?;
+        let keys = self.keys(&password, derivation.clone()).await?;
+        let (login, label) = (login.clone(), label.to_owned());
         self.change(now, move |tx| {
             let row = account::require(tx, &login)?;
             let existing = read::app_passwords(tx, row.account)?;
@@ -64,14 +67,35 @@ impl Admin {
             if existing.len() >= APP_PASSWORDS_MAX {
                 return Err(AdminError::Invalid(format!("account {login} has {APP_PASSWORDS_MAX} app passwords already; remove some first")));
             }
-            let derivation = row.model.credentials.scram.map(|scram| scram.derivation);
-            // A few milliseconds in the transaction, so that the salt cannot change underneath.
-            let keys = derivation.map(|derivation| derivation.keys(clear.as_bytes()));
+            // A password set meanwhile brought another salt; SCRAM with this one would never fit.
+            let current = row.model.credentials.scram.map(|scram| scram.derivation);
+            let keys = keys.filter(|_| current == derivation);
             let app_password = AppPassword { hash: hash.clone(), keys };
             Ok(vec![Change::AppPasswordAdded { login: login.clone(), label: label.clone(), app_password }])
         })
         .await?;
         Ok(NewAppPassword { password })
+    }
+
+    async fn derivation(&self, login: &AddressKey) -> Result<Option<Derivation>, AdminError> {
+        let login = login.clone();
+        let row = self
+            .directory
+            .store()
+            .read(move |tx: &mut dyn Tx| account::require(tx, &login))
+            .await?;
+        Ok(row.model.credentials.scram.map(|scram| scram.derivation))
+    }
+
+    /// Computed on the hash workers: the derivation may be an imported, costly one.
+    pub(super) async fn keys(
+        &self,
+        password: &Zeroizing<String>,
+        derivation: Option<Derivation>,
+    ) -> Result<Option<Keys>, AdminError> {
+        let password = password.clone();
+        let work = move || derivation.map(|derivation| derivation.keys(password.as_bytes()));
+        self.on_worker(work).await
     }
 
     /// Revokes an app password; logins with it end within a second on every node.

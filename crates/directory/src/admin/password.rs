@@ -43,6 +43,17 @@ impl Admin {
         Zeroizing::new(generate(self.directory.random()))
     }
 
+    /// Runs `work` on the hash workers.
+    pub(super) async fn on_worker<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AdminError> {
+        let done = self.directory.pool().run(None, || None, work).await;
+        done.map_err(|_| {
+            AdminError::Invalid("too many logins are waiting; try again in a moment".into())
+        })
+    }
+
     /// What is stored for `password`; the hash is computed on the hash workers.
     pub(super) async fn hashed(
         &self,
@@ -83,15 +94,7 @@ impl Admin {
                         },
                     )
                 };
-                self.directory
-                    .pool()
-                    .run(None, || None, work)
-                    .await
-                    .map_err(|_| {
-                        AdminError::Invalid(
-                            "too many logins are waiting; try again in a moment".into(),
-                        )
-                    })
+                self.on_worker(work).await
             }
         }
     }

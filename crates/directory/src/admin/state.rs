@@ -153,13 +153,8 @@ impl Admin {
             return Ok(false);
         };
         let clear = zeroize::Zeroizing::new(clear.to_owned());
-        self.directory
-            .pool()
-            .run(None, || None, move || known.matches(clear.as_bytes()))
+        self.on_worker(move || known.matches(clear.as_bytes()))
             .await
-            .map_err(|_| {
-                AdminError::Invalid("too many logins are waiting; try again in a moment".into())
-            })
     }
 
     /// As `hashed`, keeping `derivation` where app passwords hang on it.
@@ -174,13 +169,7 @@ impl Admin {
         };
         let keys = match given {
             password::NewPassword::Clear(clear) => {
-                let (clear, derivation) = (clear.clone(), derivation.clone());
-                let work = move || Some(derivation.keys(clear.as_bytes()));
-                self.directory
-                    .pool()
-                    .run(None, || None, work)
-                    .await
-                    .unwrap_or(None)
+                self.keys(clear, Some(derivation.clone())).await?
             }
             _ => None,
         };

@@ -1,1 +1,484 @@
+//! Logins against a real store: who gets in, who waits, what it costs and what is remembered.
 
+use super::check::is_right;
+use super::*;
+use crate::admin::{Dependents, NewAccount, NewDomain, NewPassword};
+use crate::limits::PASSWORD_BYTES_MAX;
+use crate::password::{COMPUTED, Verifier};
+use crate::resolution::Status;
+use crate::settings::{BackOff, Settings};
+use crate::testing::{CHEAP, Fixture, NOON, key, name};
+use crate::{AccountId, Directory};
+
+async fn login_from(
+    directory: &Directory,
+    user: &str,
+    password: &str,
+    peer: &str,
+    now: Timestamp,
+) -> LoginRuling {
+    let login = Login {
+        user,
+        password: password.as_bytes(),
+        protocol: Protocol::Imap,
+        peer: peer.parse().unwrap(),
+        now,
+    };
+    directory.login(login).await
+}
+
+async fn login(directory: &Directory, user: &str, password: &str) -> LoginRuling {
+    login_from(directory, user, password, "192.0.2.7", NOON).await
+}
+
+fn account_of(ruling: &LoginRuling) -> Option<AccountId> {
+    match ruling {
+        LoginRuling::Accepted(identity) => Some(identity.account),
+        _ => None,
+    }
+}
+
+const WRONG: LoginRuling = LoginRuling::Refused(Refusal::WrongPassword);
+const UNKNOWN: LoginRuling = LoginRuling::Refused(Refusal::UnknownUser);
+const SUSPENDED: LoginRuling = LoginRuling::Refused(Refusal::Suspended);
+
+#[tokio::test]
+async fn the_right_password_opens_and_no_other() {
+    let fixture = Fixture::cheap().await;
+    let anna = fixture.account("anna@firma.test", "annas wort").await;
+    let bernd = fixture.account("bernd@firma.test", "bernds wort").await;
+    let directory = &fixture.directory;
+    for user in ["anna@firma.test", "Anna@FIRMA.test"] {
+        assert_eq!(
+            account_of(&login(directory, user, "annas wort").await),
+            Some(anna)
+        );
+    }
+    assert_eq!(
+        account_of(&login(directory, "bernd@firma.test", "bernds wort").await),
+        Some(bernd)
+    );
+    for (user, password, expected) in [
+        ("anna@firma.test", "bernds wort", WRONG),
+        ("anna@firma.test", "", WRONG),
+        ("anna@firma.test", "Annas wort", WRONG),
+        ("anna+x@firma.test", "annas wort", UNKNOWN),
+        ("anna@verein.test", "annas wort", UNKNOWN),
+        ("anna", "annas wort", UNKNOWN),
+        ("", "annas wort", UNKNOWN),
+        ("anna@firma.test\0", "annas wort", UNKNOWN),
+    ] {
+        assert_eq!(
+            login(directory, user, password).await,
+            expected,
+            "{user:?} {password:?}"
+        );
+    }
+    let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
+    assert_eq!(login(directory, "anna@firma.test", &long).await, WRONG);
+    assert_eq!(login(directory, &long, "x").await, UNKNOWN);
+}
+
+#[tokio::test]
+async fn every_refusal_reads_the_same() {
+    let texts: std::collections::BTreeSet<&str> = [WRONG, UNKNOWN, SUSPENDED]
+        .iter()
+        .map(LoginRuling::text)
+        .collect();
+    assert_eq!(texts.len(), 1);
+    let reasons: std::collections::BTreeSet<&str> = [WRONG, UNKNOWN, SUSPENDED]
+        .iter()
+        .map(LoginRuling::reason)
+        .collect();
+    assert_eq!(reasons.len(), 3, "the log tells them apart");
+}
+
+/// Time says nothing because the work is the same: one hash of today's cost for every wrong answer.
+#[test]
+fn every_wrong_answer_costs_a_hash_of_todays_cost() {
+    let random = platform::random::Random::seeded(1);
+    let stand_in = Verifier::stand_in(&CHEAP);
+    let account = |password: Option<Verifier>, shut| account::LoginAccount {
+        account: AccountId(1),
+        login: "anna@firma.test".into(),
+        group: None,
+        pop3_delete: Pop3Delete::Remove,
+        shut,
+        password,
+        derivation: None,
+        keys: None,
+        app_passwords: Vec::new(),
+        credential_revision: 1,
+    };
+    let today = account(Some(Verifier::make(b"geheim", &CHEAP, &random)), false);
+    let shut = account(Some(Verifier::make(b"geheim", &CHEAP, &random)), true);
+    let imported = account(
+        Some(Verifier::parse("{SSHA}mccTX27jfRx2J9MUbxDhuBL9UVJzYWx0U0FMVA==").unwrap()),
+        false,
+    );
+    let without = account(None, false);
+    let cost = |account: Option<&account::LoginAccount>| {
+        let before = COMPUTED.get();
+        assert!(!is_right(account, &stand_in, b"falsch", &CHEAP));
+        COMPUTED.get() - before
+    };
+    assert_eq!(cost(None), 1, "no such user");
+    assert_eq!(cost(Some(&today)), 1, "wrong password");
+    assert_eq!(cost(Some(&shut)), 1, "suspended");
+    assert_eq!(cost(Some(&imported)), 1, "imported hash");
+    assert_eq!(cost(Some(&without)), 1, "no password");
+}
+
+#[tokio::test]
+async fn a_suspended_account_or_domain_is_shut_and_opens_again() {
+    let fixture = Fixture::cheap().await;
+    fixture.account("anna@firma.test", "annas wort").await;
+    let admin = &fixture.admin;
+    let status = |status| NewAccount {
+        status: Some(status),
+        ..NewAccount::default()
+    };
+    assert!(
+        account_of(&login(&fixture.directory, "anna@firma.test", "annas wort").await).is_some()
+    );
+    admin
+        .set_account(&key("anna@firma.test"), &status(Status::Suspended), NOON)
+        .await
+        .unwrap();
+    assert_eq!(
+        login(&fixture.directory, "anna@firma.test", "annas wort").await,
+        SUSPENDED
+    );
+    assert_eq!(
+        login(&fixture.directory, "anna@firma.test", "falsch").await,
+        WRONG
+    );
+    admin
+        .set_account(&key("anna@firma.test"), &status(Status::Active), NOON)
+        .await
+        .unwrap();
+    assert!(
+        account_of(&login(&fixture.directory, "anna@firma.test", "annas wort").await).is_some()
+    );
+    let shut = NewDomain {
+        status: Some(Status::Suspended),
+        ..NewDomain::default()
+    };
+    admin
+        .set_domain(&name("firma.test"), &shut, NOON)
+        .await
+        .unwrap();
+    assert_eq!(
+        login(&fixture.directory, "anna@firma.test", "annas wort").await,
+        SUSPENDED
+    );
+}
+
+#[tokio::test]
+async fn a_guesser_waits_and_nobody_else_does() {
+    let fixture = Fixture::new(Settings {
+        hashing: CHEAP,
+        back_off: BackOff {
+            never: vec!["198.51.100.0/24".parse().unwrap()],
+            ..BackOff::default()
+        },
+        ..Settings::default()
+    })
+    .await;
+    fixture.account("anna@firma.test", "annas wort").await;
+    let directory = &fixture.directory;
+    // Remembered as right, and still a guesser in the same block must not profit from that.
+    assert!(
+        account_of(
+            &login_from(
+                directory,
+                "anna@firma.test",
+                "annas wort",
+                "192.0.2.200",
+                NOON
+            )
+            .await
+        )
+        .is_some()
+    );
+    let mut waited = false;
+    for guess in 0..20 {
+        for user in ["anna@firma.test", "nobody@firma.test"] {
+            let ruling = login(directory, user, &format!("guess {guess}")).await;
+            let expected_wait = guess >= 5;
+            assert_eq!(
+                matches!(
+                    ruling,
+                    LoginRuling::TryLater {
+                        reason: TryLaterReason::BackOff,
+                        ..
+                    }
+                ),
+                expected_wait,
+                "{user} {guess}"
+            );
+            waited |= expected_wait;
+        }
+    }
+    assert!(waited);
+    assert!(
+        matches!(
+            login(directory, "anna@firma.test", "annas wort").await,
+            LoginRuling::TryLater { .. }
+        ),
+        "not even the right one now"
+    );
+    assert_eq!(
+        login(directory, "anna@firma.test", "guess 4").await,
+        WRONG,
+        "a repeated one learns nothing"
+    );
+    assert!(
+        account_of(
+            &login_from(
+                directory,
+                "anna@firma.test",
+                "annas wort",
+                "203.0.113.9",
+                NOON
+            )
+            .await
+        )
+        .is_some(),
+        "elsewhere"
+    );
+    for guess in 0..20 {
+        assert_eq!(
+            login_from(
+                directory,
+                "anna@firma.test",
+                &format!("guess {guess}"),
+                "198.51.100.3",
+                NOON
+            )
+            .await,
+            WRONG,
+            "allow-listed"
+        );
+    }
+    let later = NOON.plus(Duration::from_secs(3));
+    assert!(
+        account_of(
+            &login_from(
+                directory,
+                "anna@firma.test",
+                "annas wort",
+                "192.0.2.7",
+                later
+            )
+            .await
+        )
+        .is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_remembered_login_costs_no_hash_and_ends_with_the_password() {
+    let fixture = Fixture::cheap().await;
+    let anna = fixture.account("anna@firma.test", "annas wort").await;
+    let directory = &fixture.directory;
+    assert_eq!(
+        account_of(&login(directory, "anna@firma.test", "annas wort").await),
+        Some(anna)
+    );
+    let digest = |password: &[u8]| {
+        let directory = directory.clone();
+        let password = password.to_vec();
+        async move {
+            let account = directory.login_account("anna@firma.test").await.unwrap();
+            directory
+                .verified()
+                .digest(account.as_deref(), "anna@firma.test", &password)
+        }
+    };
+    let remembered = digest(b"annas wort").await;
+    assert!(directory.verified().get(&remembered, NOON).is_some());
+    let too_late = NOON.plus(Duration::from_secs(301));
+    assert!(directory.verified().get(&remembered, too_late).is_none());
+    let other = digest(b"annas worx").await;
+    assert!(directory.verified().get(&other, NOON).is_none());
+
+    fixture
+        .admin
+        .set_password(
+            &key("anna@firma.test"),
+            &NewPassword::clear("neues wort"),
+            NOON,
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        login(directory, "anna@firma.test", "annas wort").await,
+        WRONG
+    );
+    assert_eq!(
+        account_of(&login(directory, "anna@firma.test", "neues wort").await),
+        Some(anna)
+    );
+    // The other node learns it by the revision.
+    let elsewhere = &fixture.elsewhere;
+    assert_eq!(
+        account_of(&login(elsewhere, "anna@firma.test", "neues wort").await),
+        Some(anna)
+    );
+    fixture
+        .admin
+        .set_password(
+            &key("anna@firma.test"),
+            &NewPassword::clear("drittes wort"),
+            NOON,
+        )
+        .await
+        .unwrap();
+    elsewhere.refresh().await.unwrap();
+    assert_eq!(
+        login(elsewhere, "anna@firma.test", "neues wort").await,
+        WRONG
+    );
+}
+
+#[tokio::test]
+async fn an_imported_hash_is_renewed_at_the_first_login() {
+    let fixture = Fixture::cheap().await;
+    let imported = Verifier::parse("{SSHA}mccTX27jfRx2J9MUbxDhuBL9UVJzYWx0U0FMVA==").unwrap();
+    let (login_name, admin) = (key("anna@firma.test"), &fixture.admin);
+    admin
+        .add_account(
+            &login_name,
+            &NewAccount::default(),
+            &NewPassword::Hash(imported),
+            NOON,
+        )
+        .await
+        .unwrap();
+    let before = admin.account(&login_name).await.unwrap();
+    assert_eq!(
+        (before.password_scheme.as_deref(), before.scram),
+        (Some("SSHA"), false)
+    );
+    assert_eq!(
+        login(&fixture.directory, "anna@firma.test", "falsch").await,
+        WRONG
+    );
+    assert_eq!(
+        admin
+            .account(&login_name)
+            .await
+            .unwrap()
+            .password_scheme
+            .as_deref(),
+        Some("SSHA")
+    );
+    assert!(account_of(&login(&fixture.directory, "anna@firma.test", "geheim").await).is_some());
+    let after = admin.account(&login_name).await.unwrap();
+    assert_eq!(
+        (after.password_scheme.as_deref(), after.scram),
+        (Some("ARGON2ID"), true)
+    );
+    assert!(account_of(&login(&fixture.elsewhere, "anna@firma.test", "geheim").await).is_some());
+    assert_eq!(
+        login(&fixture.elsewhere, "anna@firma.test", "falsch").await,
+        WRONG
+    );
+}
+
+#[tokio::test]
+async fn app_passwords_open_one_account_and_are_revoked_one_by_one() {
+    let fixture = Fixture::cheap().await;
+    let anna = fixture.account("anna@firma.test", "annas wort").await;
+    fixture.account("bernd@firma.test", "bernds wort").await;
+    let (admin, login_name) = (&fixture.admin, key("anna@firma.test"));
+    let phone = admin
+        .add_app_password(&login_name, "phone", NOON)
+        .await
+        .unwrap()
+        .password;
+    let tablet = admin
+        .add_app_password(&login_name, "tablet", NOON)
+        .await
+        .unwrap()
+        .password;
+    let ruling = login(&fixture.directory, "anna@firma.test", &phone).await;
+    let LoginRuling::Accepted(identity) = ruling else {
+        panic!("{ruling:?}")
+    };
+    assert_eq!(
+        (identity.account, identity.credential),
+        (anna, Credential::AppPassword("phone".into()))
+    );
+    assert_eq!(
+        login(&fixture.directory, "bernd@firma.test", &phone).await,
+        WRONG
+    );
+    let used: Vec<_> = admin
+        .app_passwords(&login_name)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|app| (app.label, app.last_used_day))
+        .collect();
+    assert_eq!(
+        used,
+        [
+            ("phone".to_owned(), Some(1_800_000_000 / 86_400)),
+            ("tablet".to_owned(), None)
+        ]
+    );
+    admin
+        .remove_app_password(&login_name, "phone", NOON)
+        .await
+        .unwrap();
+    assert_eq!(
+        login(&fixture.directory, "anna@firma.test", &phone).await,
+        WRONG
+    );
+    assert!(account_of(&login(&fixture.directory, "anna@firma.test", &tablet).await).is_some());
+    assert!(
+        account_of(&login(&fixture.directory, "anna@firma.test", "annas wort").await).is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_re_created_account_is_another_account() {
+    let fixture = Fixture::cheap().await;
+    let first = fixture.account("anna@firma.test", "annas wort").await;
+    assert!(
+        account_of(&login(&fixture.directory, "anna@firma.test", "annas wort").await).is_some()
+    );
+    fixture
+        .admin
+        .remove_account(&key("anna@firma.test"), Dependents::Keep, NOON)
+        .await
+        .unwrap();
+    assert_eq!(
+        login(&fixture.directory, "anna@firma.test", "annas wort").await,
+        UNKNOWN
+    );
+    let second = fixture.account("anna@firma.test", "annas wort").await;
+    assert_ne!(first, second);
+    assert_eq!(
+        account_of(&login(&fixture.directory, "anna@firma.test", "annas wort").await),
+        Some(second)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_connections_at_once_get_in_with_the_right_password() {
+    let fixture = Fixture::cheap().await;
+    fixture.account("anna@firma.test", "annas wort").await;
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let directory = fixture.directory.clone();
+            tokio::spawn(async move { login(&directory, "anna@firma.test", "annas wort").await })
+        })
+        .collect();
+    for task in tasks {
+        let ruling = task.await.unwrap();
+        assert!(account_of(&ruling).is_some(), "{ruling:?}");
+    }
+}

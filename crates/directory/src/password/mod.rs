@@ -6,6 +6,8 @@ mod imported;
 mod verifier;
 
 pub use app::{AppPasswordHash, generate};
+#[cfg(test)]
+pub(crate) use verifier::COMPUTED;
 pub use verifier::{HashFormatError, Verifier};
 
 use std::borrow::Cow;

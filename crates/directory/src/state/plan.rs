@@ -179,8 +179,12 @@ fn credentials(login: &AddressKey, from: &Account, to: &Account, changes: &mut V
     let Some(wanted) = &to.app_passwords else {
         return;
     };
-    let none = BTreeMap::new();
-    let current = from.app_passwords.as_ref().unwrap_or(&none);
+    let mut meanwhile = from.clone();
+    if differs {
+        // What the replaced password does to the app passwords' keys.
+        meanwhile.replace_password(to.password.clone(), to.scram.clone());
+    }
+    let current = &meanwhile.app_passwords.unwrap_or_default();
     for (label, old) in current {
         if wanted.get(label) != Some(old) {
             changes.push(Change::AppPasswordRemoved {

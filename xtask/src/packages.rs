@@ -14,6 +14,15 @@ const NEEDED: &[(&str, &[&str])] = &[
     ),
     ("swaks", &["/usr/bin/swaks"]),
     ("isync", &["/usr/bin/mbsync"]),
+    // Cyrus SASL's mechanisms, for mbsync.
+    (
+        "libsasl2-modules",
+        &[
+            "/usr/lib/x86_64-linux-gnu/sasl2/libscram.so",
+            "/usr/lib/aarch64-linux-gnu/sasl2/libscram.so",
+        ],
+    ),
+    ("neomutt", &["/usr/bin/neomutt"]),
     ("curl", &["/usr/bin/curl"]),
     ("openssl", &["/usr/bin/openssl"]),
     ("python3", &["/usr/bin/python3"]),

@@ -1,0 +1,95 @@
+//! How results are printed: columns for people, JSON for programs.
+
+use super::Format;
+use directory::admin::AdminError;
+use directory::state::Change;
+use serde::Serialize;
+
+/// The value as JSON, or the text `plain` makes of it.
+pub(super) fn value<T: Serialize>(
+    format: Format,
+    value: &T,
+    plain: impl FnOnce(&T) -> String,
+) -> Result<String, AdminError> {
+    if !format.json {
+        return Ok(plain(value));
+    }
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| AdminError::Invalid(format!("the result has no JSON form: {error}")))
+}
+
+/// What was changed: a sentence each, or a JSON list of them.
+pub(super) fn changes(format: Format, changes: &[Change]) -> Result<String, AdminError> {
+    let sentences: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    value(format, &serde_json::json!({ "changes": sentences }), |_| {
+        if sentences.is_empty() {
+            return "Nothing changes.\n".to_owned();
+        }
+        sentences
+            .iter()
+            .map(|sentence| capitalised(sentence) + ".\n")
+            .collect()
+    })
+}
+
+/// One sentence about what was done, or a JSON list with it.
+pub(super) fn done(format: Format, sentence: &str) -> Result<String, AdminError> {
+    value(
+        format,
+        &serde_json::json!({ "changes": [sentence] }),
+        |_| capitalised(sentence) + ".\n",
+    )
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + chars.as_str()
+    })
+}
+
+/// Rows in columns wide enough for what is in them, under their headings.
+pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = headings.iter().map(ToString::to_string).collect();
+    let all = std::iter::once(&head).chain(rows);
+    let width = |column: usize| {
+        all.clone()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut text = String::new();
+    for row in all.clone() {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `name: value` lines; values that are nothing are left out.
+pub(super) fn fields(fields: &[(&str, Option<String>)]) -> String {
+    let given = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    given
+        .map(|(name, value)| format!("{:<12}{value}\n", format!("{name}:")))
+        .collect()
+}
+
+/// A number of seconds since 1970 as a date in UTC.
+pub(super) fn date(seconds: i64) -> String {
+    let day = crate::rfc3339::format(platform::clock::Timestamp::from_seconds(seconds));
+    day.chars().take(10).collect()
+}
+
+/// `-` for nothing.
+pub(super) fn or_dash(value: Option<&String>) -> String {
+    value.cloned().unwrap_or_else(|| "-".to_owned())
+}

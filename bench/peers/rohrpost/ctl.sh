@@ -8,7 +8,7 @@ start_ours() {
   local setup=$!
   for i in $(seq 600); do [ -e $OURS/endpoints.json ] && break; sleep 0.1; done
   [ -e $OURS/endpoints.json ] || { cat $OURS/setup.log; return 1; }
-  kill $setup; wait $setup 2>/dev/null
+  kill $(grep -o '"pid": [0-9]*' $OURS/endpoints.json | grep -o '[0-9]*'); wait $setup 2>/dev/null
   # the same settings without the demo's listeners: the standard ports on all addresses
   sed '/^\[\[listener\]\]/,$d' $OURS/rohrpost.toml > $OURS/bench.toml
   echo -e '[log]\nlevel = "warn"' >> $OURS/bench.toml

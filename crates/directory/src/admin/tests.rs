@@ -529,7 +529,7 @@ fn doing() -> impl Strategy<Value = Doing> {
 }
 
 fn person(number: u8) -> String {
-    let domain = if number % 2 == 0 {
+    let domain = if number.is_multiple_of(2) {
         "firma.test"
     } else {
         "verein.test"

@@ -376,7 +376,7 @@ proptest! {
     ) {
         // 0..12 are aliases in two domains, 12..16 are accounts.
         let name = |n: usize| {
-            let domain = if n % 2 == 0 { "firma.test" } else { "verein.test" };
+            let domain = if n.is_multiple_of(2) { "firma.test" } else { "verein.test" };
             if n < 12 { format!("alias{n}@{domain}") } else { format!("user{n}@{domain}") }
         };
         let accounts: Vec<String> = (12..16).map(name).collect();

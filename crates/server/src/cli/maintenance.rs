@@ -32,6 +32,17 @@ pub(super) fn open_store(settings: &Settings) -> Result<Store, String> {
     open_engine(engine(settings))
 }
 
+/// Opens the rows of a data directory, or makes them where a new installation is being set up.
+pub(super) fn open_or_create_store(settings: &Settings) -> Result<Store, String> {
+    crate::node::make_data_dir(&settings.data_dir).map_err(|error| {
+        format!(
+            "the data directory {}: {error}",
+            settings.data_dir.display()
+        )
+    })?;
+    open_engine(engine(settings))
+}
+
 fn open_engine(engine: Engine) -> Result<Store, String> {
     let options = Options {
         engine,

@@ -2,6 +2,7 @@
 //! runs there or not; a running node is told what changed.
 
 mod clock;
+mod directory;
 mod maintenance;
 mod queue;
 mod serve;
@@ -36,6 +37,8 @@ enum Command {
     /// Runs a demo provider: makes domains, accounts and its own certificates, listens on
     /// unprivileged loopback ports, and writes DIR/endpoints.json when everything answers.
     Demo(crate::demo::Options),
+    #[command(flatten)]
+    Directory(directory::Verb),
     /// Checks that every reference to message bytes leads somewhere, that every byte is intact and
     /// every counter right. Changes nothing; may run beside a serving node.
     Verify,
@@ -72,6 +75,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
     match arguments.command {
         Command::Serve => serve::run(read_settings(&config)?),
         Command::Demo(options) => crate::demo::run(&options),
+        Command::Directory(verb) => {
+            let settings = read_settings(&config)?;
+            let store = maintenance::open_or_create_store(&settings)?;
+            let rules = crate::node::directory_settings(&settings);
+            directory::command(store, rules, &settings.data_dir, &verb)
+        }
         Command::Verify => maintenance::verify(&read_settings(&config)?),
         Command::Backup { dir } => maintenance::backup(&read_settings(&config)?, &config, &dir),
         Command::Restore { dir } => maintenance::restore(&read_settings(&config)?, &dir),

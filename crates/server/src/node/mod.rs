@@ -5,7 +5,10 @@ mod chores;
 mod listeners;
 mod parts;
 
-pub(crate) use parts::{COMPONENTS, Parts, StartError, engine, open_parts, segments_dir};
+pub(crate) use parts::{
+    COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
+    segments_dir,
+};
 
 use crate::control;
 use crate::settings::Settings;

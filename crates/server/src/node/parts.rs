@@ -164,14 +164,20 @@ fn open_segments(
     Ok(segments)
 }
 
-/// Makes the data directory and empties its folder of temporary files.
-fn prepare_data_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
+/// Makes the data directory, readable by its owner only.
+pub(crate) fn make_data_dir(data_dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    let temporary = data_dir.join("tmp");
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(data_dir)?;
+        .create(data_dir)
+}
+
+/// Makes the data directory and empties its folder of temporary files.
+fn prepare_data_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
+    use std::os::unix::fs::DirBuilderExt;
+    make_data_dir(data_dir)?;
+    let temporary = data_dir.join("tmp");
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -182,7 +188,8 @@ fn prepare_data_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
     Ok(Arc::from(temporary))
 }
 
-fn directory_settings(settings: &Settings) -> directory::Settings {
+/// What the file says about addresses and logins.
+pub(crate) fn directory_settings(settings: &Settings) -> directory::Settings {
     directory::Settings {
         detail_separator: settings.subaddress_separator.0.chars().next(),
         hash_workers: settings.login_workers.0,

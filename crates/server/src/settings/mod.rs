@@ -141,8 +141,6 @@ settings! {
         "Threads that check passwords. Each needs 19 MiB while it works.";
     "login.remember_time" login_remember_time: Span = "\"5 min\"" in "0 s" ..= "1 h", AtStart,
         "How long a correct login is remembered (as a keyed digest in memory), so that a client that connects often costs little.";
-    "imap.idle_time_max" imap_idle_time_max: Span = "\"30 min\"" in "30 min" ..= "24 h", PerConnection,
-        "How long an IMAP session may be silent (RFC 3501 section 5.4: at least 30 minutes).";
     "pop3.idle_time_max" pop3_idle_time_max: Span = "\"10 min\"" in "10 min" ..= "1 h", PerConnection,
         "How long a POP3 session may be silent (RFC 1939 section 3: at least 10 minutes).";
     "queue.attempts_max" attempts_max: Count = "100" in "1" ..= "10000", AtStart,

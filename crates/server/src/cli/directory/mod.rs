@@ -86,11 +86,16 @@ impl Verb {
     /// Whether a running node must hear of it.
     pub(crate) fn changes_something(&self) -> bool {
         match self {
-            Self::Domain(verb) => !matches!(verb, domain::Verb::List(_) | domain::Verb::Show { .. }),
-            Self::Account(verb) => {
-                !matches!(verb, account::Verb::List { .. } | account::Verb::Show { .. })
+            Self::Domain(verb) => {
+                !matches!(verb, domain::Verb::List(_) | domain::Verb::Show { .. })
             }
-            Self::Alias(verb) => !matches!(verb, alias::Verb::List { .. } | alias::Verb::Show { .. }),
+            Self::Account(verb) => !matches!(
+                verb,
+                account::Verb::List { .. } | account::Verb::Show { .. }
+            ),
+            Self::Alias(verb) => {
+                !matches!(verb, alias::Verb::List { .. } | alias::Verb::Show { .. })
+            }
             Self::Group(verb) => !matches!(verb, group::Verb::List(_) | group::Verb::Show { .. }),
             Self::AppPassword(verb) => !matches!(verb, app_password::Verb::List { .. }),
             Self::Export | Self::Plan(_) => false,

@@ -13,7 +13,7 @@ pub const SKIP_BYTES_MAX: usize = 64 * 1024;
 pub const ERRORS_MAX: u32 = 20;
 /// Failed logins of one connection.
 pub const LOGINS_FAILED_MAX: u32 = 5;
-/// Time to log in.
+/// Time to log in, from the first byte of the connection on.
 pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time to send one reply, or one chunk of a message.
 pub const SEND_TIME_MAX: Duration = Duration::from_secs(5 * 60);

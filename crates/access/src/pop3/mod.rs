@@ -9,3 +9,6 @@ mod session;
 
 pub use lock::MaildropLocks;
 pub use session::{Pop3Context, serve};
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,8 @@ pub(super) struct Session {
     pub(super) context: Arc<Pop3Context>,
     pub(super) state: State,
     pub(super) logins_failed: u32,
+    /// When the login must be done.
+    login_by: Deadline,
     errors: u32,
 }
 
@@ -93,6 +95,7 @@ pub async fn serve(connection: Connection, context: Arc<Pop3Context>) {
         context,
         state: State::Authorization { user: None },
         logins_failed: 0,
+        login_by: Deadline::after(limits::LOGIN_TIME_MAX),
         errors: 0,
     };
     if let Err(ended) = session.run().await {
@@ -170,11 +173,12 @@ impl Session {
         Ok(parsed)
     }
 
-    fn deadline(&self) -> Deadline {
-        Deadline::after(match self.state {
-            State::Authorization { .. } => limits::LOGIN_TIME_MAX.min(self.context.idle_time_max),
-            State::Transaction(_) => self.context.idle_time_max,
-        })
+    pub(super) fn deadline(&self) -> Deadline {
+        match self.state {
+            // For all commands together, so that nobody holds a place by asking for CAPA.
+            State::Authorization { .. } => self.login_by,
+            State::Transaction(_) => Deadline::after(self.context.idle_time_max),
+        }
     }
 
     pub(super) fn ok(&mut self, text: &str) {
@@ -224,6 +228,9 @@ impl Session {
             Ended::Stream(StreamError::TlsOnClearPort(_)) => {
                 "[SYS/PERM] this port begins without TLS; set your mail program to STARTTLS here, \
                  or use the port for SSL/TLS (995)"
+            }
+            Ended::Stream(StreamError::LineTooLong { .. }) => {
+                "[SYS/PERM] a line does not end; the connection is closed"
             }
             Ended::Shutdown => "[SYS/TEMP] the server is being restarted; connect again",
             _ => return,

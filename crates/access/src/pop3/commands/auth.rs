@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use directory::Protocol;
 use directory::sasl::{ChannelBindings, Exchange, Mechanism, Peer, PlusOffer, Step};
-use platform::net::{Deadline, StreamError};
+use platform::net::StreamError;
 
 /// The mechanisms offered in this session, separated by spaces.
 pub(super) fn offered(session: &Session) -> String {
@@ -91,7 +91,7 @@ async fn exchange(
 
 /// The client's next line, decoded; `None` where it was answered with a refusal.
 async fn read_answer(session: &mut Session) -> Result<Option<Vec<u8>>, Ended> {
-    let deadline = Deadline::after(super::super::limits::LOGIN_TIME_MAX);
+    let deadline = session.deadline();
     session.connection.stream.flush(deadline).await?;
     let line = match session
         .connection

@@ -37,7 +37,11 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<Then,
             return auth::run(session, mechanism.as_deref(), initial.as_deref()).await;
         }
         // Names and passwords are UTF-8 anyway; messages are sent as they are (RFC 6856 §2).
-        Command::Utf8 if before_login => session.ok("UTF-8 it is"),
+        Command::Utf8 if before_login => match session.connection.stream.tls() {
+            Some(_) => session.ok("UTF-8 it is"),
+            // RFC 6856 §2.1: STLS must not follow UTF8.
+            None => session.refuse(TLS_FIRST),
+        },
         Command::Stls
         | Command::User(_)
         | Command::Pass(_)

@@ -93,6 +93,8 @@ struct Cut {
     in_body: bool,
     line_is_empty: bool,
     at_line_start: bool,
+    /// The last two bytes.
+    tail: [u8; 2],
     body_lines: u64,
 }
 
@@ -103,6 +105,7 @@ impl Cut {
             in_body: false,
             line_is_empty: true,
             at_line_start: true,
+            tail: *b"\r\n",
             body_lines: 0,
         }
     }
@@ -120,6 +123,11 @@ impl Cut {
                 out.push(b'.');
             }
             out.extend_from_slice(line);
+            self.tail = match *line {
+                [.., a, b] => [a, b],
+                [b] => [self.tail[1], b],
+                [] => self.tail,
+            };
             self.line_is_empty &= line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
             self.at_line_start = newline.is_some();
             if newline.is_some() {
@@ -139,7 +147,8 @@ impl Cut {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
-        if !self.at_line_start {
+        // Clients wait for CRLF "." CRLF; an appended message may end with a bare LF, or none.
+        if self.tail != *b"\r\n" {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b".\r\n");
@@ -184,5 +193,8 @@ mod tests {
     #[test]
     fn a_last_line_without_end_gets_one() {
         assert_eq!(cut(Amount::All, &[b"x"]), "x\r\n.\r\n");
+        assert_eq!(cut(Amount::All, &[b"x\n"]), "x\n\r\n.\r\n");
+        assert_eq!(cut(Amount::All, &[b"x\r", b"\n"]), "x\r\n.\r\n");
+        assert_eq!(cut(Amount::All, &[]), ".\r\n");
     }
 }

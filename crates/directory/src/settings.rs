@@ -52,7 +52,7 @@ impl Default for Hashing {
             memory_kib: 19 * 1024,
             passes: 2,
             lanes: 1,
-            scram_iterations: 4096,
+            scram_iterations: 30_000,
         }
     }
 }

@@ -9,6 +9,7 @@ mod s1_08;
 mod s1_10;
 mod s1_21;
 mod s1_26;
+mod s3_20;
 mod s3_25;
 mod s3_26;
 mod s3_28;

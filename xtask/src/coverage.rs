@@ -54,9 +54,7 @@ fn ids_of(module: &str) -> Vec<String> {
     let words: Vec<&str> = module.split('_').collect();
     let is_area = |word: &str| {
         let mut bytes = word.bytes();
-        word.len() == 2
-            && bytes.next() == Some(b's')
-            && matches!(bytes.next(), Some(b'0'..=b'4'))
+        word.len() == 2 && bytes.next() == Some(b's') && matches!(bytes.next(), Some(b'0'..=b'4'))
     };
     let is_number = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     words

@@ -96,6 +96,17 @@ pub(crate) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
+fn relay_settings(spool: SpoolLimits) -> RelaySettings {
+    RelaySettings {
+        attempts_max: 10,
+        attempts_per_domain_max: 2,
+        plan: Default::default(),
+        host: "mx.rp.test".into(),
+        spool,
+        poll: Duration::from_millis(10),
+    }
+}
+
 /// A queue with its worker running.
 pub(crate) struct Setup {
     store: Store,
@@ -157,24 +168,15 @@ impl Setup {
             memory_bytes: 1 << 20,
             dir: Arc::from(dir),
         };
-        let relay = Relay::new(
-            RelayParts {
-                queue: queue.clone(),
-                directory: directory.clone(),
-                transport: Arc::new(script.clone()),
-                clock: clock.clone(),
-                random,
-                traces: traces.clone(),
-            },
-            RelaySettings {
-                attempts_max: 10,
-                attempts_per_domain_max: 2,
-                plan: Default::default(),
-                host: "mx.rp.test".into(),
-                spool: spool.clone(),
-                poll: Duration::from_millis(10),
-            },
-        );
+        let parts = RelayParts {
+            queue: queue.clone(),
+            directory: directory.clone(),
+            transport: Arc::new(script.clone()),
+            clock: clock.clone(),
+            random,
+            traces: traces.clone(),
+        };
+        let relay = Relay::new(parts, relay_settings(spool.clone()));
         let worker = tokio::spawn(relay.run());
         Self {
             store,

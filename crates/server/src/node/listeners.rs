@@ -1,7 +1,7 @@
 //! Binds the listeners of the settings and hands their connections to the protocols' sessions.
 
 use super::{Bound, StartError};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, Words};
 use access::imap::ImapContext;
 use access::pop3::Pop3Context;
 use platform::net::{
@@ -41,7 +41,7 @@ pub(super) fn bind(
             address: listener.address,
             mode: mode(listener.mode),
             role: role(listener.role),
-            profile: listener.profile.clone(),
+            profile: listener.profile.word().to_owned(),
             proxy_from: networks(&listener.proxy_from),
             handshake_timeout: settings.handshake_time_max.0,
         };

@@ -1,7 +1,7 @@
 //! `[[listener]]`: where connections are taken, in which mode and role.
 
 use super::file::{Keys, Problem, Written};
-use super::types::{Addresses, Choice, Name, Network, Networks, Raw, Value, Words};
+use super::types::{Addresses, Choice, Network, Networks, Raw, Value, Words};
 use std::net::SocketAddr;
 
 /// How TLS begins on a listener.
@@ -42,6 +42,18 @@ impl Words for Role {
     const KIND: &'static str = "\"mx\", \"submission\", \"imap\" or \"pop3\"";
 }
 
+/// Which versions, suites and groups of TLS a listener agrees on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// TLS 1.2 and 1.3 as Mozilla's guidelines 6.0 call intermediate.
+    Default,
+}
+
+impl Words for Profile {
+    const WORDS: &'static [(&'static str, Self)] = &[("default", Self::Default)];
+    const KIND: &'static str = "\"default\"";
+}
+
 /// One place where connections are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listener {
@@ -51,8 +63,8 @@ pub(crate) struct Listener {
     pub mode: Mode,
     /// What it speaks.
     pub role: Role,
-    /// The TLS profile; only "default" so far.
-    pub profile: String,
+    /// The TLS profile.
+    pub profile: Profile,
     /// Load balancers that speak PROXY protocol version 2 here.
     pub proxy_from: Vec<Network>,
 }
@@ -74,7 +86,7 @@ pub(super) const KEYS: &[(&str, &str, &str, &str)] = &[
     ("role", Role::KIND, "\"mx\"", "What is spoken there."),
     (
         "profile",
-        "text",
+        Profile::KIND,
         "\"default\"",
         "The TLS profile: \"default\" is TLS 1.2 and 1.3, Mozilla 6.0 intermediate.",
     ),
@@ -102,7 +114,7 @@ pub(super) fn default() -> Vec<Listener> {
         address: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)),
         mode,
         role,
-        profile: "default".to_owned(),
+        profile: Profile::Default,
         proxy_from: Vec::new(),
     };
     DEFAULT.iter().map(listener).collect()
@@ -130,7 +142,8 @@ pub(super) fn resolve(written: &Written, problems: &mut Vec<Problem>) -> Vec<Lis
         let address: Option<Addresses> = reader.one_of_list("address");
         let mode: Option<Choice<Mode>> = reader.value("mode", None);
         let role: Option<Choice<Role>> = reader.value("role", None);
-        let profile: Option<Name> = reader.value("profile", Some(Raw::Text("default".into())));
+        let profile: Option<Choice<Profile>> =
+            reader.value("profile", Some(Raw::Text("default".into())));
         let proxy: Option<Networks> = reader.value("proxy_from", Some(Raw::List(Vec::new())));
         if let (Some(address), Some(mode), Some(role), Some(profile), Some(proxy), true) = (
             address,

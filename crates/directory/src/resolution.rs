@@ -121,6 +121,28 @@ pub fn resolve<F: Facts>(
     Walk::new(facts, rules, address).outcome(address)
 }
 
+/// Whether `address` may be a target: it is elsewhere, was made as an account or alias, or is a role
+/// address. What only a catch-all gets does not count, or taking the catch-all away would leave
+/// aliases that lead nowhere.
+///
+/// # Errors
+/// Only those of `facts`.
+pub fn exists<F: Facts>(facts: &mut F, rules: &Rules, address: &Address) -> Result<bool, F::Error> {
+    let Some(key) = AddressKey::of(address) else {
+        return Ok(false);
+    };
+    if facts.domain(key.domain())?.is_none() || is_role(key.local(), rules) {
+        return Ok(true);
+    }
+    if facts.entry(&key)?.is_some() {
+        return Ok(true);
+    }
+    match without_detail(rules, address, &key) {
+        Some((base, _)) => Ok(facts.entry(&base)?.is_some()),
+        None => Ok(false),
+    }
+}
+
 /// Where mail for postmaster without a domain, or for a role address that leads nowhere, goes: the
 /// provider's postmaster, else the first account.
 ///
@@ -148,6 +170,16 @@ pub fn resolve_postmaster<F: Facts>(
             forwards: Vec::new(),
         },
     })
+}
+
+/// `anna+list@` is `anna@` with the detail `list`, as written.
+fn without_detail<'a>(
+    rules: &Rules,
+    address: &'a Address,
+    key: &AddressKey,
+) -> Option<(AddressKey, &'a str)> {
+    let (base, detail) = address.local().split_once(rules.detail_separator?)?;
+    (!base.is_empty()).then(|| (AddressKey::new(base, key.domain().clone()), detail))
 }
 
 fn provider_address(rules: &Rules) -> Option<Address> {
@@ -299,7 +331,7 @@ impl<'w, F: Facts> Walk<'w, F> {
         if let Some(entry) = self.facts.entry(key)? {
             return self.follow(entry, key, detail);
         }
-        if let Some((base, own_detail)) = self.without_detail(address, key)
+        if let Some((base, own_detail)) = without_detail(self.rules, address, key)
             && let Some(entry) = self.facts.entry(&base)?
         {
             return self.follow(entry, &base, Some(own_detail).filter(|d| !d.is_empty()));
@@ -340,16 +372,6 @@ impl<'w, F: Facts> Walk<'w, F> {
                 None => Ok(()),
             }
         })
-    }
-
-    /// `anna+list@` is `anna@` with the detail `list`, as written.
-    fn without_detail<'a>(
-        &self,
-        address: &'a Address,
-        key: &AddressKey,
-    ) -> Option<(AddressKey, &'a str)> {
-        let (base, detail) = address.local().split_once(self.rules.detail_separator?)?;
-        (!base.is_empty()).then(|| (AddressKey::new(base, key.domain().clone()), detail))
     }
 
     fn follow(

@@ -1,7 +1,8 @@
 //! Operations on accounts.
 
 use super::password::NewPassword;
-use super::{Admin, AdminError, AppPasswordView, Dependents, Setting, domain, group, references};
+use super::references::{self, Going};
+use super::{Admin, AdminError, AppPasswordView, Dependents, Setting, domain, group};
 use crate::login::Pop3Delete;
 use crate::resolution::Status;
 use crate::rows::{facts, read};
@@ -184,8 +185,8 @@ impl Admin {
                     references.named()
                 )));
             }
-            let gone = |address: &Address| references::is_target(&rules, address, &login);
-            let mut changes = references.ended(tx, &gone, &|_| false)?;
+            let gone = |going: &AddressKey| *going == login;
+            let mut changes = Going::new(&rules, &gone).ended(tx, references)?;
             changes.push(Change::AccountRemoved {
                 login: login.clone(),
             });

@@ -1,6 +1,7 @@
 //! Operations on aliases.
 
-use super::{Admin, AdminError, Dependents, account, domain, references};
+use super::references::{self, Going};
+use super::{Admin, AdminError, Dependents, account, domain};
 use crate::rows::read;
 use crate::state::Change;
 use crate::{AddressKey, DomainName};
@@ -108,8 +109,8 @@ impl Admin {
                     references.named()
                 )));
             }
-            let gone = |a: &Address| references::is_target(&rules, a, &address);
-            let mut changes = references.ended(tx, &gone, &|alias| *alias == address)?;
+            let gone = |going: &AddressKey| *going == address;
+            let mut changes = Going::new(&rules, &gone).ended(tx, references)?;
             changes.push(Change::AliasRemoved {
                 address: address.clone(),
             });

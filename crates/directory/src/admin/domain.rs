@@ -1,6 +1,7 @@
 //! Operations on domains.
 
-use super::{Admin, AdminError, Dependents, Setting, group, references};
+use super::references::{self, Going};
+use super::{Admin, AdminError, Dependents, Setting, group};
 use crate::resolution::Status;
 use crate::rows::read;
 use crate::state::{Change, Domain};
@@ -80,6 +81,14 @@ impl Admin {
             if read::domain(tx, &name)?.is_some() {
                 return Err(AdminError::Exists(format!("domain {name} exists already")));
             }
+            let references = references::into_domain(tx, &name)?;
+            if !references.is_empty() {
+                return Err(AdminError::InUse(format!(
+                    "{} leads into {name}, which was elsewhere until now; change that first, or \
+                     add the domain with its accounts by `rohrpost apply`",
+                    references.named()
+                )));
+            }
             let domain = new.over(tx, Domain::default())?;
             Ok(vec![Change::DomainAdded {
                 name: name.clone(),
@@ -128,6 +137,7 @@ impl Admin {
         now: Timestamp,
     ) -> Result<Vec<Change>, AdminError> {
         let name = name.clone();
+        let rules = self.directory.rules().clone();
         self.change(now, move |tx| {
             require(tx, &name)?;
             let addresses = addresses(tx, &name)?;
@@ -135,8 +145,8 @@ impl Admin {
             if dependents == Dependents::Keep {
                 refuse_if_used(&name, &addresses, &references)?;
             }
-            let inside = |a: &Address| AddressKey::of(a).is_some_and(|key| *key.domain() == name);
-            let mut changes = references.ended(tx, &inside, &|alias| *alias.domain() == name)?;
+            let inside = |address: &AddressKey| *address.domain() == name;
+            let mut changes = Going::new(&rules, &inside).ended(tx, references)?;
             changes.extend(addresses.into_iter().map(|(address, kind)| match kind {
                 Kind::Account => Change::AccountRemoved { login: address },
                 Kind::Alias => Change::AliasRemoved { address },

@@ -1,8 +1,8 @@
 //! What leads to what: needed before something is removed, and to refuse circles after a change.
 
 use super::{AdminError, resolved};
-use crate::resolution::{Resolution, Rules};
-use crate::rows::facts::{maybe_address, stored_address};
+use crate::resolution::{Resolution, Rules, exists};
+use crate::rows::facts::{StoreFacts, maybe_address, stored_address};
 use crate::rows::read;
 use crate::state::{Change, Domain, canonical, target_problem};
 use crate::{AddressKey, DomainName};
@@ -45,35 +45,91 @@ impl References {
         }
         text
     }
+}
 
-    /// The changes that end them; `is_going` says which aliases are removed anyway.
+/// What is about to go: some addresses, and the aliases that lead nowhere without them.
+pub(super) struct Going<'g> {
+    pub(super) rules: &'g Rules,
+    /// The addresses the operator removes, details included.
+    pub(super) removed: &'g dyn Fn(&AddressKey) -> bool,
+    /// Aliases that lost their last target.
+    emptied: Vec<AddressKey>,
+}
+
+impl<'g> Going<'g> {
+    pub(super) fn new(rules: &'g Rules, removed: &'g dyn Fn(&AddressKey) -> bool) -> Self {
+        Self {
+            rules,
+            removed,
+            emptied: Vec::new(),
+        }
+    }
+
+    fn takes(&self, target: &Address) -> bool {
+        let Some(key) = AddressKey::of(target) else {
+            return false;
+        };
+        let base = self.rules.detail_separator.and_then(|separator| {
+            let (base, _) = key.local().split_once(separator)?;
+            Some(AddressKey::new(base, key.domain().clone()))
+        });
+        let is_gone = |key: &AddressKey| (self.removed)(key) || self.emptied.contains(key);
+        is_gone(&key) || base.is_some_and(|base| is_gone(&base))
+    }
+
+    /// The changes after which nothing leads to what goes; `found` is what does now.
     pub(super) fn ended(
-        self,
+        mut self,
         tx: &mut dyn Tx,
-        gone: &dyn Fn(&Address) -> bool,
-        is_going: &dyn Fn(&AddressKey) -> bool,
+        found: References,
     ) -> Result<Vec<Change>, StoreError> {
-        let mut changes = Vec::new();
-        let mut removed: Vec<AddressKey> = Vec::new();
-        for (alias, target) in self.targets {
-            if is_going(&alias) || removed.contains(&alias) {
+        let mut domains = found.domains;
+        let mut looked_at: Vec<AddressKey> = Vec::new();
+        let mut to_look_at: Vec<AddressKey> = found.targets.into_iter().map(|(a, _)| a).collect();
+        while let Some(alias) = to_look_at.pop() {
+            if (self.removed)(&alias) || self.emptied.contains(&alias) {
                 continue;
             }
-            let all = targets(tx, &alias)?;
-            if all.iter().all(gone) {
-                removed.push(alias.clone());
-                changes.push(Change::AliasRemoved { address: alias });
-            } else {
-                changes.push(Change::TargetRemoved {
-                    address: alias,
-                    target,
-                });
+            if targets(tx, &alias)?.iter().all(|target| self.takes(target)) {
+                // It goes too, so whatever leads to it must be looked at, perhaps again.
+                let above = to_address(tx, self.rules, &alias)?;
+                to_look_at.extend(above.targets.into_iter().map(|(parent, _)| parent));
+                domains.extend(above.domains);
+                self.emptied.push(alias.clone());
+            }
+            if !looked_at.contains(&alias) {
+                looked_at.push(alias);
             }
         }
-        for (name, from) in self.domains {
+        self.changes(tx, looked_at, domains)
+    }
+
+    fn changes(
+        self,
+        tx: &mut dyn Tx,
+        aliases: Vec<AddressKey>,
+        mut domains: Vec<(DomainName, Domain)>,
+    ) -> Result<Vec<Change>, StoreError> {
+        let mut changes = Vec::new();
+        for alias in aliases {
+            if self.emptied.contains(&alias) {
+                changes.push(Change::AliasRemoved { address: alias });
+                continue;
+            }
+            let lost = targets(tx, &alias)?;
+            changes.extend(lost.into_iter().filter(|t| self.takes(t)).map(|target| {
+                Change::TargetRemoved {
+                    address: alias.clone(),
+                    target,
+                }
+            }));
+        }
+        domains.sort_by(|(a, _), (b, _)| a.cmp(b));
+        domains.dedup_by(|(a, _), (b, _)| a == b);
+        for (name, from) in domains {
             let mut to = from.clone();
-            to.catch_all = to.catch_all.filter(|a| !gone(a));
-            to.contact = to.contact.filter(|a| !gone(a));
+            to.catch_all = to.catch_all.filter(|a| !self.takes(a));
+            to.contact = to.contact.filter(|a| !self.takes(a));
             changes.push(Change::DomainChanged { name, from, to });
         }
         Ok(changes)
@@ -237,8 +293,9 @@ fn check_target(
     target: &Address,
     who: &str,
 ) -> Result<(), AdminError> {
+    let made = exists(&mut StoreFacts::new(tx), rules, target)?;
     let found = resolved(tx, rules, target)?;
-    match target_problem(&found, target, who) {
+    match target_problem(&found, made, target, who) {
         Some(problem) => Err(AdminError::Invalid(problem)),
         None => Ok(()),
     }

@@ -10,6 +10,8 @@ use platform::params;
 use proptest::prelude::*;
 use std::sync::Mutex;
 
+mod state_file;
+
 fn text<T: std::fmt::Debug>(result: Result<T, AdminError>) -> String {
     result.unwrap_err().to_string()
 }
@@ -25,8 +27,8 @@ async fn accounts_behind(fixture: &Fixture, written: &str) -> Vec<i64> {
     }
 }
 
-#[tokio::test]
-async fn a_domain_with_accounts_is_not_removed_by_mistake() {
+/// Three accounts in `firma.test`, and `verein.test` leading into it in every way there is.
+async fn two_tangled_domains() -> Fixture {
     let fixture = Fixture::cheap().await;
     let admin = &fixture.admin;
     for login in ["a@firma.test", "b@firma.test", "c@firma.test"] {
@@ -57,7 +59,13 @@ async fn a_domain_with_accounts_is_not_removed_by_mistake() {
         .set_domain(&name("verein.test"), &contact, NOON)
         .await
         .unwrap();
+    fixture
+}
 
+#[tokio::test]
+async fn a_domain_with_accounts_is_not_removed_by_mistake() {
+    let fixture = two_tangled_domains().await;
+    let admin = &fixture.admin;
     let refusal = text(
         admin
             .remove_domain(&name("firma.test"), Dependents::Keep, NOON)
@@ -209,6 +217,60 @@ async fn circles_and_dead_ends_are_refused_when_they_are_made() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_that_leads_nowhere() {
+    let fixture = Fixture::cheap().await;
+    let admin = &fixture.admin;
+    fixture.account("anna@firma.test", "ein wort").await;
+    let all = NewDomain {
+        catch_all: Setting::To(address("anna@firma.test")),
+        ..NewDomain::default()
+    };
+    admin
+        .set_domain(&name("firma.test"), &all, NOON)
+        .await
+        .unwrap();
+    let add =
+        async |alias: &str, to: &str| admin.add_alias(&key(alias), &[address(to)], NOON).await;
+    let only_caught = text(add("a@verein.test", "nobody@firma.test").await);
+    assert!(only_caught.contains("does not exist"), "{only_caught}");
+    add("a@firma.test", "anna@firma.test").await.unwrap();
+    add("b@verein.test", "a+x@firma.test").await.unwrap();
+    add("c@verein.test", "b@verein.test").await.unwrap();
+    add("c@verein.test", "X@new.test").await.unwrap();
+    let taken = text(
+        admin
+            .add_domain(&name("new.test"), &NewDomain::default(), NOON)
+            .await,
+    );
+    assert!(
+        taken.contains("alias c@verein.test leads into new.test"),
+        "{taken}"
+    );
+
+    admin
+        .remove_account(&key("anna@firma.test"), Dependents::Remove, NOON)
+        .await
+        .unwrap();
+    let state = admin.state().await.unwrap();
+    assert_eq!(
+        state
+            .aliases
+            .keys()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["c@verein.test"]
+    );
+    assert_eq!(
+        admin.alias(&key("c@verein.test")).await.unwrap().to,
+        ["X@new.test"]
+    );
+    assert_eq!(
+        admin.domain(&name("firma.test")).await.unwrap().catch_all,
+        None
+    );
+}
+
+#[tokio::test]
 async fn groups_are_kept_while_something_is_in_them() {
     let fixture = Fixture::cheap().await;
     let admin = &fixture.admin;
@@ -321,114 +383,6 @@ async fn hooks_run_inside_and_can_stop_everything() {
     assert_eq!(
         *hooks.0.lock().unwrap(),
         ["added 1 Some(1)", "added 2 Some(1)", "removed 1"]
-    );
-}
-
-#[tokio::test]
-async fn a_state_file_is_applied_once_and_in_whole() {
-    let fixture = Fixture::cheap().await;
-    let admin = &fixture.admin;
-    fixture.account("old@firma.test", "altes wort").await;
-    let file = r#"
-        [[group]]
-        name = "business"
-        [[domain]]
-        name = "firma.test"
-        group = "business"
-        catch_all = "anna@firma.test"
-        [[account]]
-        login = "Anna@firma.test"
-        password = "annas wort"
-        pop3_delete = "keep"
-        [[alias]]
-        address = "info@firma.test"
-        to = ["anna@firma.test", "x@else.example"]
-    "#;
-    let sentences = |planned: &Planned| {
-        planned
-            .changes
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    };
-    let before = admin.export().await.unwrap();
-    let plan = admin.plan(file).await.unwrap();
-    assert_eq!(
-        sentences(&plan),
-        [
-            "account old@firma.test is removed with all its mail",
-            "group business is added",
-            "domain firma.test changes its group from nothing to business and changes its catch-all from nothing to anna@firma.test",
-            "account anna@firma.test is added",
-            "alias info@firma.test is added and leads to anna@firma.test, x@else.example",
-            "domain verein.test is removed",
-        ]
-    );
-    assert_eq!(
-        admin.export().await.unwrap(),
-        before,
-        "a plan changes nothing"
-    );
-    assert!(
-        text(admin.apply(file, Removals::Refused, NOON).await).contains("would remove 1 accounts")
-    );
-    assert_eq!(
-        admin.export().await.unwrap(),
-        before,
-        "a refused apply changes nothing"
-    );
-    admin.apply(file, Removals::Allowed, NOON).await.unwrap();
-    assert_eq!(
-        sentences(&admin.plan(file).await.unwrap()),
-        Vec::<String>::new(),
-        "the clear password is right already"
-    );
-    assert_eq!(
-        admin
-            .account(&key("anna@firma.test"))
-            .await
-            .unwrap()
-            .pop3_delete,
-        "keep"
-    );
-
-    admin
-        .add_app_password(&key("anna@firma.test"), "phone", NOON)
-        .await
-        .unwrap();
-    let export = admin.export().await.unwrap();
-    assert!(!export.contains("annas wort"));
-    assert!(admin.plan(&export).await.unwrap().changes.is_empty());
-
-    // The export makes the same directory elsewhere, logins included.
-    let copy = Fixture::cheap().await;
-    copy.admin
-        .apply(&export, Removals::Refused, NOON)
-        .await
-        .unwrap();
-    assert_eq!(copy.admin.export().await.unwrap(), export);
-    let login = Login {
-        user: "anna@firma.test",
-        password: b"annas wort",
-        protocol: Protocol::Imap,
-        peer: "192.0.2.1".parse().unwrap(),
-        now: NOON,
-    };
-    assert!(matches!(
-        copy.directory.login(login).await,
-        LoginRuling::Accepted(_)
-    ));
-    assert!(
-        text(
-            admin
-                .apply(
-                    "[[alias]]\naddress = \"x@y.test\"\nto = [\"z@y.test\"]",
-                    Removals::Allowed,
-                    NOON
-                )
-                .await
-        )
-        .contains("y.test, which does not exist")
     );
 }
 

@@ -174,8 +174,42 @@ async fn a_suspended_account_or_domain_is_shut_and_opens_again() {
     );
 }
 
+const WAIT: &str = "back-off";
+
+/// What the log says of a login of `user` from `peer`.
+async fn reason(fixture: &Fixture, user: &str, password: &str, peer: &str) -> &'static str {
+    login_from(&fixture.directory, user, password, peer, NOON)
+        .await
+        .reason()
+}
+
 #[tokio::test]
-async fn a_guesser_waits_and_nobody_else_does() {
+async fn a_guesser_waits_for_names_that_exist_and_names_that_do_not() {
+    let fixture = Fixture::cheap().await;
+    fixture.account("anna@firma.test", "annas wort").await;
+    for (user, refused) in [
+        ("anna@firma.test", "wrong-password"),
+        ("nobody@firma.test", "unknown-user"),
+    ] {
+        for guess in 0..20 {
+            let expected = if guess < 5 { refused } else { WAIT };
+            let guess = format!("guess {guess}");
+            assert_eq!(
+                reason(&fixture, user, &guess, "192.0.2.7").await,
+                expected,
+                "{user} {guess}"
+            );
+        }
+        assert_eq!(
+            reason(&fixture, user, "guess 4", "192.0.2.7").await,
+            refused,
+            "repeated, nothing learned"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_waits_and_the_wait_ends() {
     let fixture = Fixture::new(Settings {
         hashing: CHEAP,
         back_off: BackOff {
@@ -186,95 +220,35 @@ async fn a_guesser_waits_and_nobody_else_does() {
     })
     .await;
     fixture.account("anna@firma.test", "annas wort").await;
-    let directory = &fixture.directory;
-    // Remembered as right, and still a guesser in the same block must not profit from that.
-    assert!(
-        account_of(
-            &login_from(
-                directory,
-                "anna@firma.test",
-                "annas wort",
-                "192.0.2.200",
-                NOON
-            )
-            .await
+    let right = async |peer| reason(&fixture, "anna@firma.test", "annas wort", peer).await;
+    assert_eq!(right("192.0.2.200").await, "accepted");
+    for guess in 0..6 {
+        reason(
+            &fixture,
+            "anna@firma.test",
+            &format!("guess {guess}"),
+            "192.0.2.7",
         )
-        .is_some()
-    );
-    let mut waited = false;
-    for guess in 0..20 {
-        for user in ["anna@firma.test", "nobody@firma.test"] {
-            let ruling = login(directory, user, &format!("guess {guess}")).await;
-            let expected_wait = guess >= 5;
-            assert_eq!(
-                matches!(
-                    ruling,
-                    LoginRuling::TryLater {
-                        reason: TryLaterReason::BackOff,
-                        ..
-                    }
-                ),
-                expected_wait,
-                "{user} {guess}"
-            );
-            waited |= expected_wait;
-        }
+        .await;
     }
-    assert!(waited);
-    assert!(
-        matches!(
-            login(directory, "anna@firma.test", "annas wort").await,
-            LoginRuling::TryLater { .. }
-        ),
-        "not even the right one now"
-    );
-    assert_eq!(
-        login(directory, "anna@firma.test", "guess 4").await,
-        WRONG,
-        "a repeated one learns nothing"
-    );
-    assert!(
-        account_of(
-            &login_from(
-                directory,
-                "anna@firma.test",
-                "annas wort",
-                "203.0.113.9",
-                NOON
-            )
-            .await
-        )
-        .is_some(),
-        "elsewhere"
-    );
+    // The right one is remembered, and a guesser in the same block must not profit from that.
+    assert_eq!(right("192.0.2.200").await, WAIT);
+    assert_eq!(right("203.0.113.9").await, "accepted", "elsewhere");
     for guess in 0..20 {
-        assert_eq!(
-            login_from(
-                directory,
-                "anna@firma.test",
-                &format!("guess {guess}"),
-                "198.51.100.3",
-                NOON
-            )
-            .await,
-            WRONG,
-            "allow-listed"
-        );
+        let guess = format!("guess {guess}");
+        let allowed = reason(&fixture, "anna@firma.test", &guess, "198.51.100.3").await;
+        assert_eq!(allowed, "wrong-password", "allow-listed");
     }
     let later = NOON.plus(Duration::from_secs(3));
-    assert!(
-        account_of(
-            &login_from(
-                directory,
-                "anna@firma.test",
-                "annas wort",
-                "192.0.2.7",
-                later
-            )
-            .await
-        )
-        .is_some()
-    );
+    let ruling = login_from(
+        &fixture.directory,
+        "anna@firma.test",
+        "annas wort",
+        "192.0.2.7",
+        later,
+    )
+    .await;
+    assert!(account_of(&ruling).is_some());
 }
 
 #[tokio::test]

@@ -85,6 +85,13 @@ fn one(tx: &mut dyn Tx, change: &Change, hands: &Hands<'_>) -> Result<(), StoreE
             )?;
             end_remembered_logins(tx, account)
         }
+        other => one_alias(tx, other),
+    }
+}
+
+/// The changes of aliases.
+fn one_alias(tx: &mut dyn Tx, change: &Change) -> Result<(), StoreError> {
+    match change {
         Change::AliasAdded { address, to } => {
             insert_address(tx, address, None)?;
             to.iter()
@@ -108,6 +115,8 @@ fn one(tx: &mut dyn Tx, change: &Change, hands: &Hands<'_>) -> Result<(), StoreE
             )?;
             delete_address(tx, address)
         }
+        // Everything else is `one`'s.
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Account, Domain, State};
 use crate::limits::{APP_PASSWORDS_MAX, FAN_OUT_MAX, LABEL_BYTES_MAX};
-use crate::resolution::{DomainFacts, Entry, Facts, Resolution, Rules, Status, resolve};
+use crate::resolution::{DomainFacts, Entry, Facts, Resolution, Rules, Status, exists, resolve};
 use crate::{AccountId, AddressKey, DomainName};
 use formats::address::Address;
 use std::collections::BTreeMap;
@@ -160,7 +160,11 @@ impl Checker<'_> {
     }
 
     fn leads_somewhere(&mut self, target: &Address, who: &str) {
-        if let Some(problem) = target_problem(&self.resolved(target), target, who) {
+        let made = match exists(&mut self.facts, self.rules, target) {
+            Ok(made) => made,
+            Err(never) => match never {},
+        };
+        if let Some(problem) = target_problem(&self.resolved(target), made, target, who) {
             self.problem(problem);
         }
     }
@@ -181,19 +185,25 @@ impl Checker<'_> {
 }
 
 /// What is wrong with `target`, to which `who` shall lead.
-pub(crate) fn target_problem(found: &Resolution, target: &Address, who: &str) -> Option<String> {
-    match found {
-        Resolution::NoSuchAddress => Some(format!(
-            "{who} leads to {target}, which does not exist; add that account or alias first"
-        )),
-        Resolution::Loop => Some(format!(
-            "{who} leads to {target}, which leads in a circle or to more than {FAN_OUT_MAX} addresses"
-        )),
-        _ if target.domain().starts_with('[') => Some(format!(
+pub(crate) fn target_problem(
+    found: &Resolution,
+    made: bool,
+    target: &Address,
+    who: &str,
+) -> Option<String> {
+    if target.domain().starts_with('[') {
+        return Some(format!(
             "{who} leads to {target}; an IP address cannot be a target"
-        )),
-        _ => None,
+        ));
     }
+    if *found == Resolution::Loop {
+        return Some(format!(
+            "{who} leads to {target}, which leads in a circle or to more than {FAN_OUT_MAX} addresses"
+        ));
+    }
+    (!made).then(|| {
+        format!("{who} leads to {target}, which does not exist; add that account or alias first")
+    })
 }
 
 /// What is wrong with an address that leads in a circle.

@@ -4,14 +4,19 @@
 use harness::{Lines, Server};
 use std::time::{Duration, Instant};
 
+/// Tries per measurement; the shortest counts, because a busy machine only ever adds time.
+const TRIES: usize = 7;
+
 #[test]
 fn imap_login_in_clear_is_refused_alike_for_everybody() {
     let server = Server::start();
     let anna = server.account("anna");
     let ask = |user: &str, password: &str| {
-        let mut imap = Lines::clear(server.port("imap"));
-        imap.line();
-        timed(|| imap.imap_ask("a", &format!("LOGIN {user} {password}")))
+        fastest(|| {
+            let mut imap = Lines::clear(server.port("imap"));
+            imap.line();
+            timed(|| imap.imap_ask("a", &format!("LOGIN {user} {password}")))
+        })
     };
     let (right, right_time) = ask(&anna.address, &anna.password);
     let (wrong, wrong_time) = ask(&anna.address, "wrong-password");
@@ -26,10 +31,12 @@ fn imap_login_in_clear_is_refused_alike_for_everybody() {
 fn pop3_user_in_clear_is_refused_alike_for_everybody() {
     let server = Server::start();
     let ask = |user: &str| {
-        let mut pop3 = Lines::clear(server.port("pop3"));
-        pop3.line();
-        pop3.say(&format!("USER {user}"));
-        timed(|| pop3.line())
+        fastest(|| {
+            let mut pop3 = Lines::clear(server.port("pop3"));
+            pop3.line();
+            pop3.say(&format!("USER {user}"));
+            timed(|| pop3.line())
+        })
     };
     let (known, known_time) = ask(&server.account("anna").address);
     let (unknown, unknown_time) = ask("nobody@nowhere.test");
@@ -80,6 +87,17 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     let begin = Instant::now();
     let result = run();
     (result, begin.elapsed())
+}
+
+/// The answer, which must always be the same, and the shortest time it took.
+fn fastest(mut run: impl FnMut() -> (String, Duration)) -> (String, Duration) {
+    let (answer, mut shortest) = run();
+    for _ in 1..TRIES {
+        let (again, time) = run();
+        assert_eq!(again, answer);
+        shortest = shortest.min(time);
+    }
+    (answer, shortest)
 }
 
 /// Within 20 ms of each other. Neither path may look at the password, so both are short.

@@ -12,9 +12,11 @@ pub(super) struct Options {
 
 #[derive(Subcommand)]
 enum What {
-    /// Sets the clock, for example `rohrpost clock set 2025-03-05T00:00:00+01:00`.
+    /// Sets the clock; exit code 1 where the node runs on the machine's clock.
+    ///
+    /// Example: rohrpost --config data/rohrpost.toml clock set 2025-03-05T00:00:00+01:00
     Set {
-        /// A time as RFC 3339 writes it.
+        /// A time as RFC 3339 writes it, with its offset.
         time: String,
     },
 }

@@ -18,11 +18,31 @@ use std::path::{Path, PathBuf};
 /// Where a node's settings are when nothing else is said.
 const CONFIG_DEFAULT: &str = "/etc/rohrpost/rohrpost.toml";
 
+/// What stands at the end of `rohrpost help`.
+const HELP_END: &str = "\
+Begin like this:
+  rohrpost settings sample > /etc/rohrpost/rohrpost.toml   # then edit it
+  rohrpost settings check
+  rohrpost domain add firma.example
+  rohrpost account add anna@firma.example                  # prints a password once
+  rohrpost serve
+
+Every command but `serve` and `restore` works beside a running node and without one. Run them as
+the user the node runs as, so that new files belong to it.
+
+Exit codes:
+  0  It was done. `verify` found nothing wrong; `serve` was told to stop.
+  1  It was not done, and nothing was changed. Standard error says why and what to do.
+  2  The command line was not understood.
+
+Results are written to standard output, errors and the log of `serve` to standard error.
+`rohrpost help COMMAND` says more about each command; docs/operator-guide.md is the guide.";
+
 /// A mail server for e-mail providers: SMTP, IMAP, POP3 in one program.
 #[derive(Parser)]
-#[command(name = "rohrpost", version, propagate_version = true)]
+#[command(name = "rohrpost", version, propagate_version = true, after_long_help = HELP_END)]
 pub(crate) struct Arguments {
-    /// The node's settings file.
+    /// The node's settings file (TOML); it says where the data is.
     #[arg(long, global = true, default_value = CONFIG_DEFAULT, value_name = "FILE")]
     config: PathBuf,
     #[command(subcommand)]
@@ -31,38 +51,91 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs a node with the settings of --config until it is told to stop (SIGTERM, Ctrl-C).
-    /// SIGHUP reads certificates again.
+    /// Runs a node in the foreground until it is told to stop.
+    ///
+    /// SIGTERM and Ctrl-C stop it: no new connections are taken and sessions have 10 seconds to
+    /// end. SIGHUP makes it read the certificates again, as `rohrpost reload` does. It logs to
+    /// standard error, a line per event; a service manager keeps the log.
+    ///
+    /// It starts as a whole or not at all. Each of these stops the start with exit code 1 and a
+    /// text: a bad setting, no usable certificate in tls.certificate_dir, a port that is taken,
+    /// another node on the same data directory, a PostgreSQL that cannot be reached, data written
+    /// by a newer version. Tables that an upgrade needs are made or changed at the start, after a
+    /// check. Other settings than certificates are read at the start only.
     Serve,
-    /// Runs a demo provider: makes domains, accounts and its own certificates, listens on
-    /// unprivileged loopback ports, and writes DIR/endpoints.json when everything answers.
+    /// Runs a demo provider on loopback ports, to try things on.
+    ///
+    /// Makes two domains, three accounts and its own certificates in DIR, prints how to send and
+    /// read a mail, and writes DIR/endpoints.json when everything answers. A second start goes on
+    /// with the data that is there. Not for production: the passwords are public.
+    ///
+    /// Example: rohrpost demo --dir ./data --port-base 10000
     Demo(crate::demo::Options),
     #[command(flatten)]
     Directory(directory::Verb),
-    /// Checks that every reference to message bytes leads somewhere, that every byte is intact and
-    /// every counter right. Changes nothing; may run beside a serving node.
+    /// Checks that all mail is there and intact. Changes nothing.
+    ///
+    /// Reads every message and every row: each reference must lead to bytes with the right
+    /// checksum, each counter must be right, and the database must find no fault with itself. May
+    /// run beside a serving node; it takes as long as reading all mail from disk.
+    ///
+    /// Prints a line of figures, then "All is well." with exit code 0, or a line per fault with
+    /// exit code 1. Messages "referred to by no row" are no fault: they were deleted, and their
+    /// space is taken back later.
     Verify,
-    /// Writes a consistent copy of all mail and settings to DIR, which must not exist. May run
-    /// beside a serving node.
+    /// Writes a consistent copy of all mail, accounts and settings to a new folder.
+    ///
+    /// May run beside a serving node, which goes on taking mail. The copy holds rohrpost.sqlite,
+    /// the folder segments and the settings file; certificates and keys are not in it. Whoever can
+    /// read the copy can read all mail: run it with `umask 077` or into a folder only the node's
+    /// user may enter. With exit code 1 the copy is not complete and must be removed.
+    ///
+    /// With PostgreSQL use pg_dump or pg_basebackup for the rows and copy the folder segments of
+    /// the data directory after it.
+    ///
+    /// Example: umask 077; rohrpost backup /var/backups/rohrpost/2026-11-22
     Backup {
-        /// The new folder.
+        /// The new folder; it must not exist, its parent must.
         dir: PathBuf,
     },
-    /// Makes the data directory of --config from a backup. No node may run there, and the data
-    /// directory must be empty.
+    /// Makes the data directory of --config from a backup.
+    ///
+    /// Stop the node first, and move an old data directory away: with data in it nothing is done
+    /// and the exit code is 1. The settings file of the backup is not put in place. Run
+    /// `rohrpost verify` afterwards. Message numbers (UIDs) jump ahead once, so that no mail
+    /// program takes a new message for one it saw after the backup; passwords and UIDVALIDITY
+    /// stay.
+    ///
+    /// With PostgreSQL use pg_restore, and copy the folder segments of the backup.
+    ///
+    /// Example: rohrpost --config /etc/rohrpost/rohrpost.toml restore /var/backups/rohrpost/2026-11-22
     Restore {
         /// The folder `rohrpost backup` wrote.
         dir: PathBuf,
     },
     /// Shows messages waiting for other servers, and why they wait.
+    ///
+    /// Prints nothing when nothing waits; the exit code is 0 either way. With --json times are
+    /// milliseconds since 1970.
+    ///
+    /// Example: rohrpost queue --json | wc -l   (how many recipients wait)
     Queue(queue::Options),
-    /// Tells the story of one message by the id of its 250 reply or Received line.
+    /// Tells the story of one message, oldest event first.
+    ///
+    /// Stories are kept for 7 days; after that, or with an id that never was, the exit code is 1.
+    /// Events are accepted, delivered, relayed, deferred (will be tried again) and failed
+    /// (returned to the sender).
+    ///
+    /// Example: rohrpost trace 00cn623p9t000
     Trace(trace::Options),
     /// Makes a running node read its certificates again.
+    ///
+    /// Connections that are open stay. A file that cannot be used is reported, exit code 1, and
+    /// what was served from it before is served on. Exit code 1, too, where no node runs.
     Reload,
-    /// Shows or moves the clock of a demo or test run.
+    /// Moves the clock of a demo that was started with --clock; never of a real node.
     Clock(clock::Options),
-    /// Prints the commented sample file or the reference page of all settings, or checks --config.
+    /// Prints a sample settings file or the reference, or checks the file of --config.
     Settings(settings::Options),
 }
 

@@ -8,10 +8,11 @@ use platform::store::StoreError;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Print JSON, a line per recipient.
+    /// Print JSON, an object per line and recipient.
     #[arg(long)]
     json: bool,
-    /// Try everything now that is due.
+    /// Make the running node look through the queue at once instead of listing it. What is not
+    /// due yet goes on waiting.
     #[arg(long)]
     run: bool,
 }

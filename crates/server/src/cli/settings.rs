@@ -12,11 +12,17 @@ pub(super) struct Options {
 
 #[derive(Subcommand)]
 enum What {
-    /// A settings file with every setting commented out at its default.
+    /// Prints a settings file with every setting commented out at its default.
+    ///
+    /// Reads no file. Example: rohrpost settings sample > /etc/rohrpost/rohrpost.toml
     Sample,
-    /// The reference page in Markdown.
+    /// Prints the reference page of all settings in Markdown (docs/settings.md).
     Reference,
-    /// Says whether the file of --config can be used.
+    /// Says whether the file of --config can be used; exit code 1 if not.
+    ///
+    /// Names every bad line with what was expected and an example. Looks at the file only: whether
+    /// the certificates, the data directory, the database and the ports can be used is found out
+    /// by `rohrpost serve`.
     Check,
 }
 

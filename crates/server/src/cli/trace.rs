@@ -7,9 +7,10 @@ use queue::TraceId;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The id in the 250 reply, the Received line or the log.
+    /// The 13 characters in the 250 reply ("Accepted as …"), after "id" in the Received line, and
+    /// after trace= in the log.
     id: String,
-    /// Print JSON.
+    /// Print JSON, an object per line and event; times are milliseconds since 1970.
     #[arg(long)]
     json: bool,
 }

@@ -44,6 +44,6 @@ pub use name::MailboxName;
 pub use read::Page;
 pub use schema::SCHEMA;
 pub use service::Mailboxes;
-pub use store_flags::StoredFlags;
+pub use store_flags::{StoredFlags, StoredRow};
 pub use uidset::UidSet;
 pub use verify::retarget;

@@ -18,13 +18,23 @@ use platform::store::{StoreError, Tx};
 pub struct StoredFlags {
     /// The flags now of every message of the batch that is there and was not refused, changed or
     /// not.
-    pub rows: Vec<FlagRow>,
+    pub rows: Vec<StoredRow>,
     /// Messages that were left alone because they changed after `unchanged_since`.
     pub modified: UidSet,
     /// The modification sequence of this change; `None` where no flag changed.
     pub modseq: Option<i64>,
     /// What is still to do: call again with it until it is empty.
     pub rest: UidSet,
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Its flags now.
+    pub now: FlagRow,
+    /// The modification sequence of its change before this one. A session that does not know it yet
+    /// has not heard of what another one did to the message.
+    pub modseq_before: i64,
 }
 
 impl Mailboxes {
@@ -55,7 +65,7 @@ impl Mailboxes {
 
 /// A message with its flags after the change.
 struct Restated {
-    now: FlagRow,
+    row: StoredRow,
     changed: bool,
     /// Rises where messages that are not to change may lie between this one and the one before.
     run: usize,
@@ -97,13 +107,14 @@ fn store(
         let (flags, keywords) = change.apply(row.flags, &row.keywords)?;
         let changed = flags != row.flags || keywords != row.keywords;
         tally.reflag(row.flags, flags);
+        let modseq_before = row.modseq;
         let now = FlagRow {
             flags,
             keywords,
             ..row
         };
         batch.push(Restated {
-            now,
+            row: StoredRow { now, modseq_before },
             changed,
             run: run + stretch,
         });
@@ -114,7 +125,7 @@ fn store(
         write_batch(tx, account, mailbox, &mut batch, new)?;
         modseq = Some(new);
     }
-    let rows = batch.into_iter().map(|restated| restated.now).collect();
+    let rows = batch.into_iter().map(|restated| restated.row).collect();
     Ok(StoredFlags {
         rows,
         modified,
@@ -167,8 +178,8 @@ fn write_batch(
     for same in batch.chunk_by_mut(|a, b| {
         a.run == b.run
             && a.changed == b.changed
-            && a.now.flags == b.now.flags
-            && a.now.keywords == b.now.keywords
+            && a.row.now.flags == b.row.now.flags
+            && a.row.now.keywords == b.row.now.keywords
     }) {
         let (Some(first), Some(last)) = (same.first(), same.last()) else {
             continue;
@@ -182,15 +193,15 @@ fn write_batch(
             params![
                 account.0,
                 mailbox.0,
-                first.now.uid,
-                last.now.uid,
-                first.now.flags.bits(),
-                first.now.keywords.stored(),
+                first.row.now.uid,
+                last.row.now.uid,
+                first.row.now.flags.bits(),
+                first.row.now.keywords.stored(),
                 modseq
             ],
         )?;
         same.iter_mut()
-            .for_each(|restated| restated.now.modseq = modseq);
+            .for_each(|restated| restated.row.now.modseq = modseq);
     }
     Ok(())
 }

@@ -141,9 +141,15 @@ impl Selected {
         news || (expunges == Expunges::Allowed && !self.gone.is_empty())
     }
 
-    /// Says that flags changed by this session under `modseq` have been told already.
+    /// Says that flags changed by this session under `modseq` have been told already. Each is higher
+    /// than the one before.
     pub(super) fn told(&mut self, modseq: i64) {
         self.own.push(modseq);
+    }
+
+    /// Whether the peer knows of the change under `modseq`.
+    pub(super) fn knows(&self, modseq: i64) -> bool {
+        modseq <= self.mark.modseq || self.own.binary_search(&modseq).is_ok()
     }
 
     /// The mailbox has `keywords` from now on; tells the peer of new ones (RFC 3501 §7.2.6).
@@ -154,9 +160,7 @@ impl Selected {
         {
             return;
         }
-        let all = Keywords::new(self.keywords.iter().chain(keywords.iter()));
-        // More than a mailbox may have cannot be in its rows.
-        self.keywords = all.unwrap_or_else(|_| self.keywords.clone());
+        self.keywords = self.keywords.union(keywords);
         self.write_flag_lines(out);
     }
 
@@ -273,7 +277,7 @@ impl Selected {
     }
 
     fn write_foreign_flags(&mut self, out: &mut Vec<u8>, row: &FlagRow) {
-        if self.own.contains(&row.modseq) {
+        if self.own.binary_search(&row.modseq).is_ok() {
             return;
         }
         let Some(sequence) = self.uids.sequence_of(row.uid) else {

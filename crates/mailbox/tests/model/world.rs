@@ -276,7 +276,7 @@ impl World {
         let rows: Vec<_> = stored
             .rows
             .iter()
-            .map(|row| (row.uid, bits(row.flags), words(&row.keywords)))
+            .map(|row| (row.now.uid, bits(row.now.flags), words(&row.now.keywords)))
             .collect();
         assert_eq!(rows, expected);
     }

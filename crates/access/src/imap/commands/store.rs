@@ -38,18 +38,19 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, store: Store) 
             Ok(stored) => stored,
             Err(error) => return Ok(Reply::from(error)),
         };
-        if let Some(modseq) = stored.modseq {
-            selected.told(modseq);
-        }
         rest = stored.rest;
         for row in &stored.rows {
-            selected.tell_keywords(wire.out(), &row.keywords);
-            if store.echo == Echo::Told {
-                write_row(wire.out(), selected, row, store.numbering);
+            selected.tell_keywords(wire.out(), &row.now.keywords);
+            // RFC 3501 §6.4.6: what others did to the message meanwhile is told in spite of .SILENT.
+            if store.echo == Echo::Told || !selected.knows(row.modseq_before) {
+                write_row(wire.out(), selected, &row.now, store.numbering);
             }
             if wire.is_full() {
                 wire.flush().await?;
             }
+        }
+        if let Some(modseq) = stored.modseq {
+            selected.told(modseq);
         }
     }
     Ok(Reply::ok("Stored."))

@@ -246,9 +246,14 @@ async fn mark_seen(
     if let Some(modseq) = stored.modseq {
         selected.told(modseq);
     }
-    for row in rows {
-        if unseen.contains(row.uid) {
-            row.flags |= Flags::SEEN;
+    // What another session changed since the page was read is told here, or never: this session's
+    // own modification sequence hides it from `announce`.
+    for stored in stored.rows {
+        if let Ok(at) = rows.binary_search_by_key(&stored.now.uid, |row| row.uid)
+            && let Some(row) = rows.get_mut(at)
+        {
+            row.flags = stored.now.flags;
+            row.keywords = stored.now.keywords;
         }
     }
     Ok(unseen)

@@ -2,14 +2,16 @@
 //! try, records what came of it in one transaction together with the notice it may call for.
 //!
 //! A message to several recipients of one domain is one attempt. A crash between the peer's 250
-//! and our record repeats that attempt (RFC 5321 §4.5.4.1 prefers that to losing it).
+//! and our record repeats that attempt (RFC 5321 §4.5.4.1 prefers that to losing it); a store that
+//! fails does not: the record is tried again until it is written.
+
+mod due;
 
 use crate::accept::{self, Queue};
 use crate::bounce::{self, Notice, NoticeKind};
 use crate::envelope::{DsnOptions, Notify, ReversePath};
 use crate::retry::{Next, RetryPlan, Warn};
 use crate::trace::{self, Event, TraceId};
-use crate::verify::body_at;
 use directory::Directory;
 use formats::address::Address;
 use platform::clock::{Clock, Timestamp};
@@ -27,8 +29,16 @@ use tokio::sync::Notify as Wake;
 
 /// Recipients of one message and domain tried together (RFC 5321 §4.5.3.1.8 promises 100).
 const ATTEMPT_RECIPIENTS_MAX: i64 = 100;
-/// Rows looked at in one pass over what is due.
-const DUE_ROWS_MAX: i64 = 2000;
+/// Pages of what is due looked at when an attempt ended: the first has work unless it is all for domains
+/// that are busy.
+const PAGES_AT_WAKE_MAX: usize = 1;
+/// Pages of them looked at now and then, so that much mail for a dead domain hides no other.
+const PAGES_AT_POLL_MAX: usize = 25;
+/// Wait before a record is tried again; doubles up to the longest.
+const RECORD_WAIT_FIRST: Duration = Duration::from_millis(100);
+const RECORD_WAIT_LONGEST: Duration = Duration::from_secs(60);
+/// Wait after an attempt that our own fault ended, before its rows are looked at again.
+const FAULT_WAIT: Duration = Duration::from_secs(60);
 
 /// The domain of rows whose message is in its mailbox already and whose sender is to be told.
 pub(crate) const HERE: &str = "";
@@ -183,32 +193,64 @@ impl Relay {
 
     /// Works until dropped. Errors of the store are logged and tried again.
     pub async fn run(self: Arc<Self>) {
+        let mut poll = tokio::time::interval(self.settings.poll);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if let Err(error) = self.start_due().await {
+            let pages_max = tokio::select! {
+                biased;
+                _ = poll.tick() => PAGES_AT_POLL_MAX,
+                () = self.queue.due.notified() => PAGES_AT_WAKE_MAX,
+                () = self.slot_free.notified() => PAGES_AT_WAKE_MAX,
+            };
+            if let Err(error) = self.start_due(pages_max).await {
                 tracing::error!(%error, "queue.scan_failed");
-            }
-            tokio::select! {
-                () = self.queue.due.notified() => {}
-                () = self.slot_free.notified() => {}
-                () = tokio::time::sleep(self.settings.poll) => {}
+                tokio::time::sleep(self.settings.poll).await;
             }
         }
     }
 
-    async fn start_due(self: &Arc<Self>) -> Result<(), StoreError> {
+    async fn start_due(self: &Arc<Self>, pages_max: usize) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let due = self.queue.store.read(move |tx| due(tx, now)).await?;
-        for (message, domain) in due {
-            if !self.claim(message, &domain) {
-                continue;
+        let mut after = None;
+        for _ in 0..pages_max {
+            let page = self
+                .queue
+                .store
+                .read(move |tx| due::due(tx, now, after))
+                .await?;
+            for (message, domain) in page.pairs {
+                if self.claim(message, &domain) {
+                    self.start(message, domain);
+                }
             }
-            let relay = self.clone();
-            tokio::spawn(async move {
-                relay.try_once(message, &domain).await;
-                relay.release(message, &domain);
-            });
+            after = page.last;
+            if after.is_none() || !self.has_room() {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Sets an attempt going whose pair was claimed.
+    fn start(self: &Arc<Self>, message: i64, domain: String) {
+        let relay = self.clone();
+        tokio::spawn(async move {
+            let attempt = tokio::spawn({
+                let (relay, domain) = (relay.clone(), domain.clone());
+                async move { relay.try_once(message, &domain).await }
+            });
+            // Rows that are due still would be claimed again at once, for ever.
+            if !matches!(attempt.await, Ok(Tried::Recorded)) {
+                tracing::error!(message, domain, "queue.attempt_without_record");
+                tokio::time::sleep(FAULT_WAIT).await;
+            }
+            relay.release(message, &domain);
+        });
+    }
+
+    fn has_room(&self) -> bool {
+        let under_way = self.under_way.lock().unwrap_or_else(|e| e.into_inner());
+        under_way.attempts.len() < self.settings.attempts_max
     }
 
     fn claim(&self, message: i64, domain: &str) -> bool {
@@ -236,17 +278,24 @@ impl Relay {
         self.slot_free.notify_one();
     }
 
-    async fn try_once(&self, message: i64, domain: &str) {
+    async fn try_once(&self, message: i64, domain: &str) -> Tried {
         let (wanted, now) = (domain.to_owned(), self.clock.now());
         let loaded = self
             .queue
             .store
-            .read(move |tx| load(tx, message, &wanted, now))
+            .read(move |tx| due::load(tx, message, &wanted, now))
             .await;
         let attempt = match loaded {
-            Ok(Some(attempt)) => attempt,
-            Ok(None) => return,
-            Err(error) => return tracing::error!(%error, message, "queue.load_failed"),
+            Ok(due::Loaded::Attempt(attempt)) => *attempt,
+            Ok(due::Loaded::NotDue) => return Tried::Recorded,
+            Ok(due::Loaded::Unreadable) => {
+                tracing::error!(message, domain, "queue.rows_unreadable");
+                return Tried::OurFault;
+            }
+            Err(error) => {
+                tracing::error!(%error, message, "queue.load_failed");
+                return Tried::OurFault;
+            }
         };
         let mut outcomes = if attempt.domain == HERE {
             delivered_here(&attempt)
@@ -259,11 +308,18 @@ impl Relay {
                 reply: "4.3.0 the attempt ended early".to_owned(),
             },
         );
-        if let Err(error) = self.record(attempt, outcomes).await {
-            tracing::error!(%error, message, "queue.record_failed");
-            // Without a record the rows are due at once; wait, so that a full disk at our side
-            // does not become a flood at the peer's.
-            tokio::time::sleep(self.settings.plan.first_wait.min(Duration::from_secs(60))).await;
+        self.record_surely(&attempt, &outcomes).await;
+        Tried::Recorded
+    }
+
+    /// Tries to record until it is done. Going back to the queue instead would send the message
+    /// again while our disk is full or the database away, once per try.
+    async fn record_surely(&self, attempt: &Attempt, outcomes: &[Outcome]) {
+        let mut wait = RECORD_WAIT_FIRST;
+        while let Err(error) = self.record(attempt.clone(), outcomes.to_vec()).await {
+            tracing::error!(%error, trace = %attempt.trace, "queue.record_failed");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RECORD_WAIT_LONGEST);
         }
     }
 
@@ -341,7 +397,7 @@ impl Relay {
             give_up_at: attempt.accepted_at.plus(self.settings.plan.give_up_after),
             host: &self.settings.host,
             spool: &self.settings.spool,
-            original: bounce::original(&self.queue.segments, &attempt.body, attempt.dsn.ret)?,
+            original: self.original(attempt),
         };
         let message = bounce::accept_for(&facts, &notice, &self.directory).await?;
         if message.recipients.is_empty() {
@@ -350,6 +406,26 @@ impl Relay {
         }
         Ok(Some(self.queue.append(accept::Plan::new(message)?).await?))
     }
+
+    /// What goes back to the sender; nothing where its bytes cannot be read, because a sender who
+    /// is told without a copy is better off than one who is never told.
+    fn original(&self, attempt: &Attempt) -> bounce::Original {
+        bounce::original(&self.queue.segments, &attempt.body, attempt.dsn.ret).unwrap_or_else(
+            |error| {
+                tracing::error!(%error, trace = %attempt.trace, "queue.original_unreadable");
+                bounce::Original::Header(Vec::new())
+            },
+        )
+    }
+}
+
+/// What came of a claimed pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// Its rows say what comes next, or there were none.
+    Recorded,
+    /// Its rows are as they were.
+    OurFault,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -358,8 +434,6 @@ enum RecordError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Accept(#[from] accept::AcceptError),
-    #[error("reading the message for a notice failed: {0}")]
-    Body(#[from] std::io::Error),
     #[error("making a notice failed: {0}")]
     Notice(#[from] bounce::NoticeError),
 }
@@ -473,75 +547,4 @@ fn write_record(
         params![message],
     )?;
     Ok(())
-}
-
-/// Message and domain pairs that are due, oldest first, each once.
-fn due(tx: &mut dyn Tx, now: Timestamp) -> Result<Vec<(i64, String)>, StoreError> {
-    let mut seen = HashSet::new();
-    let rows = tx.all(
-        "SELECT message, domain FROM queue_recipients WHERE next_attempt_at <= ?1 \
-         ORDER BY next_attempt_at, message, n LIMIT ?2",
-        params![now.0, DUE_ROWS_MAX],
-        |row| Ok((row.int(0)?, row.text(1)?.to_owned())),
-    )?;
-    Ok(rows
-        .into_iter()
-        .filter(|pair| seen.insert(pair.clone()))
-        .collect())
-}
-
-fn load(
-    tx: &mut dyn Tx,
-    message: i64,
-    domain: &str,
-    now: Timestamp,
-) -> Result<Option<Attempt>, StoreError> {
-    let recipients: Vec<_> = tx
-        .all(
-            "SELECT n, address, notify, original, attempts, delay_notified FROM queue_recipients \
-             WHERE message = ?1 AND domain = ?2 AND next_attempt_at <= ?3 ORDER BY n LIMIT ?4",
-            params![message, domain, now.0, ATTEMPT_RECIPIENTS_MAX],
-            |row| {
-                let address = Address::parse(row.text(1)?).ok();
-                Ok(address.map(|address| Waiting {
-                    n: row.int(0).unwrap_or_default(),
-                    address,
-                    notify: Notify::from_bits(row.int(2).unwrap_or_default()),
-                    original: row.maybe_text(3).ok().flatten().map(str::to_owned),
-                    attempts: row.int(4).ok().and_then(|n| n.try_into().ok()).unwrap_or(0),
-                    warned: row.int(5).unwrap_or_default() != 0,
-                }))
-            },
-        )?
-        .into_iter()
-        .flatten()
-        .collect();
-    if recipients.is_empty() {
-        return Ok(None);
-    }
-    tx.one(
-        "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, \
-         facts_bytes, body_bytes FROM queue_messages WHERE message = ?1",
-        params![message],
-        |row| {
-            Ok(Attempt {
-                trace: TraceId(message),
-                sender: reverse_path(row.text(0)?),
-                dsn: DsnOptions {
-                    envelope_id: row.maybe_text(1)?.map(str::to_owned),
-                    ret: accept::return_from_code(row.int(2)?),
-                },
-                domain: domain.to_owned(),
-                recipients: recipients.clone(),
-                accepted_at: Timestamp(row.int(3)?),
-                body: body_at(row, 4)?,
-            })
-        },
-    )
-}
-
-/// A stored sender; what cannot be read back is treated as the null sender, so that no notice can
-/// go to a wrong address.
-fn reverse_path(text: &str) -> ReversePath {
-    Address::parse(text).map_or(ReversePath::Null, ReversePath::Address)
 }

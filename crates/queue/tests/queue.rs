@@ -198,3 +198,57 @@ async fn old_stories_are_forgotten() {
     assert!(setup.story(trace).await.is_empty());
     assert_eq!(address("a@b.test").domain(), "b.test");
 }
+
+#[tokio::test]
+async fn what_was_relayed_is_not_sent_again_because_it_could_not_be_written_down() {
+    let script = Script::always(Outcome::Relayed {
+        detail: "host=mx.else.test 250 ok".into(),
+        notices: queue::relay::Notices::NextServer,
+    });
+    let setup = Setup::new(script.breaking_commits()).await;
+    setup
+        .accept(ANNA, &["x@else.test"], "Subject: out\r\n\r\nx\r\n")
+        .await;
+    setup.until_attempts(1).await;
+    // Long enough for a record to be tried, to fail, and for the row to be found due again.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    setup.script().mend_commits();
+    setup.until_queue_has(0).await;
+    assert_eq!(setup.attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_message_whose_bytes_are_damaged_is_still_reported_to_its_sender() {
+    let script = Script::always(Outcome::Deferred {
+        reply: "4.3.0 reading the message failed".into(),
+    });
+    let setup = Setup::new(script).await;
+    let body = "Subject: out\r\n\r\nx\r\n";
+    let trace = setup.accept(ANNA, &["x@else.test"], body).await;
+    while setup.story(trace).await != ["accepted", "deferred"] {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    setup.damage_bodies();
+    setup.advance(Duration::from_secs(6 * 24 * 3600));
+    setup.until_queue_has(0).await;
+    setup.until_inbox("anna", 1).await;
+}
+
+#[tokio::test]
+async fn a_domain_that_hangs_does_not_keep_others_waiting() {
+    let script = Script::always(Outcome::Relayed {
+        detail: "host=mx.else.test 250 ok".into(),
+        notices: queue::relay::Notices::NextServer,
+    });
+    let setup = Setup::new(script.hanging_for("dead.test")).await;
+    let dead: Vec<String> = (0..2100).map(|n| format!("n{n}@dead.test")).collect();
+    let dead: Vec<&str> = dead.iter().map(String::as_str).collect();
+    for half in dead.chunks(700) {
+        setup.accept(ANNA, half, "Subject: out\r\n\r\nx\r\n").await;
+    }
+    setup
+        .accept(ANNA, &["x@live.test"], "Subject: live\r\n\r\nx\r\n")
+        .await;
+    setup.until_attempts(1).await;
+    assert!(setup.sent()[0].contains("live"));
+}

@@ -12,13 +12,14 @@ use platform::random::Random;
 use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
-use platform::store::{Engine, Options, Store, StoreError, Tx};
+use platform::store::{BeforeCommit, Engine, Options, Store, StoreError, Tx};
 use queue::relay::{Attempt, Attempting, Outcome, Relay, RelayParts, RelaySettings, Transport};
 use queue::{
     Accept, DeliverTo, DsnOptions, Notify, Queue, Recipient, Return, ReversePath, TraceId, TraceIds,
 };
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -43,12 +44,18 @@ to = ["anna@firma.test"]
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     inner: Arc<Mutex<Played>>,
+    /// While set, no commit of the store succeeds.
+    commits_fail: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
 struct Played {
     next: VecDeque<Outcome>,
     always: Option<Outcome>,
+    /// Domains whose attempts never end.
+    hangs: Vec<&'static str>,
+    /// Each attempt makes the commits after it fail.
+    breaks_commits: bool,
     attempts: usize,
     sent: Vec<String>,
 }
@@ -65,20 +72,55 @@ impl Script {
         script.inner.lock().unwrap().always = Some(outcome);
         script
     }
+
+    /// The same, where attempts to `domain` never end.
+    pub(crate) fn hanging_for(self, domain: &'static str) -> Self {
+        self.inner.lock().unwrap().hangs.push(domain);
+        self
+    }
+
+    /// The same, where no commit succeeds after an attempt until `mend_commits`.
+    pub(crate) fn breaking_commits(self) -> Self {
+        self.inner.lock().unwrap().breaks_commits = true;
+        self
+    }
+
+    /// Ends what `breaking_commits` began.
+    pub(crate) fn mend_commits(&self) {
+        self.inner.lock().unwrap().breaks_commits = false;
+        self.commits_fail.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Transport for Script {
     fn attempt<'a>(&'a self, attempt: &'a Attempt, segments: &'a Segments) -> Attempting<'a> {
         Box::pin(async move {
             let size = attempt.body.body_bytes as u64;
-            let body = segments.read_body(&attempt.body, 0..size).unwrap();
+            let body = segments.read_body(&attempt.body, 0..size);
+            let hangs = |played: &Played| played.hangs.contains(&attempt.domain.as_str());
+            if hangs(&self.inner.lock().unwrap()) {
+                std::future::pending::<()>().await;
+            }
             let mut played = self.inner.lock().unwrap();
+            if played.breaks_commits {
+                self.commits_fail.store(true, Ordering::SeqCst);
+            }
+            let body = body.unwrap_or_else(|error| error.to_string().into_bytes());
             played.attempts += 1;
             played.sent.push(String::from_utf8(body).unwrap());
             let next = played.next.pop_front().or_else(|| played.always.clone());
             vec![next.expect("an answer in the script"); attempt.recipients.len()]
         })
     }
+}
+
+/// Syncs the segments, unless the script wants the commit to fail.
+fn before_commit(segments: &Segments, script: &Script) -> BeforeCommit {
+    let (sync, fails) = (segments.before_commit(), script.commits_fail.clone());
+    Arc::new(move || match fails.load(Ordering::SeqCst) {
+        true => Err(std::io::Error::other("the test says no")),
+        false => sync(),
+    })
 }
 
 struct Hooks(Clock);
@@ -142,7 +184,7 @@ impl Setup {
             },
             readers: 1,
             gather_max: Duration::ZERO,
-            before_commit: Some(segments.before_commit()),
+            before_commit: Some(before_commit(&segments, &script)),
         };
         let schema = [directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
         let store = Store::open(options, &schema).unwrap();
@@ -270,6 +312,23 @@ impl Setup {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// Writes over the bytes of all messages, as a bad disk would.
+    pub(crate) fn damage_bodies(&self) {
+        use std::os::unix::fs::FileExt;
+        for segment in std::fs::read_dir(self.segments.dir()).unwrap().flatten() {
+            let file = std::fs::OpenOptions::new()
+                .write(true)
+                .open(segment.path())
+                .unwrap();
+            let bytes = file.metadata().unwrap().len();
+            file.write_all_at(&vec![0xaa; bytes as usize], 0).unwrap();
+        }
     }
 
     pub(crate) fn advance(&self, by: Duration) {

@@ -172,6 +172,8 @@ impl Session {
     }
 
     async fn one_command(&mut self) -> Result<(), Ended> {
+        // A peer that pipelines without end gets its turn, and others get theirs.
+        tokio::task::coop::consume_budget().await;
         let (tag, reply) = match self.next_command().await? {
             Arrived::Request(request) => {
                 let Request { tag, command } = request;

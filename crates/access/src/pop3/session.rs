@@ -114,6 +114,8 @@ impl Session {
         let greeting = format!("{} POP3 server ready", self.context.host);
         self.ok(&greeting);
         loop {
+            // A client that pipelines without end gets its turn, and others get theirs.
+            tokio::task::coop::consume_budget().await;
             let line_ready = self.connection.stream.buffer().contains(&b'\n');
             if !line_ready {
                 self.connection

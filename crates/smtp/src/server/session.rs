@@ -149,6 +149,8 @@ impl Session {
     }
 
     async fn one_command(&mut self) -> Result<(), End> {
+        // A peer that pipelines without end gets its turn, and others get theirs.
+        tokio::task::coop::consume_budget().await;
         match self
             .read_line(self.limits().command_line_bytes_max, Waiting::ForCommand)
             .await

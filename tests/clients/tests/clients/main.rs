@@ -3,6 +3,7 @@
 //! other's mail.
 
 mod curl;
+mod hostile;
 mod mbsync;
 mod neomutt;
 mod openssl;

@@ -150,13 +150,16 @@ fn proceed(session: &mut Session, copies: Vec<Recipient>) {
 }
 
 fn refuse(session: &mut Session, refusal: Refusal) -> Outcome {
-    tracing::info!(
-        role = session.role.name(),
-        reason = refusal.reason,
-        code = refusal.reply.code(),
-        explain = refusal.explain,
-        "smtp recipient refused"
-    );
+    // One line for all recipients beyond the limit, so that nobody fills the log.
+    if refusal.reason != "too-many-recipients" || refused_before(session) == 0 {
+        tracing::info!(
+            role = session.role.name(),
+            reason = refusal.reason,
+            code = refusal.reply.code(),
+            explain = refusal.explain,
+            "smtp recipient refused"
+        );
+    }
     let reply = note_refused(session, refusal.reply);
     if reply.code() == 421 {
         return Ok(Some(reply));
@@ -164,6 +167,15 @@ fn refuse(session: &mut Session, refusal: Refusal) -> Outcome {
     // Refused recipients have a limit of their own and do not count as errors.
     session.gather(&reply);
     Ok(None)
+}
+
+/// Recipients refused in this transaction.
+fn refused_before(session: &Session) -> usize {
+    match &session.state {
+        State::InMail(_, sender) => sender.refused,
+        State::HasRecipients(_, envelope) => envelope.sender.refused,
+        _ => 0,
+    }
 }
 
 fn note_refused(session: &mut Session, reply: Reply) -> Reply {

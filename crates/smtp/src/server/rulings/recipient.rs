@@ -88,8 +88,11 @@ pub(in crate::server) fn rule(facts: RecipientFacts<'_>, limits: &Limits) -> Rul
 }
 
 fn rule_counts(facts: &RecipientFacts<'_>, limits: &Limits) -> Option<Ruling> {
-    // RFC 5321 §4.5.3.1.10: 452, and the client sends the rest in another transaction.
-    if facts.accepted_before >= limits.recipients_max {
+    // RFC 5321 §4.5.3.1.10: 452, and the client sends the rest in another transaction. One that goes
+    // on for as many again does not listen.
+    if facts.accepted_before >= limits.recipients_max
+        && facts.refused_before < limits.refused_recipients_max.max(limits.recipients_max)
+    {
         return Some(Ruling::refuse(
             Reply::transient(
                 Transient::NoStorage,
@@ -105,7 +108,7 @@ fn rule_counts(facts: &RecipientFacts<'_>, limits: &Limits) -> Option<Ruling> {
             Reply::transient(
                 Transient::Closing,
                 Status::SECURITY,
-                "Too many unknown recipients. Check the list of recipients and connect again.",
+                "Too many recipients were refused. Check the list of recipients and connect again.",
             ),
             "too-many-refused-recipients",
             "The limit refused_recipients_max was reached; the peer is trying addresses.",
@@ -166,6 +169,15 @@ mod tests {
         assert_eq!(
             code(Peer::Anonymous, &unknown, limits.recipients_max, 0),
             "452 4.5.3 too-many-recipients"
+        );
+        assert_eq!(
+            code(
+                Peer::Customer,
+                &unknown,
+                limits.recipients_max,
+                limits.recipients_max
+            ),
+            "421 4.7.0 too-many-refused-recipients"
         );
         assert_eq!(
             code(Peer::Anonymous, &unknown, 0, limits.refused_recipients_max),

@@ -1,6 +1,8 @@
 //! Accepting, relaying and reporting over real stores: what is acknowledged is there once, what
 //! fails comes back to the sender, and nobody gets a notice about a notice.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod support;
 
 use platform::clock::Timestamp;

@@ -6,7 +6,7 @@ use super::dots::DotStuffer;
 use super::reply::{self, Reply, ReplyError};
 use formats::address::Address;
 use formats::message::Facts;
-use platform::net::{Deadline, Stream};
+use platform::net::{Deadline, Stream, StreamError};
 use platform::segments::{BodyRef, Segments};
 use platform::tls::ClientTls;
 use queue::relay::{Attempt, Notices, Outcome};
@@ -17,6 +17,9 @@ use std::time::Duration;
 pub(super) const HANDSHAKE_FAILED: &str = "4.7.5 the TLS handshake failed";
 /// Bytes read from storage at once.
 const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// How long a reply of a server that closed while we sent may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long each step may take (RFC 5321 §4.5.3.2).
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +66,14 @@ pub(super) enum Failure {
     TryNextHost(String),
     /// No host can take this message.
     Permanent(String),
+}
+
+/// How far a message went.
+enum Sent {
+    /// To its end; the reply is still to come.
+    Whole,
+    /// The server said no on the way.
+    Refused(Reply),
 }
 
 /// What the server offers in EHLO.
@@ -176,13 +187,16 @@ impl<'a> Dialogue<'a> {
             return Ok(replies.iter().map(|reply| self.refused(reply)).collect());
         }
         let go_ahead = self.command("DATA", self.settings.times.data).await?;
-        let end = if go_ahead.code == 354 {
-            self.send_message(&attempt.body, segments).await?;
-            self.read(self.settings.times.end).await?
+        let outcome = if go_ahead.code == 354 {
+            let end = match self.send_message(&attempt.body, segments).await? {
+                Sent::Whole => self.read(self.settings.times.end).await?,
+                Sent::Refused(reply) => reply,
+            };
+            self.taken(&end)
         } else {
-            go_ahead
+            // Nothing was sent, so nothing was taken, even where a peer out of step says 250.
+            self.refused(&go_ahead)
         };
-        let outcome = self.taken(&end);
         let each = |reply: &Reply| {
             if reply.is_positive() {
                 outcome.clone()
@@ -220,7 +234,7 @@ impl<'a> Dialogue<'a> {
         Ok(replies)
     }
 
-    async fn send_message(&mut self, body: &BodyRef, segments: &Segments) -> Result<(), Failure> {
+    async fn send_message(&mut self, body: &BodyRef, segments: &Segments) -> Result<Sent, Failure> {
         let size = u64::try_from(body.body_bytes).unwrap_or(0);
         let mut stuffer = DotStuffer::default();
         let mut out = Vec::new();
@@ -239,16 +253,24 @@ impl<'a> Dialogue<'a> {
             out.clear();
             stuffer.push(chunk, &mut out);
             let deadline = Deadline::after(self.settings.times.chunk);
-            self.stream
-                .send(&out, deadline)
-                .await
-                .map_err(|error| self.lost(&error))?;
+            if let Err(error) = self.stream.send(&out, deadline).await {
+                return self.last_words(&error).await;
+            }
             at = range.end;
         }
         out.clear();
         stuffer.finish(&mut out);
         self.stream.write(&out);
-        Ok(())
+        Ok(Sent::Whole)
+    }
+
+    /// A server may refuse a message before its end and close; what it said then counts, so that
+    /// a message that is too large comes back at once and not after days.
+    async fn last_words(&mut self, error: &StreamError) -> Result<Sent, Failure> {
+        match reply::read(&mut self.stream, Deadline::after(LAST_WORDS)).await {
+            Ok(reply) if reply.is_permanent() => Ok(Sent::Refused(reply)),
+            _ => Err(self.lost(error)),
+        }
     }
 
     async fn command(&mut self, line: &str, time: Duration) -> Result<Reply, Failure> {
@@ -284,7 +306,7 @@ impl<'a> Dialogue<'a> {
         Failure::TryNextHost(format!("host={} {text}", self.host))
     }
 
-    fn lost(&self, error: &platform::net::StreamError) -> Failure {
+    fn lost(&self, error: &StreamError) -> Failure {
         self.later(&format!("4.4.2 the connection failed: {error}"))
     }
 

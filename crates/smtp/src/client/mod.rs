@@ -8,6 +8,8 @@ mod dialogue;
 mod dots;
 mod reply;
 mod route;
+#[cfg(test)]
+mod tests;
 
 pub use dialogue::ClientTimes;
 

@@ -28,10 +28,12 @@ pub(super) enum ReplyError {
 }
 
 impl Reply {
+    /// Positive completion, 2yz (RFC 5321 §4.2.1). 354 is none: after it the work begins.
     pub(super) fn is_positive(&self) -> bool {
-        (200..400).contains(&self.code)
+        (200..300).contains(&self.code)
     }
 
+    /// Negative completion for good, 5yz.
     pub(super) fn is_permanent(&self) -> bool {
         self.code >= 500
     }

@@ -268,7 +268,12 @@ fn rename(
     now: Timestamp,
 ) -> Result<(), Error> {
     let names = names(tx, account)?;
-    if !is_taken(&names, from.as_str()) {
+    // A level whose own mailbox was deleted can be renamed with what lies below it.
+    let is_above = |(name, _): &(String, _)| {
+        let rest = name.strip_prefix(from.as_str());
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    if !is_taken(&names, from.as_str()) && !names.iter().any(is_above) {
         return Err(Error::NoSuchMailbox);
     }
     if is_taken(&names, to.as_str()) {

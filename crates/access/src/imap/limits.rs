@@ -58,12 +58,6 @@ pub const ID_PAIRS_MAX: usize = 30;
 /// The values RFC 2971 §3.3 allows in ID.
 pub const ID_VALUE_BYTES_MAX: usize = 1024;
 
-/// A mailbox name in UTF-8, all levels together.
-pub const MAILBOX_NAME_BYTES_MAX: usize = 500;
-
-/// Levels of a mailbox name.
-pub const MAILBOX_LEVELS_MAX: usize = 20;
-
 /// Messages in one command of MULTIAPPEND (RFC 3502): they become visible together, so they are
 /// held until the last one is there.
 pub const APPEND_MESSAGES_MAX: usize = 100;
@@ -78,8 +72,12 @@ pub const LOGIN_FAILURES_MAX: u32 = 3;
 /// clients renew IDLE every 29 minutes because of it.
 pub const AUTOLOGOUT: Duration = Duration::from_secs(30 * 60);
 
-/// How long a stranger may stay without logging in.
+/// How long a stranger may be silent.
 pub const STRANGER_IDLE: Duration = Duration::from_secs(60);
+
+/// How long a stranger may stay without logging in, whatever is said meanwhile. Enough for people who
+/// type commands by hand.
+pub const STRANGER_STAY: Duration = Duration::from_secs(180);
 
 /// How long a peer may take to send the rest of a command it has begun.
 pub const COMMAND_REST: Duration = Duration::from_secs(120);

@@ -45,12 +45,25 @@ pub(super) fn write(out: &mut Vec<u8>, name: &str) {
     }
 }
 
-/// The pattern that `reference` and `pattern` of LIST amount to (RFC 3501 §6.3.8).
+/// The pattern that `reference` and `pattern` of LIST amount to (RFC 3501 §6.3.8). A run of wildcards
+/// becomes the one it stands for, so that a long run costs `matches` nothing.
 pub(super) fn join(reference: &str, pattern: &str) -> String {
-    if reference.is_empty() || pattern.starts_with('/') {
-        return pattern.to_owned();
+    let reference = match pattern.starts_with('/') {
+        true => "",
+        false => reference,
+    };
+    let mut joined = String::with_capacity(reference.len() + pattern.len());
+    for sign in reference.chars().chain(pattern.chars()) {
+        match (joined.chars().next_back(), sign) {
+            (Some('*'), '*' | '%') | (Some('%'), '%') => {}
+            (Some('%'), '*') => {
+                joined.pop();
+                joined.push('*');
+            }
+            _ => joined.push(sign),
+        }
     }
-    format!("{reference}{pattern}")
+    joined
 }
 
 /// Whether `name` fits `pattern`: `*` stands for anything, `%` for anything within one level. INBOX is
@@ -138,5 +151,11 @@ mod tests {
         assert_eq!(join("", "*"), "*");
         assert_eq!(join("a/", "%"), "a/%");
         assert_eq!(join("a/", "/b"), "/b");
+    }
+
+    #[test]
+    fn a_run_of_wildcards_is_one() {
+        assert_eq!(join("%", &"%".repeat(1000)), "%");
+        assert_eq!(join("", "a%%*%b**%c%d"), "a*b*c%d");
     }
 }

@@ -21,6 +21,7 @@ use directory::Identity;
 use directory::sasl::PlusOffer;
 use platform::net::{Connection, Deadline, Event, StreamError, WrongMode};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where a session is; each state owns what is known by then.
 pub(super) enum State {
@@ -33,10 +34,28 @@ pub(super) enum State {
 }
 
 /// What is counted before login.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stranger {
     /// Logins refused so far.
     pub(super) failures: u32,
+    /// When whoever has not logged in has to go.
+    pub(super) until: Deadline,
+}
+
+impl Stranger {
+    /// Somebody who has just come, or has just made the connection private.
+    pub(super) fn new() -> Self {
+        Self {
+            failures: 0,
+            until: Deadline::after(limits::STRANGER_STAY),
+        }
+    }
+
+    /// How long to wait where one who is known would have `known`.
+    pub(super) fn patience(&self, known: Duration) -> Deadline {
+        self.until
+            .or_earlier(Deadline::after(known.min(limits::STRANGER_IDLE)))
+    }
 }
 
 /// A session.
@@ -97,7 +116,7 @@ impl Session {
                 context,
                 tag: Box::default(),
             },
-            state: State::Stranger(Stranger::default()),
+            state: State::Stranger(Stranger::new()),
             bad_commands: 0,
         }
     }
@@ -305,11 +324,7 @@ impl Session {
     async fn next_command(&mut self) -> Result<Arrived, Ended> {
         let bounds = self.bounds();
         let mut assembler = Assembler::default();
-        let patience = match self.state {
-            State::Stranger(_) => limits::STRANGER_IDLE,
-            _ => limits::AUTOLOGOUT,
-        };
-        let mut deadline = Deadline::after(patience);
+        let mut deadline = self.patience(limits::AUTOLOGOUT);
         let mut begun = false;
         loop {
             match assembler.step(self.wire.connection.stream.buffer(), &bounds) {
@@ -356,9 +371,17 @@ impl Session {
             }
             if !self.wire.connection.stream.buffer().is_empty() && !begun {
                 begun = true;
-                deadline = Deadline::after(limits::COMMAND_REST);
+                deadline = self.patience(limits::COMMAND_REST);
             }
             self.fill(deadline).await?;
+        }
+    }
+
+    /// How long to wait for the peer; strangers get less than `known` does.
+    fn patience(&self, known: Duration) -> Deadline {
+        match &self.state {
+            State::Stranger(stranger) => stranger.patience(known),
+            _ => Deadline::after(known),
         }
     }
 

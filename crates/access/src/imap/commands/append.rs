@@ -34,6 +34,15 @@ pub(in crate::imap) async fn run(
 ) -> Outcome {
     let account = session.state.identity().map(|identity| identity.account);
     let wire = &mut session.wire;
+    if account.is_none()
+        && literal.sync == Sync::Sends
+        && literal.bytes > limits::STRANGER_LITERAL_BYTES_MAX
+    {
+        // Reading what a stranger sends on and on would only keep the connection.
+        return Err(wire
+            .bye("APPEND is for those who have logged in; goodbye.")
+            .await);
+    }
     let (mut progress, mut message) = begin(wire, account, head).await;
     let mut literal = literal;
     loop {

@@ -51,6 +51,8 @@ pub(super) async fn run(wire: &mut Wire, account: AccountId, list: List) -> Outc
         Err(error) => return Ok(Reply::from(error)),
     };
     for (name, entry) in &entries {
+        // Matching long names with long patterns takes a while; other sessions go on.
+        tokio::task::coop::consume_budget().await;
         if !patterns.iter().any(|pattern| names::matches(pattern, name)) {
             continue;
         }
@@ -136,9 +138,10 @@ async fn tell(
 fn write_attributes(out: &mut Vec<u8>, list: &List, entry: &Entry) {
     let start = out.len();
     if entry.info.is_none() {
-        // RFC 5258 §3.1: \NonExistent implies \Noselect, which older clients need to read.
+        // RFC 5258 §3.4: \NonExistent implies \Noselect, but some clients that ask for extended
+        // answers look for \Noselect only.
         out.extend_from_slice(if list.extended {
-            b"\\NonExistent "
+            b"\\NonExistent \\Noselect "
         } else {
             b"\\Noselect "
         });

@@ -28,6 +28,6 @@ pub(super) async fn run(session: &mut Session) -> Result<Option<Reply>, Ended> {
             "plaintext behind STARTTLS thrown away"
         );
     }
-    session.become_state(State::Stranger(Stranger::default()));
+    session.become_state(State::Stranger(Stranger::new()));
     Ok(None)
 }

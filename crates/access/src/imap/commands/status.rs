@@ -42,6 +42,7 @@ pub(super) async fn write(
     if items.contains(&StatusItem::Recent) {
         recent = wire.context.mailboxes.recent(account, status).await?;
     }
+    let append_bytes_max = wire.context.settings.append_bytes_max;
     let out = wire.out();
     out.extend_from_slice(b"* STATUS ");
     names::write(out, name);
@@ -57,6 +58,7 @@ pub(super) async fn write(
             StatusItem::UidValidity => ("UIDVALIDITY", u64::from(status.uidvalidity)),
             StatusItem::Unseen => ("UNSEEN", u64::from(status.unseen)),
             StatusItem::Size => ("SIZE", status.bytes),
+            StatusItem::AppendLimit => ("APPENDLIMIT", append_bytes_max),
         };
         out.extend_from_slice(word.as_bytes());
         out.push(b' ');

@@ -79,6 +79,8 @@ pub enum StatusItem {
     Unseen,
     /// Bytes of all messages (RFC 8438).
     Size,
+    /// The largest message APPEND takes (RFC 7889).
+    AppendLimit,
 }
 
 /// Whether SELECT or EXAMINE was sent.
@@ -475,7 +477,8 @@ fn status(cursor: &mut Cursor<'_>) -> Parsed<Command> {
 }
 
 /// ```abnf
-/// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "SIZE"
+/// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "SIZE" /
+///              "APPENDLIMIT"
 /// ```
 pub fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
     cursor.list(Empty::Refused, 16, |cursor| {
@@ -486,9 +489,10 @@ pub fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
             "UIDVALIDITY" => StatusItem::UidValidity,
             "UNSEEN" => StatusItem::Unseen,
             "SIZE" => StatusItem::Size,
+            "APPENDLIMIT" => StatusItem::AppendLimit,
             _ => {
                 return Err(Fault::new(
-                    "STATUS knows MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN and SIZE.",
+                    "STATUS knows MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, SIZE and APPENDLIMIT.",
                 ));
             }
         })

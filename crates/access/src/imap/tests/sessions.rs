@@ -2,8 +2,9 @@
 
 use super::rig::{As, LOGIN, PASSWORD, Rig, SecureClient};
 use crate::imap::grammar::tests::conversation;
-use crate::imap::session::{Session, State};
+use crate::imap::session::{Session, State, Stranger};
 use crate::imap::{limits, serve};
+use platform::net::Deadline;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use std::sync::Arc;
@@ -86,6 +87,52 @@ async fn a_stranger_cannot_make_us_hold_much() {
         .await;
     assert!(client.line().await.unwrap().starts_with("* BAD"));
     assert!(client.line().await.unwrap().starts_with("* BYE"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_cannot_keep_us_reading_a_message() {
+    let rig = Rig::new().await;
+    let mut client = rig.connect(As::Stranger).await;
+    client.line().await;
+    client.send(b"a APPEND INBOX {500000000+}\r\nx").await;
+    assert!(client.line().await.unwrap().starts_with("* BYE"));
+    assert_eq!(client.line().await, None);
+}
+
+#[test]
+fn a_stranger_who_keeps_talking_has_to_go_too() {
+    let stranger = Stranger::new();
+    assert!(stranger.patience(limits::AUTOLOGOUT) <= Deadline::after(limits::STRANGER_IDLE));
+    let stranger = Stranger {
+        until: Deadline::after(Duration::ZERO),
+        ..stranger
+    };
+    assert!(stranger.patience(limits::COMMAND_REST).has_passed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_of_more_keywords_than_a_message_may_have_tells_them_all() {
+    let rig = Rig::new().await;
+    rig.mail_many(TEXT, 3).await;
+    let mut client = rig.connect(As::Anna).await;
+    client.line().await;
+    client.command("a SELECT INBOX").await;
+    let mut said = Vec::new();
+    for message in 1..=3 {
+        let keywords: Vec<_> = (0..30).map(|n| format!("k{message}x{n}")).collect();
+        let store = format!("b STORE {message} +FLAGS ({})", keywords.join(" "));
+        said = client.command(&store).await;
+    }
+    assert!(
+        said[0].starts_with("* FLAGS ") && said[0].contains(" k1x0 "),
+        "{said:?}"
+    );
+    assert!(said[0].contains(" k3x29"), "{said:?}");
+    let said = client.command("c FETCH 1:3 FLAGS").await;
+    assert!(
+        said.iter().all(|line| !line.starts_with("* FLAGS")),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,7 +221,7 @@ async fn what_is_too_large_is_refused_before_it_comes() {
 
 #[test]
 fn every_state_change_is_an_edge_of_the_picture() {
-    let stranger = || State::Stranger(Default::default());
+    let stranger = || State::Stranger(Stranger::new());
     let known = || State::Known(std::sync::Arc::new(super::rig::anna()));
     assert!(stranger().may_become(&known()));
     assert!(stranger().may_become(&stranger()));

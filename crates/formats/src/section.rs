@@ -312,6 +312,8 @@ impl<'a> Input<'a> {
         };
         match name.len() {
             0 => Err(SectionError::Grammar),
+            // RFC 3501 §9: NUL stands in no string, so it could not be repeated in the answer.
+            _ if name.contains(&0) => Err(SectionError::Grammar),
             1..=FIELD_NAME_BYTES_MAX => Ok(name),
             _ => Err(SectionError::TooLong),
         }
@@ -400,6 +402,7 @@ mod tests {
             "HEADER.FIELDS ({9}\r\na)]",
             "HEADER.FIELDS ({99999999999999999999}\r\na)]",
             "HEADER.FIELDS (\"a)]",
+            "HEADER.FIELDS (\"a\0\")]",
             "TEXT.1]",
             "1 ]",
         ] {

@@ -4,6 +4,7 @@
 
 mod curl;
 mod hostile;
+mod isolation;
 mod mbsync;
 mod neomutt;
 mod openssl;

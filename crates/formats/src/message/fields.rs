@@ -154,9 +154,7 @@ impl Collector {
             return;
         }
         if field == ContentTransferEncoding {
-            // Only the word is of use; senders add comments and semicolons.
-            let end = value.iter().position(|&byte| b" \t;(".contains(&byte));
-            let word = value.get(..end.unwrap_or(value.len())).unwrap_or(value);
+            let word = mime::encoding_word(value);
             if word.is_empty() {
                 return;
             }

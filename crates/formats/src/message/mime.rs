@@ -64,6 +64,17 @@ pub(super) fn split_type(word: &[u8]) -> Option<(&[u8], &[u8])> {
     (is_token(media_type) && is_token(subtype)).then_some((media_type, subtype))
 }
 
+/// The word of a Content-Transfer-Encoding. Only it is of use; senders put comments (RFC 2045 §6.1) on
+/// either side and semicolons behind it.
+pub(super) fn encoding_word(value: &[u8]) -> &[u8] {
+    let mut text = Cursor { rest: value };
+    text.skip_space_and_comments();
+    let end = text.rest.iter().position(|byte| b" \t;(".contains(byte));
+    text.rest
+        .get(..end.unwrap_or(text.rest.len()))
+        .unwrap_or_default()
+}
+
 struct Cursor<'a> {
     rest: &'a [u8],
 }
@@ -231,6 +242,20 @@ mod tests {
             shown += &format!("|{}={}", name.escape_ascii(), value.escape_ascii());
         }
         shown
+    }
+
+    #[test]
+    fn an_encoding_is_one_word_among_comments() {
+        for (value, word) in [
+            ("BASE64", "BASE64"),
+            ("(c) base64 (d)", "base64"),
+            ("(a (b)) 8bit;", "8bit"),
+            ("7bit bits", "7bit"),
+            ("", ""),
+            ("(open", ""),
+        ] {
+            assert_eq!(encoding_word(value.as_bytes()), word.as_bytes(), "{value}");
+        }
     }
 
     #[test]

@@ -148,6 +148,32 @@ fn references_into(
     Ok(found)
 }
 
+/// The last body that rows refer to in each of the newest `segments_max` segments: what the store
+/// knows to be durable when the segments are opened.
+pub fn newest_bodies(tx: &mut dyn Tx, segments_max: usize) -> Result<Vec<BodyRef>, StoreError> {
+    let mut newest = Vec::new();
+    let mut before = i64::MAX;
+    while newest.len() < segments_max {
+        let found = tx.one(
+            "SELECT segment, segment_offset, facts_bytes, body_bytes FROM messages \
+             WHERE segment < ?1 ORDER BY segment DESC, segment_offset DESC LIMIT 1",
+            params![before],
+            |row| {
+                Ok(BodyRef {
+                    segment: row.int(0)?,
+                    offset: row.int(1)?,
+                    facts_bytes: row.int(2)?,
+                    body_bytes: row.int(3)?,
+                })
+            },
+        )?;
+        let Some(body) = found else { break };
+        before = body.segment;
+        newest.push(body);
+    }
+    Ok(newest)
+}
+
 fn recount(tx: &mut dyn Tx, account: i64, mailbox: i64) -> Result<Recount, StoreError> {
     let row = tx.one(
         "SELECT account, mailbox, messages, unseen, deleted, bytes, uidnext, highest_modseq, \

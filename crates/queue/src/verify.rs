@@ -31,6 +31,25 @@ pub fn references(tx: &mut dyn Tx, after: i64) -> Result<Vec<Reference>, StoreEr
     )
 }
 
+/// The last body that waiting messages refer to in each of the newest `segments_max` segments: what
+/// the store knows to be durable when the segments are opened.
+pub fn newest_bodies(tx: &mut dyn Tx, segments_max: usize) -> Result<Vec<BodyRef>, StoreError> {
+    let mut newest = Vec::new();
+    let mut before = i64::MAX;
+    while newest.len() < segments_max {
+        let found = tx.one(
+            "SELECT segment, segment_offset, facts_bytes, body_bytes FROM queue_messages \
+             WHERE segment < ?1 ORDER BY segment DESC, segment_offset DESC LIMIT 1",
+            params![before],
+            |row| body_at(row, 0),
+        )?;
+        let Some(body) = found else { break };
+        before = body.segment;
+        newest.push(body);
+    }
+    Ok(newest)
+}
+
 /// The bodies in `segment` that waiting messages refer to.
 pub fn references_into(tx: &mut dyn Tx, segment: i64) -> Result<Vec<BodyRef>, StoreError> {
     tx.all(

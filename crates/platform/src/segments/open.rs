@@ -30,11 +30,21 @@ impl Segments {
         options: SegmentOptions,
         files: Arc<dyn Files>,
     ) -> io::Result<(Self, Recovery)> {
+        let lock = Self::lock(dir, files.as_ref())?;
+        Self::open_locked(dir, options, files, lock)
+    }
+
+    /// Creates `dir` where it is missing and makes sure that no other process has its segments
+    /// open, before anything else of a node is touched.
+    ///
+    /// # Errors
+    /// As [`Segments::open`].
+    pub fn lock(dir: &Path, files: &dyn Files) -> io::Result<Lock> {
         files.create_dir(dir)?;
         // The directory's own name must be as durable as what will be in it.
         let parent = dir.parent().filter(|parent| *parent != Path::new(""));
         files.sync_dir(parent.unwrap_or(Path::new(".")))?;
-        let lock = files
+        files
             .lock(&dir.join("lock"))
             .map_err(|error| match error.kind() {
                 io::ErrorKind::WouldBlock => io::Error::new(
@@ -45,7 +55,20 @@ impl Segments {
                     ),
                 ),
                 _ => error,
-            })?;
+            })
+    }
+
+    /// [`Segments::open`] with the `lock` of the same `dir`, after the store was asked what is
+    /// committed.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn open_locked(
+        dir: &Path,
+        options: SegmentOptions,
+        files: Arc<dyn Files>,
+        lock: Lock,
+    ) -> io::Result<(Self, Recovery)> {
         Self::open_as(dir, options, files, Some(lock))
     }
 

@@ -4,6 +4,8 @@
 mod chores;
 mod listeners;
 mod parts;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
@@ -127,8 +129,6 @@ fn smtp_context(parts: &Parts) -> Arc<smtp::server::ServerContext> {
     settings.limits.recipients_max = from.recipients_max.0;
     settings.limits.message_memory_bytes_max =
         usize::try_from(from.message_memory.0).unwrap_or(usize::MAX);
-    settings.limits.total_message_memory_bytes_max =
-        usize::try_from(from.message_memory_total.0).unwrap_or(usize::MAX);
     settings.limits.command_idle = from.smtp_idle_time_max.0;
     settings.xclient_networks = listeners::networks(&from.test_peers.0);
     let mut context = smtp::server::ServerContext::new(
@@ -141,6 +141,7 @@ fn smtp_context(parts: &Parts) -> Arc<smtp::server::ServerContext> {
     );
     // One line of ids for sessions and notices, so that no id is given twice.
     context.trace_ids = Arc::new(parts.traces.clone());
+    context.spool_budget = parts.spool_budget.clone();
     Arc::new(context)
 }
 
@@ -153,6 +154,7 @@ fn imap_context(parts: &Parts) -> ImapContext {
         settings: ImapSettings {
             host_name: parts.settings.host_name.0.clone(),
             append_bytes_max: parts.settings.message_size_max.0,
+            spool_budget: Some(parts.spool_budget.clone()),
             ..ImapSettings::default()
         },
     }

@@ -8,16 +8,20 @@ use mailbox::Mailboxes;
 use platform::clock::Clock;
 use platform::files::{Files, RealFiles};
 use platform::random::Random;
-use platform::segments::{SegmentOptions, Segments};
+use platform::segments::{BodyRef, SegmentOptions, Segments};
 use platform::signals::Signals;
-use platform::store::{Component, Engine, Options, Store};
+use platform::spool::SpoolBudget;
+use platform::store::{BeforeCommit, Component, Engine, Options, Store, StoreError, Tx};
 use queue::{Queue, TraceIds};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Every table of the program, in the order they may refer to each other.
 pub(crate) const COMPONENTS: &[Component] = &[directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+/// Segments whose newest committed body is looked up at the start: more than a crash can leave
+/// unsealed.
+const EXAMINED_SEGMENTS_MAX: usize = 64;
 /// PostgreSQL connections that write.
 const WRITERS: usize = 2;
 
@@ -71,6 +75,8 @@ pub(crate) struct Parts {
     pub holds: Holds,
     /// Where large messages are put together.
     pub temporary_dir: Arc<Path>,
+    /// The memory that messages on their way in may take, whichever protocol brings them.
+    pub spool_budget: Arc<SpoolBudget>,
 }
 
 /// The folder of message segments in a data directory.
@@ -97,14 +103,15 @@ pub(crate) fn engine(settings: &Settings) -> Engine {
 /// Where a store or the data directory cannot be used.
 pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Parts, StartError> {
     let random = Random::from_os();
-    let temporary_dir = prepare_data_dir(&settings.data_dir).map_err(|error| {
+    let in_data_dir = |error| {
         StartError::new(
             format!("node.data_dir {}", settings.data_dir.display()),
             error,
         )
-    })?;
-    let segments = open_segments(settings, clock.clone(), random.clone())?;
-    let store = open_store(settings, &segments).await?;
+    };
+    make_data_dir(&settings.data_dir).map_err(in_data_dir)?;
+    let (store, segments) = open_storage(settings, clock.clone(), random.clone()).await?;
+    let temporary_dir = empty_temporary_dir(&settings.data_dir).map_err(in_data_dir)?;
     let signals = Signals::default();
     let mailboxes = Mailboxes::new(store.clone(), segments.clone(), signals, clock.clone());
     let directory = Directory::open(store.clone(), directory_settings(settings), random.clone())
@@ -126,42 +133,66 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         mailboxes,
         holds: Holds::default(),
         temporary_dir,
+        spool_budget: SpoolBudget::new(settings.message_memory_total.0),
     })
 }
 
-async fn open_store(settings: &Settings, segments: &Segments) -> Result<Store, StartError> {
-    let options = Options {
-        engine: engine(settings),
-        readers: settings.store_readers.0,
-        gather_max: settings.store_gather_time_max.0,
-        before_commit: Some(segments.before_commit()),
-    };
-    // Migrations and the first connection block.
-    let opened = tokio::task::spawn_blocking(move || Store::open(options, COMPONENTS)).await;
-    opened
-        .map_err(|error| StartError::new("the store", error))?
-        .map_err(|error| StartError::new("the store", error))
-}
-
-fn open_segments(
+/// Rows and bytes. The lock comes first, so that no second node touches anything; then the store,
+/// because it knows which bytes are durable: damage to those is rot, which must be reported, not
+/// the torn tail of a crash, which is cut.
+async fn open_storage(
     settings: &Settings,
     clock: Clock,
     random: Random,
-) -> Result<Segments, StartError> {
+) -> Result<(Store, Segments), StartError> {
+    let dir = segments_dir(settings);
+    let in_dir =
+        |error| StartError::new(format!("the message segments in {}", dir.display()), error);
+    let files: Arc<dyn Files> = Arc::new(RealFiles);
+    let lock = Segments::lock(&dir, files.as_ref()).map_err(in_dir)?;
+    let opened = Arc::new(OnceLock::new());
+    let store = open_store(settings, before_commit(opened.clone())).await?;
     let mut options = SegmentOptions::new(clock, random);
     options.segment_bytes_max = settings.segment_size.0;
-    let dir = segments_dir(settings);
-    let files: Arc<dyn Files> = Arc::new(RealFiles);
-    let (segments, recovery) = Segments::open(&dir, options, files).map_err(|error| {
-        StartError::new(format!("the message segments in {}", dir.display()), error)
-    })?;
+    options.committed = store
+        .read(newest_bodies)
+        .await
+        .map_err(|error| StartError::new("the store", error))?;
+    let (segments, recovery) = Segments::open_locked(&dir, options, files, lock).map_err(in_dir)?;
+    let _ = opened.set(segments.clone());
     for cut in recovery.cut {
         tracing::info!(detail = cut, "segments.tail_cut_after_crash");
     }
     for rot in recovery.rot {
         tracing::error!(detail = rot, "segments.damaged");
     }
-    Ok(segments)
+    Ok((store, segments))
+}
+
+/// Makes bytes durable before the rows that refer to them. Before the segments are open there are
+/// no such rows, only migrations.
+fn before_commit(opened: Arc<OnceLock<Segments>>) -> BeforeCommit {
+    Arc::new(move || opened.get().map_or(Ok(()), Segments::sync))
+}
+
+fn newest_bodies(tx: &mut dyn Tx) -> Result<Vec<BodyRef>, StoreError> {
+    let mut newest = mailbox::verify::newest_bodies(tx, EXAMINED_SEGMENTS_MAX)?;
+    newest.extend(queue::verify::newest_bodies(tx, EXAMINED_SEGMENTS_MAX)?);
+    Ok(newest)
+}
+
+async fn open_store(settings: &Settings, before_commit: BeforeCommit) -> Result<Store, StartError> {
+    let options = Options {
+        engine: engine(settings),
+        readers: settings.store_readers.0,
+        gather_max: settings.store_gather_time_max.0,
+        before_commit: Some(before_commit),
+    };
+    // Migrations and the first connection block.
+    let opened = tokio::task::spawn_blocking(move || Store::open(options, COMPONENTS)).await;
+    opened
+        .map_err(|error| StartError::new("the store", error))?
+        .map_err(|error| StartError::new("the store", error))
 }
 
 /// Makes the data directory, readable by its owner only.
@@ -173,10 +204,9 @@ pub(crate) fn make_data_dir(data_dir: &Path) -> std::io::Result<()> {
         .create(data_dir)
 }
 
-/// Makes the data directory and empties its folder of temporary files.
-fn prepare_data_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
+/// The folder of temporary files, emptied; only for who holds the lock.
+fn empty_temporary_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
     use std::os::unix::fs::DirBuilderExt;
-    make_data_dir(data_dir)?;
     let temporary = data_dir.join("tmp");
     std::fs::DirBuilder::new()
         .recursive(true)

@@ -100,8 +100,10 @@ pub struct ServerContext {
     pub random: Random,
     /// Settings.
     pub settings: Settings,
+    /// The memory all messages on their way in may take. One for the whole node: the wiring replaces
+    /// it where other protocols take messages too.
+    pub spool_budget: Arc<SpoolBudget>,
     spool: SpoolLimits,
-    spool_budget: Arc<SpoolBudget>,
 }
 
 impl ServerContext {

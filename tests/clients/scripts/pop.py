@@ -1,6 +1,9 @@
 """Python's poplib against the demo provider: `first` fills the maildrop and removes from it, `second`
 looks again after a restart."""
 
+import base64
+import hashlib
+import hmac
 import poplib
 import sys
 
@@ -30,6 +33,49 @@ def check_login(provider):
     clear.user(account["address"])
     clear.pass_(account["password"])
     clear.quit()
+
+
+def scram(provider, password):
+    """AUTH SCRAM-SHA-256 (RFC 5034, RFC 7677) with Python's own arithmetic; the last answer."""
+    pop = poplib.POP3_SSL("localhost", provider.ports["pop3s"], context=provider.tls, timeout=30)
+    bare = f"n={provider.accounts['anna']['address']},r=rOprNGfwEbeRWgbNEkqO"
+
+    def say(text):
+        pop._putcmd(base64.b64encode(text.encode()).decode())
+        return answer()
+
+    def answer():
+        line = pop._getline()[0]
+        return base64.b64decode(line[2:]).decode() if line.startswith(b"+ ") else line.decode()
+
+    pop._putcmd("AUTH SCRAM-SHA-256")
+    same(answer(), "")
+    first = say("n,," + bare)
+    fields = dict(field.split("=", 1) for field in first.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
+    last = f"c=biws,r={fields['r']}"
+    signed = ",".join([bare, first, last]).encode()
+
+    def mac(key, text):
+        return hmac.new(key, text, "sha256").digest()
+
+    client = mac(salted, b"Client Key")
+    signature = mac(hashlib.sha256(client).digest(), signed)
+    proof = bytes(a ^ b for a, b in zip(client, signature))
+    said = say(f"{last},p={base64.b64encode(proof).decode()}")
+    if said.startswith("v="):
+        same(base64.b64decode(said[2:]), mac(mac(salted, b"Server Key"), signed))
+        said = say("")
+    pop.close()
+    return said
+
+
+def check_scram(provider):
+    password = provider.accounts["anna"]["password"]
+    said = scram(provider, password)
+    assert said.startswith("+OK"), said
+    said = scram(provider, password + "x")
+    assert said.startswith("-ERR [AUTH]"), said
 
 
 def check_mail(provider):
@@ -89,6 +135,7 @@ def main():
     provider = here()
     if sys.argv[2] == "first":
         check_login(provider)
+        check_scram(provider)
         pop = check_mail(provider)
         check_removal(provider, pop)
     pop = provider.pop3("anna")

@@ -100,10 +100,12 @@ impl Settings {
 #[derive(Args)]
 #[group(id = "password_choice", multiple = false)]
 pub(crate) struct Password {
-    /// Read the password from the first line of standard input.
+    /// Read the password from the first line of standard input; at least 8 characters.
     #[arg(long)]
     password_stdin: bool,
-    /// Take over a hash from another server, such as {SHA512-CRYPT}$6$…
+    /// Take over a hash from another server, such as {SHA512-CRYPT}$6$…; also {SHA256-CRYPT},
+    /// {BLF-CRYPT}, {SSHA}, {SSHA256}, {SSHA512}, {PBKDF2}, {ARGON2ID}. The next login with the
+    /// password renews it.
     #[arg(long, value_name = "HASH")]
     password_hash: Option<String>,
     /// No password; only app passwords open the account.

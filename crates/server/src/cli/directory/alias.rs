@@ -13,7 +13,7 @@ pub(crate) enum Verb {
         /// The alias.
         #[arg(value_parser = address)]
         address: AddressKey,
-        /// Where it leads: accounts, aliases or addresses elsewhere.
+        /// Where it leads: accounts, aliases or addresses elsewhere; several are separated by blanks.
         #[arg(required = true, value_parser = target)]
         to: Vec<Address>,
         #[command(flatten)]

@@ -24,25 +24,54 @@ use std::io::Read;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Domains whose mail is handled here.
+    ///
+    /// Example: rohrpost domain add firma.example --group business
     #[command(subcommand)]
     Domain(domain::Verb),
     /// People and devices that log in.
+    ///
+    /// An account logs in with its full address. Passwords are never an argument, because arguments
+    /// show in the process list: one is made and printed once, or read from standard input.
+    ///
+    /// Example: rohrpost account add anna@firma.example
     #[command(subcommand)]
     Account(account::Verb),
     /// Addresses that lead to other addresses.
+    ///
+    /// Example: rohrpost alias add info@firma.example anna@firma.example bernd@firma.example
     #[command(subcommand)]
     Alias(alias::Verb),
-    /// Classes of customers.
+    /// Classes of customers, such as business and private. Today a name only.
+    ///
+    /// Example: rohrpost group add business --description "Customers with a contract"
     #[command(subcommand)]
     Group(group::Verb),
     /// Passwords for single devices and programs, revocable one by one.
+    ///
+    /// Example: rohrpost app-password add anna@firma.example "Anna's phone"
     #[command(subcommand)]
     AppPassword(app_password::Verb),
     /// Prints groups, domains, accounts and aliases as a TOML file; passwords as hashes.
+    ///
+    /// Whoever has the file can try to guess the passwords in it: keep it as closed as the server.
+    ///
+    /// Example: rohrpost export > state.toml
     Export,
     /// Says in words what applying a state file would change. Changes nothing.
+    ///
+    /// Prints a sentence per change, or "Nothing changes."; the exit code is 0 either way, and 1
+    /// where the file cannot be used.
+    ///
+    /// Example: rohrpost plan state.toml
     Plan(state::Plan),
     /// Makes groups, domains, accounts and aliases what a state file says, in one transaction.
+    ///
+    /// What is not in the file is removed. Accounts, and with them their mail, only with
+    /// --remove-accounts; without it the exit code is 1 and nothing is changed. A new account has a
+    /// line password = "…" or password_hash = "…"; export again afterwards, and only hashes are in
+    /// the file.
+    ///
+    /// Example: rohrpost apply state.toml
     Apply(state::Apply),
 }
 

@@ -3,6 +3,7 @@
 //! Knows no mail protocol beyond the one line that tells a refused client why; called by every protocol crate.
 
 mod deadline;
+mod descriptors;
 mod limits;
 mod line;
 mod listener;
@@ -12,6 +13,7 @@ mod shutdown;
 mod stream;
 
 pub use deadline::Deadline;
+pub use descriptors::raise_descriptors_max;
 pub use limits::{ConnectionLimits, LimitReached, LimitSettings, Permit};
 pub use line::{Line, LineEnding};
 pub use listener::{

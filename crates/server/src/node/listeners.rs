@@ -21,6 +21,23 @@ pub(super) struct Contexts {
     pub(super) pop3: Arc<Pop3Context>,
 }
 
+/// Descriptors for other things than connections: the store, segments, messages on their way.
+const OTHER_DESCRIPTORS: usize = 400;
+
+/// As many connections as there can be descriptors for; past that nobody could even be refused.
+fn connections_max(wished: usize) -> usize {
+    let descriptors = platform::net::raise_descriptors_max();
+    let possible = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(16);
+    if possible < wished {
+        tracing::warn!(
+            descriptors,
+            connections_max = possible,
+            "the system allows fewer open files than node.connections_max needs; raise LimitNOFILE"
+        );
+    }
+    wished.min(possible)
+}
+
 /// Binds all, then serves all: a port that is taken stops the start before anybody connects.
 pub(super) fn bind(
     settings: &Settings,
@@ -28,9 +45,10 @@ pub(super) fn bind(
     contexts: &Contexts,
     shutdown: &Shutdown,
 ) -> Result<(Vec<Bound>, Vec<JoinHandle<()>>), StartError> {
+    let connections_max = connections_max(settings.connections_max.0);
     let limits = ConnectionLimits::new(LimitSettings {
-        connections_max: settings.connections_max.0,
-        listener_connections_max: settings.connections_max.0,
+        connections_max,
+        listener_connections_max: connections_max,
         address_connections_max: settings.connections_per_address_max.0,
         address_exempt: Vec::new(),
     });

@@ -74,7 +74,7 @@ struct Civil {
 
 // Days since 1970-01-01 to the proleptic Gregorian calendar; counts in 400-year eras that begin on
 // 1 March, so that the leap day is the last of its year.
-fn civil_from_days(days: i64) -> (i64, usize, i64) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, usize, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -102,7 +102,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn checked_days(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(crate) fn checked_days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {
         2 if leap => 29,

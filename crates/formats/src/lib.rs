@@ -8,6 +8,7 @@ pub mod header;
 pub mod imap_text;
 pub mod message;
 pub mod received;
+pub mod rfc3339;
 pub mod search;
 pub mod section;
 pub mod transfer;

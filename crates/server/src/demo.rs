@@ -4,11 +4,11 @@
 
 use crate::cli;
 use crate::node::{Bound, Node, Parts};
-use crate::rfc3339;
 use crate::settings::{Mode, Role, Words, load};
 use clap::Args;
 use directory::admin::Removals;
-use platform::clock::Clock;
+use formats::rfc3339;
+use platform::clock::{Clock, Timestamp};
 use platform::tls::demo_ca;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -88,7 +88,7 @@ pub(crate) struct Options {
 /// A text for the person at the terminal.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let clock = match &options.clock {
-        Some(text) => Clock::settable(rfc3339::parse(text)?),
+        Some(text) => Clock::settable(Timestamp(rfc3339::parse(text)?)),
         None => Clock::system(),
     };
     let dir = make_dir(&options.dir)?;

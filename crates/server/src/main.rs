@@ -8,7 +8,6 @@ mod control;
 mod demo;
 mod log;
 mod node;
-mod rfc3339;
 mod settings;
 
 use clap::Parser;

@@ -23,6 +23,6 @@ enum What {
 
 pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> {
     let What::Set { time } = &options.what;
-    let to = crate::rfc3339::parse(time)?;
-    super::tell(settings, &Request::Clock { to: to.0 })
+    let to = formats::rfc3339::parse(time)?;
+    super::tell(settings, &Request::Clock { to })
 }

@@ -27,12 +27,13 @@ Begin like this:
   rohrpost account add anna@firma.example                  # prints a password once
   rohrpost serve
 
-Every command but `serve` and `restore` works beside a running node and without one. Run them as
-the user the node runs as, so that new files belong to it.
+Commands work beside a running node and without one, with two exceptions: `restore` wants the node
+stopped, `reload`, `clock` and `queue --run` want it running. Run them as the user the node runs
+as, so that new files belong to it.
 
 Exit codes:
   0  It was done. `verify` found nothing wrong; `serve` was told to stop.
-  1  It was not done, and nothing was changed. Standard error says why and what to do.
+  1  It was not done, or `verify` found something. Standard error says why and what to do.
   2  The command line was not understood.
 
 Results are written to standard output, errors and the log of `serve` to standard error.

@@ -1,9 +1,9 @@
 //! `rohrpost queue`: who waits, since when, why, and when it is tried next.
 
 use crate::control::Request;
-use crate::rfc3339;
 use crate::settings::Settings;
 use clap::Args;
+use formats::rfc3339;
 use platform::store::StoreError;
 
 #[derive(Args)]
@@ -52,9 +52,9 @@ fn print_row(row: &queue::list::Row, json: bool) {
     );
     println!(
         "    waiting since {}, tried {} times, next {}",
-        rfc3339::format(row.accepted_at),
+        rfc3339::format(row.accepted_at.0),
         row.attempts,
-        rfc3339::format(row.next_attempt_at)
+        rfc3339::format(row.next_attempt_at.0)
     );
     if !row.last_reply.is_empty() {
         println!("    because: {}", row.last_reply);

@@ -1,8 +1,8 @@
 //! `rohrpost trace`: what happened to one message, oldest first.
 
-use crate::rfc3339;
 use crate::settings::Settings;
 use clap::Args;
+use formats::rfc3339;
 use queue::TraceId;
 
 #[derive(Args)]
@@ -35,7 +35,7 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
         } else {
             println!(
                 "{}  {:<9} {}",
-                rfc3339::format(entry.at),
+                rfc3339::format(entry.at.0),
                 entry.event,
                 entry.detail
             );

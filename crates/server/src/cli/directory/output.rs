@@ -85,7 +85,7 @@ pub(super) fn fields(fields: &[(&str, Option<String>)]) -> String {
 
 /// A number of seconds since 1970 as a date in UTC.
 pub(super) fn date(seconds: i64) -> String {
-    let day = crate::rfc3339::format(platform::clock::Timestamp::from_seconds(seconds));
+    let day = formats::rfc3339::format(seconds.saturating_mul(1000));
     day.chars().take(10).collect()
 }
 

@@ -1,6 +1,6 @@
 //! curl (libcurl): IMAP, POP3 and SMTP over TLS, with its own grammar and its own SASL.
 
-use clients::{curl, no_panic};
+use clients::{Run, curl, no_panic};
 use harness::Server;
 
 #[test]
@@ -59,8 +59,26 @@ fn mail_goes_in_and_comes_out() {
         .good()
         .said("* SEARCH\r\n");
 
+    drafts(&with, &imaps, &letter, text);
+    maildrop(&with, &pop3s, &read.out);
+
+    // 67: the login was refused.
+    let wrong = format!("{}:wrong", anna.address);
+    for url in [&imaps, &pop3s] {
+        curl(&server, &["--user", &wrong, url]).ended_with(67);
+    }
+    // Without TLS curl finds no way to log in.
+    let clear = format!("imap://localhost:{}", server.port("imap"));
+    assert_ne!(with(&[&clear]).code, Some(0));
+    no_panic(&server);
+}
+
+/// Runs curl as anna.
+type With<'a> = dyn Fn(&[&str]) -> Run + 'a;
+
+fn drafts(with: &With<'_>, imaps: &str, letter: &str, text: &str) {
     // An upload is an APPEND.
-    with(&["--upload-file", &letter, &format!("{imaps}/Drafts")]).good();
+    with(&["--upload-file", letter, &format!("{imaps}/Drafts")]).good();
     let draft = with(&[&format!("{imaps}/Drafts;MAILINDEX=1")]).good();
     assert_eq!(draft.out, text);
     with(&[
@@ -74,23 +92,18 @@ fn mail_goes_in_and_comes_out() {
         .said("* 1 EXPUNGE");
     // 78: there is no such message.
     with(&[&format!("{imaps}/Drafts;MAILINDEX=1")]).ended_with(78);
+}
 
-    let list = with(&[&pop3s]).good();
+fn maildrop(with: &With<'_>, pop3s: &str, first_by_imap: &str) {
+    let list = with(&[pop3s]).good();
     assert_eq!(list.out.lines().count(), 2, "{list}");
     let first = with(&[&format!("{pop3s}/1")]).good();
-    assert_eq!(first.out, read.out, "POP3 and IMAP give the same bytes");
-    let uidl = with(&["--request", "UIDL", &pop3s]).good();
+    assert_eq!(
+        first.out, first_by_imap,
+        "POP3 and IMAP give the same bytes"
+    );
+    let uidl = with(&["--request", "UIDL", pop3s]).good();
     assert_eq!(uidl.out.lines().count(), 2, "{uidl}");
-    with(&["--request", "DELE 1", "--head", &pop3s]).good();
-    assert_eq!(with(&[&pop3s]).good().out.lines().count(), 1);
-
-    // 67: the login was refused.
-    let wrong = format!("{}:wrong", anna.address);
-    for url in [&imaps, &pop3s] {
-        curl(&server, &["--user", &wrong, url]).ended_with(67);
-    }
-    // Without TLS curl finds no way to log in.
-    let clear = format!("imap://localhost:{}", server.port("imap"));
-    assert_ne!(with(&[&clear]).code, Some(0));
-    no_panic(&server);
+    with(&["--request", "DELE 1", "--head", pop3s]).good();
+    assert_eq!(with(&[pop3s]).good().out.lines().count(), 1);
 }

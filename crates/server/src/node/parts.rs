@@ -3,7 +3,8 @@
 
 use crate::compaction::Holds;
 use crate::settings::{Settings, StoreEngine};
-use directory::Directory;
+use directory::settings::BackOff;
+use directory::{AddressBlock, AddressKey, Directory};
 use mailbox::Mailboxes;
 use platform::clock::Clock;
 use platform::files::{Files, RealFiles};
@@ -221,9 +222,21 @@ fn empty_temporary_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
 /// What the file says about addresses and logins.
 pub(crate) fn directory_settings(settings: &Settings) -> directory::Settings {
     directory::Settings {
+        postmaster: settings.postmaster.0.as_ref().and_then(AddressKey::of),
+        back_off: BackOff {
+            never: never_slowed(settings),
+            ..BackOff::default()
+        },
         detail_separator: settings.subaddress_separator.0.chars().next(),
         hash_workers: settings.login_workers.0,
         login_remembered: settings.login_remember_time.0,
         ..directory::Settings::default()
     }
+}
+
+fn never_slowed(settings: &Settings) -> Vec<AddressBlock> {
+    let networks = settings.never_slowed.0.iter();
+    networks
+        .map(|network| AddressBlock::around(network.address, network.prefix_bits))
+        .collect()
 }

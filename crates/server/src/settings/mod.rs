@@ -137,6 +137,10 @@ settings! {
         "Addresses that may use XCLIENT. For tests only; empty in production.";
     "directory.subaddress_separator" subaddress_separator: Name = "\"+\"", AtStart,
         "The character that separates a detail from the local part (anna+list@…). Empty: no details.";
+    "directory.postmaster" postmaster: types::MaybeAddress = "\"\"", AtStart,
+        "The account that gets mail for postmaster@ and abuse@ of domains that name no contact of their own. Empty: the account that was made first.";
+    "login.never_slowed" never_slowed: Networks = "[]", AtStart,
+        "Addresses that never wait after wrong passwords: your own offices, proxies, monitoring. Everybody else waits longer after each different wrong password, per account and address block.";
     "login.workers" login_workers: Count = "2" in "1" ..= "64", AtStart,
         "Threads that check passwords. Each needs 19 MiB while it works.";
     "login.remember_time" login_remember_time: Span = "\"5 min\"" in "0 s" ..= "1 h", AtStart,

@@ -1,5 +1,6 @@
 //! The types a setting can have: how they are written, read and bounded.
 
+use formats::address::Address;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -193,6 +194,24 @@ impl Value for MaybePath {
         match raw {
             Raw::Text(text) => Ok(Self((!text.is_empty()).then(|| PathBuf::from(text)))),
             _ => expected("a path in quotes"),
+        }
+    }
+}
+
+/// A mail address, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MaybeAddress(pub(crate) Option<Address>);
+
+impl Value for MaybeAddress {
+    const KIND: &'static str = "mail address or \"\"";
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match raw {
+            Raw::Text(text) if text.is_empty() => Ok(Self(None)),
+            Raw::Text(text) => match Address::parse(text) {
+                Ok(address) => Ok(Self(Some(address))),
+                Err(error) => Err(format!("{text} is no mail address: {error}")),
+            },
+            _ => expected("a mail address in quotes"),
         }
     }
 }

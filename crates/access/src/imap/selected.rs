@@ -7,7 +7,7 @@
 use super::grammar::command::Numbering;
 use super::grammar::set::Set;
 use super::reply::{Code, Reply};
-use super::wire::{Ended, Wire, push_number};
+use super::wire::{Condstore, Ended, Wire, push_modseq, push_number};
 use directory::{AccountId, Identity};
 use mailbox::{FlagRow, Flags, Keywords, MailboxId, UidSet, View, Watermark};
 use platform::signals::Subscription;
@@ -125,6 +125,17 @@ impl Selected {
         }
     }
 
+    /// `uids` as the peer counts in this command.
+    pub(super) fn numbers(&self, uids: &UidSet, numbering: Numbering) -> UidSet {
+        match numbering {
+            Numbering::Uid => uids.clone(),
+            Numbering::Sequence => {
+                let numbers = uids.iter().filter_map(|uid| self.uids.sequence_of(uid));
+                numbers.collect()
+            }
+        }
+    }
+
     /// The answer to a change after EXAMINE (RFC 3501 §6.3.2).
     pub(super) fn refuse_writing(&self) -> Option<Reply> {
         (self.access == Access::ReadOnly).then(|| {
@@ -221,7 +232,8 @@ impl Selected {
             }
             self.mark = changes.watermark;
             for row in &changes.flags {
-                self.write_foreign_flags(wire.out(), row);
+                let condstore = wire.condstore;
+                self.write_foreign_flags(wire.out(), row, condstore);
                 wire.relieve().await?;
             }
             if !changes.more {
@@ -276,7 +288,7 @@ impl Selected {
         Ok(())
     }
 
-    fn write_foreign_flags(&mut self, out: &mut Vec<u8>, row: &FlagRow) {
+    fn write_foreign_flags(&mut self, out: &mut Vec<u8>, row: &FlagRow, condstore: Condstore) {
         if self.own.binary_search(&row.modseq).is_ok() {
             return;
         }
@@ -289,6 +301,10 @@ impl Selected {
         out.extend_from_slice(b" FETCH (UID ");
         push_number(out, u64::from(row.uid));
         out.push(b' ');
+        if condstore == Condstore::On {
+            push_modseq(out, row.modseq);
+            out.push(b' ');
+        }
         self.write_flags(out, row.uid, row.flags, &row.keywords);
         out.extend_from_slice(b")\r\n");
     }

@@ -15,7 +15,7 @@ use super::commands::{self, When};
 use super::grammar::{Assembler, Bounds, Command, Outcome, Request, Sync, Then, append};
 use super::reply::{Code, Reply, Status};
 use super::selected::{Expunges, Selected};
-use super::wire::{Ended, Wire};
+use super::wire::{Condstore, Ended, Wire};
 use super::{capability, limits};
 use directory::Identity;
 use directory::sasl::PlusOffer;
@@ -115,6 +115,7 @@ impl Session {
                 connection,
                 context,
                 tag: Box::default(),
+                condstore: Condstore::Off,
             },
             state: State::Stranger(Stranger::new()),
             bad_commands: 0,

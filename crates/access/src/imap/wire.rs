@@ -1,5 +1,5 @@
 //! The connection as commands see it: the stream, what the server shares, and writing that waits for
-//! slow readers. Holds no state of the protocol; that is `session`.
+//! slow readers. Of the protocol's state it holds what every answer may depend on; the rest is `session`.
 
 use super::ImapContext;
 use super::limits;
@@ -21,12 +21,23 @@ impl From<StreamError> for Ended {
     }
 }
 
+/// Whether the peer is told modification sequences with flags (RFC 7162 §3.1). Once on, it stays on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condstore {
+    /// The peer has used nothing of the extension.
+    Off,
+    /// It has.
+    On,
+}
+
 /// What every command may use: the connection and what all sessions share.
 pub(super) struct Wire {
     pub(super) connection: Connection,
     pub(super) context: Arc<ImapContext>,
     /// The tag of the command that is being done; ESEARCH repeats it.
     pub(super) tag: Box<str>,
+    /// Whether modification sequences are told.
+    pub(super) condstore: Condstore,
 }
 
 impl Wire {
@@ -104,6 +115,13 @@ pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
         }
     }
     out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+/// `MODSEQ (n)` of FETCH (RFC 7162 §3.1.4.2).
+pub(super) fn push_modseq(out: &mut Vec<u8>, modseq: i64) {
+    out.extend_from_slice(b"MODSEQ (");
+    push_number(out, modseq.unsigned_abs());
+    out.push(b')');
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ use super::grammar::command::{Access, Numbering};
 use super::reply::Reply;
 use super::selected::Expunges;
 use super::session::{Session, State};
-use super::wire::Ended;
+use super::wire::{Condstore, Ended};
 
 /// How a command ends: with an answer, or with the session.
 pub(super) type Outcome = Result<Reply, Ended>;
@@ -137,7 +137,14 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<Optio
         }
         Command::Login { user, password } => Box::pin(login::run(session, user, password)).await?,
         Command::Idle => Box::pin(idle::run(session)).await?,
-        Command::Select { mailbox, access } => {
+        Command::Select {
+            mailbox,
+            access,
+            condstore,
+        } => {
+            if condstore {
+                session.wire.condstore = Condstore::On;
+            }
             Box::pin(select::run(session, &mailbox, access)).await?
         }
         Command::Close => Box::pin(close::run(session)).await?,

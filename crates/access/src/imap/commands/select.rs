@@ -57,6 +57,13 @@ pub(super) async fn run(session: &mut Session, mailbox: &[u8], access: Access) -
         b"UIDs are valid.",
     );
     write_code(out, b"UIDNEXT", u64::from(status.uidnext), b"The next UID.");
+    // RFC 7162 §3.1.2.1.
+    write_code(
+        out,
+        b"HIGHESTMODSEQ",
+        status.highest_modseq.unsigned_abs(),
+        b"The last change.",
+    );
     session.become_state(State::Selected(Box::new(selected)));
     Ok(match access {
         Access::ReadWrite => Reply::ok_with(Code::ReadWrite, "Selected."),

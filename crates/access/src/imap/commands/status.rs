@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::imap::grammar::command::StatusItem;
 use crate::imap::names;
 use crate::imap::reply::Reply;
-use crate::imap::wire::{Wire, push_number};
+use crate::imap::wire::{Condstore, Wire, push_number};
 use directory::AccountId;
 use mailbox::Status;
 
@@ -42,6 +42,9 @@ pub(super) async fn write(
     if items.contains(&StatusItem::Recent) {
         recent = wire.context.mailboxes.recent(account, status).await?;
     }
+    if items.contains(&StatusItem::HighestModSeq) {
+        wire.condstore = Condstore::On;
+    }
     let append_bytes_max = wire.context.settings.append_bytes_max;
     let out = wire.out();
     out.extend_from_slice(b"* STATUS ");
@@ -58,6 +61,7 @@ pub(super) async fn write(
             StatusItem::UidValidity => ("UIDVALIDITY", u64::from(status.uidvalidity)),
             StatusItem::Unseen => ("UNSEEN", u64::from(status.unseen)),
             StatusItem::Size => ("SIZE", status.bytes),
+            StatusItem::HighestModSeq => ("HIGHESTMODSEQ", status.highest_modseq.unsigned_abs()),
             StatusItem::AppendLimit => ("APPENDLIMIT", append_bytes_max),
         };
         out.extend_from_slice(word.as_bytes());

@@ -81,6 +81,8 @@ pub enum StatusItem {
     Size,
     /// The largest message APPEND takes (RFC 7889).
     AppendLimit,
+    /// The modification sequence of the last change (RFC 7162).
+    HighestModSeq,
 }
 
 /// Whether SELECT or EXAMINE was sent.
@@ -101,6 +103,8 @@ pub struct Fetch {
     pub numbering: Numbering,
     /// What of them.
     pub items: Vec<Item>,
+    /// Only messages that changed after this modification sequence (RFC 7162 §3.1.4.1).
+    pub changed_since: Option<u64>,
 }
 
 /// The arguments of STORE.
@@ -116,6 +120,8 @@ pub struct Store {
     pub echo: Echo,
     /// The flags.
     pub flags: Vec<Flag>,
+    /// Messages that changed after this modification sequence are left alone (RFC 7162 §3.1.3).
+    pub unchanged_since: Option<u64>,
 }
 
 /// The arguments of COPY and MOVE.
@@ -159,6 +165,8 @@ pub enum Command {
     Select {
         mailbox: Vec<u8>,
         access: Access,
+        /// Whether `(CONDSTORE)` was given (RFC 7162 §3.1.8).
+        condstore: bool,
     },
     Create {
         mailbox: Vec<u8>,
@@ -352,10 +360,15 @@ fn message_command(cursor: &mut Cursor<'_>, name: &str, numbering: Numbering) ->
             let set = set::sequence_set(cursor)?;
             cursor.space()?;
             let items = fetch::items(cursor)?;
+            let changed_since = match cursor.take(b' ') {
+                true => Some(modifier(cursor, b"CHANGEDSINCE")?),
+                false => None,
+            };
             Command::Fetch(Fetch {
                 set,
                 numbering,
                 items,
+                changed_since,
             })
         }
         "STORE" => Command::Store(store(cursor, numbering)?),
@@ -429,11 +442,24 @@ fn enable(cursor: &mut Cursor<'_>) -> Parsed<Command> {
 }
 
 /// ```abnf
-/// select = "SELECT" SP mailbox      examine = "EXAMINE" SP mailbox
+/// select = "SELECT" SP mailbox [SP "(CONDSTORE)"]      examine = "EXAMINE" SP mailbox [..]
 /// ```
 fn select(cursor: &mut Cursor<'_>, access: Access) -> Parsed<Command> {
     let mailbox = mailbox(cursor)?;
-    Ok(Command::Select { mailbox, access })
+    let condstore = cursor.take(b' ');
+    if condstore {
+        cursor.list(Empty::Refused, 8, |cursor| {
+            match cursor.take_word(b"CONDSTORE") {
+                true => Ok(()),
+                false => Err(Fault::new("After the mailbox only (CONDSTORE) may follow.")),
+            }
+        })?;
+    }
+    Ok(Command::Select {
+        mailbox,
+        access,
+        condstore,
+    })
 }
 
 /// ```abnf
@@ -478,7 +504,7 @@ fn status(cursor: &mut Cursor<'_>) -> Parsed<Command> {
 
 /// ```abnf
 /// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "SIZE" /
-///              "APPENDLIMIT"
+///              "APPENDLIMIT" / "HIGHESTMODSEQ"
 /// ```
 pub fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
     cursor.list(Empty::Refused, 16, |cursor| {
@@ -490,9 +516,11 @@ pub fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
             "UNSEEN" => StatusItem::Unseen,
             "SIZE" => StatusItem::Size,
             "APPENDLIMIT" => StatusItem::AppendLimit,
+            "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
             _ => {
                 return Err(Fault::new(
-                    "STATUS knows MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, SIZE and APPENDLIMIT.",
+                    "STATUS knows MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, SIZE, \
+                     APPENDLIMIT and HIGHESTMODSEQ.",
                 ));
             }
         })
@@ -514,12 +542,17 @@ fn copy(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Copy> {
 }
 
 /// ```abnf
-/// store           = "STORE" SP sequence-set SP store-att-flags
+/// store           = "STORE" SP sequence-set [SP "(UNCHANGEDSINCE" SP number64 ")"] SP store-att-flags
 /// store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
 /// ```
 fn store(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Store> {
     let set = set::sequence_set(cursor)?;
     cursor.space()?;
+    let mut unchanged_since = None;
+    if cursor.peek() == Some(b'(') {
+        unchanged_since = Some(modifier(cursor, b"UNCHANGEDSINCE")?);
+        cursor.space()?;
+    }
     let change = match cursor.peek() {
         Some(b'+') => Change::Add,
         Some(b'-') => Change::Remove,
@@ -556,7 +589,24 @@ fn store(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Store> {
         change,
         echo,
         flags,
+        unchanged_since,
     })
+}
+
+/// ```abnf
+/// modifier = "(" name SP mod-sequence-value ")"       ; RFC 7162 §7
+/// ```
+fn modifier(cursor: &mut Cursor<'_>, name: &[u8]) -> Parsed<u64> {
+    const MODIFIER: &str =
+        "Here only (CHANGEDSINCE number) of FETCH or (UNCHANGEDSINCE number) of STORE may stand.";
+    cursor.expect(b'(', MODIFIER)?;
+    if !cursor.take_word(name) {
+        return Err(Fault::new(MODIFIER));
+    }
+    cursor.space()?;
+    let modseq = cursor.number64()?;
+    cursor.expect(b')', MODIFIER)?;
+    Ok(modseq)
 }
 
 /// ```abnf

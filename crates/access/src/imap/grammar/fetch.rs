@@ -18,6 +18,8 @@ pub enum Item {
     Rfc822Size,
     /// `ENVELOPE`
     Envelope,
+    /// `MODSEQ` (RFC 7162 §3.1.4.2)
+    ModSeq,
     /// `BODY`: the structure without extension data.
     Body,
     /// `BODYSTRUCTURE`
@@ -89,7 +91,7 @@ pub fn items(cursor: &mut Cursor<'_>) -> Parsed<Vec<Item>> {
 
 /// ```abnf
 /// fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
-///             "BODY" ["STRUCTURE"] / "UID" /
+///             "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" /
 ///             "BODY" section ["<" number "." nz-number ">"] /
 ///             "BODY.PEEK" section ["<" number "." nz-number ">"]
 /// ```
@@ -98,6 +100,7 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<Item> {
     let item = match name.to_ascii_uppercase().as_slice() {
         b"FLAGS" => Item::Flags,
         b"UID" => Item::Uid,
+        b"MODSEQ" => Item::ModSeq,
         b"INTERNALDATE" => Item::InternalDate,
         b"RFC822.SIZE" => Item::Rfc822Size,
         b"ENVELOPE" => Item::Envelope,
@@ -110,7 +113,7 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<Item> {
         b"RFC822.TEXT" => old(SectionName::Rfc822Text, SectionText::Text, Seen::Sets),
         _ => {
             return Err(Fault::new(
-                "FETCH knows FLAGS, UID, INTERNALDATE, ENVELOPE, BODYSTRUCTURE, RFC822.SIZE, \
+                "FETCH knows FLAGS, UID, MODSEQ, INTERNALDATE, ENVELOPE, BODYSTRUCTURE, RFC822.SIZE, \
                  BODY[...], BODY.PEEK[...], RFC822, RFC822.HEADER and RFC822.TEXT.",
             ));
         }

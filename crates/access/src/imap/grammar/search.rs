@@ -99,6 +99,8 @@ pub enum Key {
     Sequence(Set),
     /// UIDs.
     Uid(Set),
+    /// The last change has this modification sequence or a higher one (RFC 7162 §3.1.5).
+    ModSeq(u64),
     /// The field has the text.
     Field(Field, Vec<u8>),
     /// Any field of the name has the text; an empty text asks whether the field is there.
@@ -275,12 +277,33 @@ fn key_with_argument(cursor: &mut Cursor<'_>, budget: &mut Budget, name: &str) -
         "SENTSINCE" => Key::Since(DateOf::Sent, day(cursor)?),
         "LARGER" => Key::Larger(size(cursor)?),
         "SMALLER" => Key::Smaller(size(cursor)?),
+        "MODSEQ" => modseq(cursor)?,
         "UID" => {
             cursor.space()?;
             Key::Uid(set::sequence_set(cursor)?)
         }
         _ => return Err(Fault::new("This search key is not known here.")),
     })
+}
+
+/// ```abnf
+/// search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+/// ```
+/// RFC 7162 §7. A message has one modification sequence here, so the entry makes no difference.
+fn modseq(cursor: &mut Cursor<'_>) -> Parsed<Key> {
+    cursor.space()?;
+    if cursor.peek() == Some(b'"') {
+        cursor.quoted()?;
+        cursor.space()?;
+        let known = [b"priv".as_slice(), b"shared", b"all"];
+        if !known.into_iter().any(|entry| cursor.take_word(entry)) {
+            return Err(Fault::new(
+                "After the entry priv, shared or all was expected.",
+            ));
+        }
+        cursor.space()?;
+    }
+    Ok(Key::ModSeq(cursor.number64()?))
 }
 
 fn keyword(cursor: &mut Cursor<'_>) -> Parsed<FlagKey> {

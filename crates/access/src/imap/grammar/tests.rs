@@ -31,7 +31,8 @@ fn takes_the_simple_commands() {
         parse("a1 SELECT inbox"),
         Command::Select {
             mailbox: b"inbox".to_vec(),
-            access: Access::ReadWrite
+            access: Access::ReadWrite,
+            condstore: false,
         }
     );
     assert_eq!(

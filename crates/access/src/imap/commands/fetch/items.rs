@@ -4,7 +4,7 @@
 use super::section;
 use crate::imap::grammar::fetch::Item;
 use crate::imap::selected::Selected;
-use crate::imap::wire::{Ended, Wire, push_number};
+use crate::imap::wire::{Ended, Wire, push_modseq, push_number};
 use formats::date::{DateTime, format_internaldate};
 use formats::imap_text::{self, Structure, Utf8};
 use formats::message::{Envelope, Facts};
@@ -44,6 +44,7 @@ impl<'a> Message<'a> {
             Item::Uid => uid(out, row.uid),
             Item::Flags => selected.write_flags(out, row.uid, row.flags, &row.keywords),
             Item::InternalDate => internal_date(out, row.internal_date),
+            Item::ModSeq => push_modseq(out, row.modseq),
             Item::Rfc822Size => rfc822_size(out, row.size),
             Item::Envelope => return Ok(self.envelope(out)),
             Item::Body => return Ok(self.structure(out, Structure::Body)),

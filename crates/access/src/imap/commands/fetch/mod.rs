@@ -11,7 +11,7 @@ use crate::imap::grammar::fetch::{Item, Seen};
 use crate::imap::limits;
 use crate::imap::reply::{Code, Reply};
 use crate::imap::selected::{Access, Selected};
-use crate::imap::wire::{Ended, Wire, push_number};
+use crate::imap::wire::{Condstore, Ended, Wire, push_modseq, push_number};
 use items::Message;
 use mailbox::{FlagChange, FlagOperation, Flags, Keywords, MessageRow, UidSet};
 
@@ -30,6 +30,8 @@ struct Plan {
     source: Source,
     /// Whether messages become \Seen (RFC 3501 §6.4.5).
     seen: Seen,
+    /// Messages whose last change is not after this one are left out (RFC 7162 §3.1.4.1).
+    changed_since: u64,
 }
 
 impl Plan {
@@ -39,7 +41,10 @@ impl Plan {
         if fetch.numbering == Numbering::Uid && !items.contains(&Item::Uid) {
             items.insert(0, Item::Uid);
         }
-        let cheap = |item: &Item| matches!(item, Item::Uid | Item::Flags);
+        if fetch.changed_since.is_some() && !items.contains(&Item::ModSeq) {
+            items.push(Item::ModSeq);
+        }
+        let cheap = |item: &Item| matches!(item, Item::Uid | Item::Flags | Item::ModSeq);
         let source = if items.iter().all(cheap) {
             Source::Flags
         } else {
@@ -54,7 +59,12 @@ impl Plan {
             items,
             source,
             seen,
+            changed_since: fetch.changed_since.unwrap_or(0),
         }
+    }
+
+    fn wants(&self, modseq: i64) -> bool {
+        modseq.unsigned_abs() > self.changed_since
     }
 
     fn rows_max(&self) -> usize {
@@ -80,6 +90,9 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, fetch: Fetch) 
         Err(reply) => return Ok(reply),
     };
     let plan = Plan::new(fetch, selected.access);
+    if plan.items.contains(&Item::ModSeq) {
+        wire.condstore = Condstore::On;
+    }
     let wanted = uids.len();
     let done = match plan.source {
         Source::Flags => flags_only(wire, selected, &plan, uids).await?,
@@ -127,12 +140,16 @@ async fn flags_only(
                 continue;
             };
             told += 1;
+            if !plan.wants(row.modseq) {
+                continue;
+            }
             selected.tell_keywords(wire.out(), &row.keywords);
             let out = wire.out();
             open_line(out, sequence);
             for item in &plan.items {
                 match item {
                     Item::Uid => items::uid(out, row.uid),
+                    Item::ModSeq => push_modseq(out, row.modseq),
                     _ => selected.write_flags(out, row.uid, row.flags, &row.keywords),
                 }
                 out.push(b' ');
@@ -167,6 +184,10 @@ async fn rows(
             Err(error) => return Ok(Err(error)),
         };
         rest = page.rest;
+        let there = page.rows.len();
+        page.rows.retain(|row| plan.wants(row.modseq));
+        // What is left out is there all the same.
+        told += u32::try_from(there - page.rows.len()).unwrap_or(0);
         let mut newly_seen = UidSet::new();
         if plan.seen == Seen::Sets {
             newly_seen = match mark_seen(wire, selected, &mut page.rows).await {
@@ -182,6 +203,13 @@ async fn rows(
             selected.tell_keywords(wire.out(), &row.keywords);
             let tell_flags = newly_seen.contains(row.uid) && !plan.items.contains(&Item::Flags);
             open_line(wire.out(), sequence);
+            if newly_seen.contains(row.uid)
+                && wire.condstore == Condstore::On
+                && !plan.items.contains(&Item::ModSeq)
+            {
+                push_modseq(wire.out(), row.modseq);
+                wire.out().push(b' ');
+            }
             if tell_flags {
                 selected.write_flags(wire.out(), row.uid, row.flags, &row.keywords);
                 wire.out().push(b' ');
@@ -252,6 +280,7 @@ async fn mark_seen(
         if let Ok(at) = rows.binary_search_by_key(&stored.now.uid, |row| row.uid)
             && let Some(row) = rows.get_mut(at)
         {
+            row.modseq = stored.now.modseq;
             row.flags = stored.now.flags;
             row.keywords = stored.now.keywords;
         }

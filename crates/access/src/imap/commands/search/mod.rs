@@ -10,7 +10,7 @@ use crate::imap::grammar::search::{Returns, Search};
 use crate::imap::limits;
 use crate::imap::reply::{Code, Reply};
 use crate::imap::selected::Selected;
-use crate::imap::wire::{Ended, Wire, push_number};
+use crate::imap::wire::{Condstore, Ended, Wire, push_number};
 use leaf::Letter;
 use mailbox::{MessageRow, UidSet};
 use test::{Answer, Needs, RowView, Test};
@@ -28,6 +28,9 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, search: Search
         Ok(test) => test,
         Err(reply) => return Ok(reply),
     };
+    if test.asks_modseq() {
+        wire.condstore = Condstore::On;
+    }
     let found = match test.needs() {
         Needs::Nothing => by_uids(&test),
         Needs::Flags => match by_flags(wire, selected, &test).await {
@@ -39,22 +42,63 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, search: Search
             Err(error) => return Ok(Reply::from(error)),
         },
     };
-    let found = found.intersection(test.among());
-    answer(wire, selected, &search, &found).await?;
+    let modseq = test.asks_modseq().then(|| found.modseq(search.returns));
+    answer(wire, selected, &search, &found.uids, modseq).await?;
     Ok(Reply::ok("That is all."))
 }
 
+/// What was found, and the modification sequences of the first, the last and the last changed of them.
+#[derive(Debug, Default)]
+struct Found {
+    uids: UidSet,
+    first: i64,
+    last: i64,
+    highest: i64,
+}
+
+impl Found {
+    /// Adds a message; they come in ascending order.
+    fn push(&mut self, uid: u32, modseq: i64) {
+        if self.uids.is_empty() {
+            self.first = modseq;
+        }
+        self.last = modseq;
+        self.highest = self.highest.max(modseq);
+        self.uids.push(uid, uid);
+    }
+
+    /// RFC 4731 §3.2: the highest of the messages the answer tells.
+    fn modseq(&self, returns: Option<Returns>) -> i64 {
+        match returns {
+            Some(Returns {
+                all: false,
+                count: false,
+                min,
+                max,
+            }) => {
+                let first = if min { self.first } else { 0 };
+                let last = if max { self.last } else { 0 };
+                first.max(last)
+            }
+            _ => self.highest,
+        }
+    }
+}
+
 /// Numbers alone decide, such as in `NOT 2` or `OLD`.
-fn by_uids(test: &Test) -> UidSet {
+fn by_uids(test: &Test) -> Found {
     let holds = |uid: &u32| test.ask(&RowView::of_uid(*uid), &[]) == Answer::Yes;
-    test.among().iter().filter(holds).collect()
+    Found {
+        uids: test.among().iter().filter(holds).collect(),
+        ..Found::default()
+    }
 }
 
 /// One scan over flags; messages that are expunged already are not found.
-async fn by_flags(wire: &Wire, selected: &Selected, test: &Test) -> Result<UidSet, mailbox::Error> {
+async fn by_flags(wire: &Wire, selected: &Selected, test: &Test) -> Result<Found, mailbox::Error> {
     let mailboxes = &wire.context.mailboxes;
     let mut rest = test.among().clone();
-    let mut found = UidSet::new();
+    let mut found = Found::default();
     while !rest.is_empty() {
         let page = mailboxes
             .flag_rows(selected.account(), selected.mailbox, rest)
@@ -62,7 +106,7 @@ async fn by_flags(wire: &Wire, selected: &Selected, test: &Test) -> Result<UidSe
         rest = page.rest;
         for row in &page.rows {
             if test.ask(&RowView::of_flags(row), &[]) == Answer::Yes {
-                found.push(row.uid, row.uid);
+                found.push(row.uid, row.modseq);
             }
         }
         tokio::task::yield_now().await;
@@ -70,10 +114,10 @@ async fn by_flags(wire: &Wire, selected: &Selected, test: &Test) -> Result<UidSe
     Ok(found)
 }
 
-async fn by_rows(wire: &Wire, selected: &Selected, test: &Test) -> Result<UidSet, mailbox::Error> {
+async fn by_rows(wire: &Wire, selected: &Selected, test: &Test) -> Result<Found, mailbox::Error> {
     let mailboxes = &wire.context.mailboxes;
     let mut rest = test.among().clone();
-    let mut found = UidSet::new();
+    let mut found = Found::default();
     while !rest.is_empty() {
         let (account, mailbox) = (selected.account(), selected.mailbox);
         let page = mailboxes
@@ -82,7 +126,7 @@ async fn by_rows(wire: &Wire, selected: &Selected, test: &Test) -> Result<UidSet
         rest = page.rest;
         for row in &page.rows {
             if holds(wire, test, row).await? {
-                found.push(row.uid, row.uid);
+                found.push(row.uid, row.modseq);
             }
         }
         tokio::task::yield_now().await;
@@ -117,14 +161,31 @@ async fn answer(
     selected: &Selected,
     search: &Search,
     found: &UidSet,
+    modseq: Option<i64>,
 ) -> Result<(), Ended> {
+    // RFC 7162 §3.1.6, §3.1.10: with nothing found there is nothing to tell.
+    let modseq = modseq.filter(|_| !found.is_empty());
     match search.returns {
-        None => plain(wire, selected, search.numbering, found).await,
+        None => {
+            plain(wire, selected, search.numbering, found).await?;
+            let out = wire.out();
+            if let Some(modseq) = modseq {
+                out.extend_from_slice(b" (MODSEQ ");
+                push_number(out, modseq.unsigned_abs());
+                out.push(b')');
+            }
+        }
         Some(returns) => {
             extended(wire, selected, search.numbering, found, returns);
-            Ok(())
+            let out = wire.out();
+            if let Some(modseq) = modseq {
+                out.extend_from_slice(b" MODSEQ ");
+                push_number(out, modseq.unsigned_abs());
+            }
         }
     }
+    wire.out().extend_from_slice(b"\r\n");
+    Ok(())
 }
 
 /// RFC 3501 §7.2.5.
@@ -145,7 +206,6 @@ async fn plain(
             wire.flush().await?;
         }
     }
-    wire.out().extend_from_slice(b"\r\n");
     Ok(())
 }
 
@@ -188,17 +248,8 @@ fn extended(
         push_number(out, u64::from(found.len()));
     }
     if returns.all && !found.is_empty() {
-        let set = match numbering {
-            Numbering::Uid => found.to_string(),
-            Numbering::Sequence => {
-                let numbers = found
-                    .iter()
-                    .filter_map(|uid| selected.uids.sequence_of(uid));
-                numbers.collect::<UidSet>().to_string()
-            }
-        };
+        let set = selected.numbers(found, numbering).to_string();
         out.extend_from_slice(b" ALL ");
         out.extend_from_slice(set.as_bytes());
     }
-    out.extend_from_slice(b"\r\n");
 }

@@ -15,6 +15,7 @@ pub(super) struct Test {
     root: Node,
     leaves: Vec<Leaf>,
     needs: Needs,
+    modseq: bool,
     among: UidSet,
 }
 
@@ -45,6 +46,7 @@ pub(super) struct RowView<'a> {
     uid: u32,
     flags: Flags,
     keywords: &'a Keywords,
+    modseq: i64,
     day: i64,
     size: u64,
 }
@@ -56,6 +58,7 @@ impl<'a> RowView<'a> {
             uid: row.uid,
             flags: row.flags,
             keywords: &row.keywords,
+            modseq: row.modseq,
             day: row.internal_date.0.div_euclid(DAY_MS),
             size: row.size,
         }
@@ -68,6 +71,7 @@ impl<'a> RowView<'a> {
             uid,
             flags: Flags::NONE,
             keywords: &NONE,
+            modseq: 0,
             day: 0,
             size: 0,
         }
@@ -79,6 +83,7 @@ impl<'a> RowView<'a> {
             uid: row.uid,
             flags: row.flags,
             keywords: &row.keywords,
+            modseq: row.modseq,
             day: 0,
             size: 0,
         }
@@ -90,6 +95,7 @@ enum Node {
     Flag(Flags),
     Keyword(Box<str>),
     Among(UidSet),
+    ModSeq(u64),
     Before(i64),
     On(i64),
     Since(i64),
@@ -111,6 +117,7 @@ impl Test {
             selected,
             leaves: Vec::new(),
             needs: Needs::Nothing,
+            modseq: false,
         };
         let mut among = selected.uids.clone();
         let mut nodes = Vec::new();
@@ -121,11 +128,12 @@ impl Test {
                 node => nodes.push(node),
             }
         }
-        let (leaves, needs) = (builder.leaves, builder.needs);
+        let (leaves, needs, modseq) = (builder.leaves, builder.needs, builder.modseq);
         Ok(Self {
             root: Node::And(nodes),
             leaves,
             needs,
+            modseq,
             among,
         })
     }
@@ -133,6 +141,11 @@ impl Test {
     /// What has to be read.
     pub(super) fn needs(&self) -> Needs {
         self.needs
+    }
+
+    /// Whether modification sequences were asked for, which the answer then tells (RFC 7162 §3.1.6).
+    pub(super) fn asks_modseq(&self) -> bool {
+        self.modseq
     }
 
     /// The messages that come into question.
@@ -155,6 +168,7 @@ struct Builder<'a> {
     selected: &'a Selected,
     leaves: Vec<Leaf>,
     needs: Needs,
+    modseq: bool,
 }
 
 impl Builder<'_> {
@@ -170,6 +184,11 @@ impl Builder<'_> {
             Key::Smaller(bytes) => self.row(Node::Smaller(*bytes)),
             Key::Sequence(set) => Node::Among(self.selected.uids_of(set, Numbering::Sequence)?),
             Key::Uid(set) => Node::Among(self.selected.uids_of(set, Numbering::Uid)?),
+            Key::ModSeq(modseq) => {
+                self.needs = self.needs.max(Needs::Flags);
+                self.modseq = true;
+                Node::ModSeq(*modseq)
+            }
             Key::Not(key) => Node::Not(Box::new(self.node(key)?)),
             Key::Or(either) => Node::Or(vec![self.node(&either.0)?, self.node(&either.1)?]),
             Key::And(keys) => Node::And(
@@ -221,6 +240,7 @@ impl Node {
             Node::Flag(flag) => row.flags.contains(*flag),
             Node::Keyword(keyword) => row.keywords.contains(keyword),
             Node::Among(uids) => uids.contains(row.uid),
+            Node::ModSeq(modseq) => row.modseq.unsigned_abs() >= *modseq,
             Node::Before(day) => row.day < *day,
             Node::On(day) => row.day == *day,
             Node::Since(day) => row.day >= *day,
@@ -274,6 +294,7 @@ mod tests {
             uid: 1,
             flags: Flags::SEEN,
             keywords: &keywords,
+            modseq: 1,
             day: 5,
             size: 9,
         };

@@ -1,5 +1,5 @@
-//! What the server and the machine have used: CPU of the server's cpuacct cgroup (exact, also for
-//! short-lived children), bytes written, flushes of the disk, memory, and what others did meanwhile.
+//! What the server and the machine have used: CPU of the server's cgroup (exact, also for short-lived
+//! children), bytes written, flushes of the disk, memory, and what others did meanwhile.
 //! Reads /proc and /sys only; where something is missing the figure is 0. Scenarios call it before
 //! and after what they measure.
 //!
@@ -119,12 +119,21 @@ impl Snapshot {
 }
 
 impl Cpu {
+    /// cgroup v1 has a file per figure (cpuacct), v2 has cpu.stat in microseconds.
     fn read() -> Cpu {
         let group = cgroup();
+        let stat = text(&format!("{group}/cpu.stat"));
+        let figure = |v1: &str, v2: &str| {
+            let line = stat
+                .lines()
+                .find_map(|line| line.strip_prefix(v2)?.strip_prefix(' '));
+            let microseconds = line.and_then(|value| value.parse::<u64>().ok());
+            microseconds.map_or_else(|| number(&format!("{group}/{v1}")), |us| us * 1000)
+        };
         Cpu {
-            all_ns: number(&format!("{group}/cpuacct.usage")),
-            user_ns: number(&format!("{group}/cpuacct.usage_user")),
-            system_ns: number(&format!("{group}/cpuacct.usage_sys")),
+            all_ns: figure("cpuacct.usage", "usage_usec"),
+            user_ns: figure("cpuacct.usage_user", "user_usec"),
+            system_ns: figure("cpuacct.usage_sys", "system_usec"),
         }
     }
 }

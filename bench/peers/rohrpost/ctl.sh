@@ -5,7 +5,7 @@ OURS=$RUN/ours
 start_ours() {
   rm -rf $OURS; mkdir -p $OURS
   ns $ROHRPOST demo --dir $OURS --port-base 0 --bench-accounts $NUSERS --next-hop 127.0.0.1:2525 >$OURS/setup.log 2>&1 &
-  local setup=$!
+  local setup=$! i
   for i in $(seq 600); do [ -e $OURS/endpoints.json ] && break; sleep 0.1; done
   [ -e $OURS/endpoints.json ] || { cat $OURS/setup.log; return 1; }
   kill $(grep -o '"pid": [0-9]*' $OURS/endpoints.json | grep -o '[0-9]*'); wait $setup 2>/dev/null
@@ -13,7 +13,11 @@ start_ours() {
   sed '/^\[\[listener\]\]/,$d' $OURS/rohrpost.toml > $OURS/bench.toml
   echo -e '[log]\nlevel = "warn"' >> $OURS/bench.toml
   srv $ROHRPOST --config $OURS/bench.toml serve >$OURS/log 2>&1 &
-  for i in $(seq 100); do ns bash -c 'exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null && break; sleep 0.1; done
-  pgrep -f "$OURS/bench.toml serve" | head -1 > $RUN/ours.pid
+  echo $! > $RUN/ours.pid   # srv ends in exec, so this is the server itself
+  for i in $(seq 100); do ns bash -c 'exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null && return 0; sleep 0.1; done
+  echo "rohrpost does not answer on port 25:"; cat $OURS/log; return 1
 }
-stop_ours() { kill $(cat $RUN/ours.pid) 2>/dev/null; sleep 2; }
+stop_ours() {
+  local pid; pid=$(cat $RUN/ours.pid)
+  kill $pid 2>/dev/null; wait_gone $pid 20 || kill -9 $pid
+}

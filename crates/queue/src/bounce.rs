@@ -5,6 +5,7 @@
 use crate::accept::Accept;
 use crate::envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
 use crate::trace::TraceId;
+use crate::xtext;
 use directory::{Directory, Resolution};
 use formats::address::Address;
 use formats::dsn::{self, Action, Returned};
@@ -47,6 +48,17 @@ pub struct Reported {
     pub original: Option<String>,
     /// The last reply, or our own reason.
     pub reply: String,
+}
+
+impl Reported {
+    /// ORCPT with its address decoded. The type utf-8 may have an encoding of its own (RFC 6533
+    /// §3); what is no xtext stays as it was written.
+    fn original_text(&self) -> Option<String> {
+        let written = self.original.as_deref()?;
+        let (kind, address) = written.split_once(';')?;
+        let decoded = xtext::decode(address).unwrap_or_else(|| address.to_owned());
+        Some(format!("{kind};{decoded}"))
+    }
 }
 
 /// A notice to be made.
@@ -187,13 +199,15 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
         .iter()
         .map(|reported| Reply::of(&reported.reply))
         .collect();
+    let originals: Vec<_> = notice.about.iter().map(Reported::original_text).collect();
     let recipients: Vec<_> = notice
         .about
         .iter()
+        .zip(&originals)
         .zip(&parts)
-        .map(|(reported, reply)| dsn::Recipient {
+        .map(|((reported, original), reply)| dsn::Recipient {
             address: &reported.address,
-            original: reported.original.as_deref(),
+            original: original.as_deref(),
             action: action(notice.kind),
             status: reply.status(notice.kind),
             remote_mta: reply.host,
@@ -203,13 +217,15 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
         })
         .collect();
     let token = notice.trace.to_string();
+    // RFC 3461 §6.3 (a): ENVID is decoded on its way into the notice.
+    let envelope_id = about.dsn.envelope_id.as_deref().and_then(xtext::decode);
     Ok(dsn::build(&dsn::Notice {
         reporting_mta: about.host,
         from: &from,
         to,
         unix_ms: notice.now.0,
         token: &token,
-        envelope_id: about.dsn.envelope_id.as_deref(),
+        envelope_id: envelope_id.as_deref(),
         arrived_ms: about.accepted_at.0,
         recipients: &recipients,
         returned: match &about.original {
@@ -228,7 +244,8 @@ fn action(kind: NoticeKind) -> Action {
     }
 }
 
-/// A stored reply taken apart: `host=mx.example 550 5.1.1 text`, each part optional.
+/// A stored reply taken apart: `host=mx.example tls=none 550 5.1.1 text`, each part optional. What
+/// stands before the reply as `name=value` is ours and never told as if the server had said it.
 #[derive(Debug, PartialEq, Eq)]
 struct Reply<'a> {
     host: Option<&'a str>,
@@ -239,10 +256,13 @@ struct Reply<'a> {
 
 impl<'a> Reply<'a> {
     fn of(reply: &'a str) -> Self {
-        let (host, text) = match reply.strip_prefix("host=").and_then(|r| r.split_once(' ')) {
-            Some((host, text)) => (Some(host), text),
-            None => (None, reply),
-        };
+        let (mut host, mut text) = (None, reply);
+        while let Some((fact, rest)) = text.split_once(' ')
+            && let Some((name, value)) = fact.split_once('=')
+        {
+            host = host.or((name == "host").then_some(value));
+            text = rest;
+        }
         let mut words = text.split(' ').peekable();
         let is_code = |word: &str| word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
         let code = words.next_if(|word| is_code(word));
@@ -297,8 +317,63 @@ mod tests {
                 text: "550 5.1.1 no such user",
             }
         );
+        let reply = Reply::of("host=mx.example tls=TLSv1.3 cipher=X 250 2.0.0 ok a=b");
+        assert_eq!(reply.host, Some("mx.example"));
+        assert_eq!(reply.text, "250 2.0.0 ok a=b");
         assert_eq!(Reply::of("4.4.1 nobody answered").code, None);
         assert_eq!(Reply::of("").enhanced, None);
+    }
+
+    #[test]
+    fn an_envelope_id_is_decoded() {
+        let dsn = DsnOptions {
+            envelope_id: Some("env+2B1".to_owned()),
+            ret: Return::Headers,
+        };
+        let about = About {
+            sender: &ReversePath::Null,
+            dsn: &dsn,
+            accepted_at: Timestamp(0),
+            trace: TraceId(1),
+            give_up_at: Timestamp(0),
+            host: "mx.rp.test",
+            spool: &SpoolLimits {
+                memory_bytes: 0,
+                dir: std::path::Path::new("").into(),
+            },
+            original: Original::Header(Vec::new()),
+        };
+        let to = Address::parse("anna@firma.test").unwrap();
+        let notice = Notice {
+            kind: NoticeKind::Failed,
+            about: vec![Reported {
+                address: to.clone(),
+                original: None,
+                reply: "550 5.1.1 no".to_owned(),
+            }],
+            now: Timestamp(0),
+            trace: TraceId(2),
+        };
+        let text = String::from_utf8(build(&about, &notice, &to).unwrap()).unwrap();
+        assert!(text.contains("Original-Envelope-Id: env+1\r\n"), "{text}");
+    }
+
+    #[test]
+    fn an_original_recipient_is_decoded() {
+        let reported = |original: &str| Reported {
+            address: Address::parse("x@else.test").unwrap(),
+            original: Some(original.to_owned()),
+            reply: String::new(),
+        };
+        let text = |original| reported(original).original_text();
+        assert_eq!(
+            text("rfc822;a+2Bb@c.test"),
+            Some("rfc822;a+b@c.test".into())
+        );
+        assert_eq!(
+            text("utf-8;\\x{fc}@c.test"),
+            Some("utf-8;\\x{fc}@c.test".into())
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod retry;
 mod schema;
 pub mod trace;
 pub mod verify;
+pub mod xtext;
 
 pub use accept::{Accept, AcceptError, Queue};
 pub use envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};

@@ -329,7 +329,7 @@ impl<'a> Dialogue<'a> {
             None => "tls=none".to_owned(),
         };
         Outcome::Relayed {
-            detail: format!("host={} {} {tls}", self.host, reply.to_text()),
+            detail: format!("host={} {tls} {}", self.host, reply.to_text()),
             notices: if self.offers.dsn {
                 Notices::NextServer
             } else {

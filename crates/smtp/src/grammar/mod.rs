@@ -8,8 +8,9 @@ mod text;
 
 pub use parameters::{Body, MailParameters, RcptParameters};
 pub use path::Path;
-pub use text::{decode_xtext, split_word};
+pub use text::split_word;
 
+use queue::xtext;
 use text::as_text;
 
 /// The name of a command.
@@ -101,6 +102,9 @@ pub enum Bad {
     /// No such command (500).
     #[error("Command not recognised. Send HELP for the list of commands.")]
     UnknownCommand,
+    /// The first line of an HTTP request (421).
+    #[error("This is a mail server; HTTP is not spoken here.")]
+    Http,
     /// The argument breaks the grammar (501 5.5.4).
     #[error("{0}")]
     Argument(&'static str),
@@ -119,7 +123,7 @@ pub enum Bad {
 /// case (RFC 5321 §2.4); blanks at the end are ignored (§4.1.1).
 ///
 /// # Errors
-/// `Bad::UnknownCommand` where the first word is no command.
+/// `Bad::UnknownCommand` where the first word is no command, `Bad::Http` where the line is HTTP.
 pub fn verb(line: &[u8]) -> Result<(Verb, &[u8]), Bad> {
     let line = line.trim_ascii_end();
     let end = memchr::memchr2(b' ', b'\t', line).unwrap_or(line.len());
@@ -144,9 +148,17 @@ pub fn verb(line: &[u8]) -> Result<(Verb, &[u8]), Bad> {
         b"STARTTLS" => Verb::StartTls,
         b"AUTH" => Verb::Auth,
         b"XCLIENT" => Verb::Xclient,
+        _ if is_http(argument) => return Err(Bad::Http),
         _ => return Err(Bad::UnknownCommand),
     };
     Ok((verb, argument.trim_ascii_start()))
+}
+
+/// Whether what follows the first word is that of an HTTP request line. A page can make a browser
+/// send one here with commands behind it, so the session must not go on to them.
+fn is_http(argument: &[u8]) -> bool {
+    let version = argument.rsplit(|byte| *byte == b' ').next();
+    version.is_some_and(|word| word.starts_with(b"HTTP/"))
 }
 
 /// Understands the argument of `verb`.
@@ -301,7 +313,7 @@ fn xclient(argument: &[u8]) -> Result<Vec<(&str, String)>, Bad> {
         .split_ascii_whitespace()
         .map(|word| {
             let (name, value) = word.split_once('=')?;
-            Some((name, decode_xtext(value)?))
+            Some((name, xtext::decode(value)?))
         })
         .collect();
     pairs

@@ -2,9 +2,9 @@
 //! Each may stand once; one that is not offered in EHLO is refused by name (RFC 5321 §4.1.1.11).
 
 use super::Bad;
-use super::text::{as_text, decode_xtext, number, split_word};
+use super::text::{as_text, number, split_word};
 use crate::limits::{ENVID_BYTES_MAX, ORCPT_BYTES_MAX};
-use queue::{Notify, Return};
+use queue::{Notify, Return, xtext};
 
 /// BODY (RFC 6152 §2): how the message is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,11 +109,11 @@ impl<'a> MailParameters<'a> {
             };
         } else if name.eq_ignore_ascii_case("ENVID") {
             let fits =
-                |value: &&str| value.len() <= ENVID_BYTES_MAX && decode_xtext(value).is_some();
+                |value: &&str| value.len() <= ENVID_BYTES_MAX && xtext::decode(value).is_some();
             let why = Bad::Argument("ENVID= takes up to 100 characters of xtext (RFC 3461).");
             self.envelope_id = Some(value.filter(fits).ok_or(why)?);
         } else if name.eq_ignore_ascii_case("AUTH") {
-            let fits = |value: &str| value == "<>" || decode_xtext(value).is_some();
+            let fits = |value: &str| value == "<>" || xtext::decode(value).is_some();
             self.auth = value.is_some_and(fits);
             if !self.auth {
                 return Err(Bad::Argument("AUTH= takes an address as xtext, or <>."));
@@ -199,7 +199,7 @@ fn original(value: Option<&str>) -> Result<&str, Bad> {
         return Err(why);
     }
     // RFC 6533 §3: the type utf-8 may also be written with unencoded or \x{…} characters.
-    if !kind.eq_ignore_ascii_case("utf-8") && decode_xtext(address).is_none() {
+    if !kind.eq_ignore_ascii_case("utf-8") && xtext::decode(address).is_none() {
         return Err(why);
     }
     Ok(value)

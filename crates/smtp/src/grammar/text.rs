@@ -1,4 +1,4 @@
-//! Small pieces of the SMTP grammar: words, numbers, xtext. Pure.
+//! Small pieces of the SMTP grammar: words and numbers. Pure.
 
 /// The bytes as text, where they are UTF-8 without control characters.
 pub(super) fn as_text(bytes: &[u8]) -> Option<&str> {
@@ -27,47 +27,9 @@ pub fn split_word(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// ```abnf
-/// xtext   = *( xchar / hexchar )                     ; RFC 3461 §4
-/// xchar   = %x21-2A / %x2C-3C / %x3E-7E              ; printable without "+" and "="
-/// hexchar = "+" 2(%x30-39 / %x41-46)
-/// ```
-/// Characters beyond ASCII stand for themselves (RFC 6533 §3). `None` where the text is no xtext.
-pub fn decode_xtext(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' => {
-                let digit = |b: u8| match b {
-                    b'0'..=b'9' => Some(b - b'0'),
-                    b'A'..=b'F' => Some(b - b'A' + 10),
-                    _ => None,
-                };
-                decoded.push(digit(bytes.next()?)? << 4 | digit(bytes.next()?)?);
-            }
-            b'=' | b'\0'..=b' ' | 0x7f => return None,
-            other => decoded.push(other),
-        }
-    }
-    String::from_utf8(decoded).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn xtext_is_decoded_and_what_is_none_is_refused() {
-        assert_eq!(
-            decode_xtext("e+3Dmc2@example.com").as_deref(),
-            Some("e=mc2@example.com")
-        );
-        assert_eq!(decode_xtext("").as_deref(), Some(""));
-        for bad in ["a=b", "a b", "+3", "+3d", "+FF", "a\u{7f}"] {
-            assert_eq!(decode_xtext(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn words_are_split_at_blanks() {

@@ -215,9 +215,13 @@ impl Incoming {
             return Err(Fault::BareEnding);
         }
         gate.finish(&mut |piece| kept.keep(piece))?;
+        let facts = self.kept.scanner.finish();
+        if facts.marks().nul {
+            return Err(Fault::Nul);
+        }
         Ok(Message {
             body: self.kept.spool,
-            facts: self.kept.scanner.finish().to_bytes(),
+            facts: facts.to_bytes(),
             bytes: self.bytes,
         })
     }

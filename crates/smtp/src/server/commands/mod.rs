@@ -236,6 +236,9 @@ fn count_idle(session: &mut Session, verb: Verb) -> Option<Reply> {
 /// The reply to a line that is no command.
 fn bad_reply(bad: Bad) -> Reply {
     let (code, status) = match bad {
+        Bad::Http => {
+            return Reply::transient(Transient::Closing, Status::SECURITY, bad.to_string());
+        }
         Bad::UnknownCommand => (Permanent::Unrecognised, Status::SYNTAX),
         Bad::Argument(_) => (Permanent::BadArgument, Status::ARGUMENTS),
         Bad::Sender(_) => (Permanent::BadArgument, Status::BAD_SENDER_SYNTAX),

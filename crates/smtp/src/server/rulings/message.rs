@@ -16,6 +16,8 @@ pub(in crate::server) enum Fault {
     Loop,
     /// It has a CR without LF or an LF without CR.
     BareEnding,
+    /// It has a byte 0.
+    Nul,
     /// It could not be written down.
     Storage,
 }
@@ -59,6 +61,17 @@ pub(in crate::server) fn rule(fault: Option<Fault>, limits: &Limits) -> Ruling {
             "bare-line-ending",
             "A bare CR or LF was in the message (RFC 5321 section 2.3.8).",
         ),
+        // RFC 2045 §2.7, §2.8: neither 7bit nor 8bit text has it, and no IMAP literal may carry it.
+        Some(Fault::Nul) => Ruling::refuse(
+            Reply::permanent(
+                Permanent::Refused,
+                Status::CONTENT,
+                "The message holds the byte 0, which no text may have and no mail program could be \
+                 given. Send binary content as base64.",
+            ),
+            "nul",
+            "The message holds the byte 0 (RFC 2045 sections 2.7 and 2.8).",
+        ),
         Some(Fault::Storage) => Ruling::refuse(
             Reply::transient(
                 Transient::LocalError,
@@ -83,6 +96,7 @@ mod tests {
             (Fault::HeaderTooLarge, 552, "5.3.4"),
             (Fault::Loop, 554, "5.4.6"),
             (Fault::BareEnding, 550, "5.6.0"),
+            (Fault::Nul, 550, "5.6.0"),
             (Fault::Storage, 451, "4.3.0"),
         ] {
             match rule(Some(fault), &Limits::default()) {

@@ -24,7 +24,8 @@ fn read(pieces: &[&[u8]], dots: Dots, bare: BareEndings) -> (Vec<u8>, Option<usi
         }
         taken += piece.len();
     }
-    if end.is_none() {
+    // Only BDAT ends without a dot.
+    if dots == Dots::Verbatim {
         let Ok(()) = lines.finish(&mut sink);
     }
     let refused = lines.must_be_refused();
@@ -48,22 +49,24 @@ fn has_bare_ending(bytes: &[u8]) -> bool {
     })
 }
 
-fuzz_target!(|input: (u8, Vec<u8>)| {
+fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = input;
     let cut = usize::from(cut).min(bytes.len());
     let pieces = [&bytes[..cut], &bytes[cut..]];
     let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
     for dots in [Dots::Stuffed, Dots::Verbatim] {
         for bare in [BareEndings::Refuse, BareEndings::Normalise] {
-            let whole = read(&[&bytes], dots, bare);
+            let whole = read(&[bytes], dots, bare);
             assert_eq!(whole, read(&pieces, dots, bare), "two pieces differ");
             assert_eq!(whole, read(&bytewise, dots, bare), "single bytes differ");
             let (message, end, refused) = whole;
             match dots {
-                Dots::Stuffed => assert_eq!(end, expected_end(&bytes)),
+                Dots::Stuffed => assert_eq!(end, expected_end(bytes)),
                 Dots::Verbatim => assert_eq!(end, None),
             }
             match bare {
+                // A message that has not ended may break off anywhere.
+                _ if dots == Dots::Stuffed && end.is_none() => {}
                 BareEndings::Normalise => {
                     assert!(!has_bare_ending(&message), "{message:?}");
                     assert!(!refused);

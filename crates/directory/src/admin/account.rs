@@ -139,7 +139,7 @@ impl Admin {
         .await
     }
 
-    /// Replaces an account's password; its app passwords stay. Remembered logins end at once.
+    /// Replaces an account's password, or removes it (`NewPassword::None`); its app passwords stay. Remembered logins end at once.
     ///
     /// # Errors
     /// `Missing`, `Invalid` (too short), `Store`.
@@ -154,10 +154,14 @@ impl Admin {
         let login = login.clone();
         self.change(now, move |tx| {
             require(tx, &login)?;
-            Ok(vec![Change::PasswordReplaced {
-                login: login.clone(),
-                password: hash.clone(),
-                scram: Some(scram.clone()),
+            let login = login.clone();
+            Ok(vec![match hash.clone() {
+                None => Change::PasswordRemoved { login },
+                password => Change::PasswordReplaced {
+                    login,
+                    password,
+                    scram: Some(scram.clone()),
+                },
             }])
         })
         .await

@@ -317,6 +317,34 @@ async fn a_remembered_login_costs_no_hash_and_ends_with_the_password() {
 }
 
 #[tokio::test]
+async fn a_removed_password_opens_nothing() {
+    let fixture = Fixture::cheap().await;
+    let (anna, directory) = (key("anna@firma.test"), &fixture.directory);
+    let clear = NewPassword::clear("kurzes wort");
+    fixture
+        .admin
+        .add_account(&anna, &NewAccount::default(), &clear, NOON)
+        .await
+        .unwrap();
+    assert!(account_of(&login(directory, "anna@firma.test", "kurzes wort").await).is_some());
+    fixture
+        .admin
+        .set_password(&anna, &NewPassword::None, NOON)
+        .await
+        .unwrap();
+    assert_eq!(
+        login(directory, "anna@firma.test", "kurzes wort").await,
+        WRONG
+    );
+    let state = fixture.admin.state().await.unwrap();
+    let scram = state.accounts[&anna].credentials.scram.as_ref().unwrap();
+    assert_eq!(
+        (&state.accounts[&anna].credentials.password, &scram.keys),
+        (&None, &None)
+    );
+}
+
+#[tokio::test]
 async fn an_imported_hash_is_renewed_at_the_first_login() {
     let fixture = Fixture::cheap().await;
     let imported = Verifier::parse("{SSHA}mccTX27jfRx2J9MUbxDhuBL9UVJzYWx0U0FMVA==").unwrap();

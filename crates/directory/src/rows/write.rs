@@ -68,6 +68,7 @@ fn one(tx: &mut dyn Tx, change: &Change, hands: &Hands<'_>) -> Result<(), StoreE
             password,
             scram,
         } => replace_password(tx, login, password.as_ref(), scram.as_ref()),
+        Change::PasswordRemoved { login } => remove_password(tx, login),
         Change::AppPasswordAdded {
             login,
             label,
@@ -253,6 +254,16 @@ fn replace_password(
              WHERE account = ?1",
             params![row.account.0],
         )?;
+    }
+    end_remembered_logins(tx, row.account)
+}
+
+fn remove_password(tx: &mut dyn Tx, login: &AddressKey) -> Result<(), StoreError> {
+    let row = known(tx, login)?;
+    let mut credentials = row.model.credentials;
+    credentials.remove_password();
+    if let Some(scram) = &credentials.scram {
+        store_password(tx, row.account, None, scram)?;
     }
     end_remembered_logins(tx, row.account)
 }

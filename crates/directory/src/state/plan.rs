@@ -54,6 +54,10 @@ pub enum Change {
         password: Option<Verifier>,
         scram: Option<Scram>,
     },
+    /// Only app passwords open the account from here on.
+    PasswordRemoved {
+        login: AddressKey,
+    },
     AppPasswordAdded {
         login: AddressKey,
         label: String,
@@ -262,6 +266,7 @@ impl Change {
     fn apply_to_account(self, state: &mut State) {
         let (Self::AccountChanged { login, .. }
         | Self::PasswordReplaced { login, .. }
+        | Self::PasswordRemoved { login }
         | Self::AppPasswordAdded { login, .. }
         | Self::AppPasswordRemoved { login, .. }) = &self
         else {
@@ -276,6 +281,7 @@ impl Change {
             Self::PasswordReplaced {
                 password, scram, ..
             } => credentials.replace_password(password, scram),
+            Self::PasswordRemoved { .. } => credentials.remove_password(),
             Self::AppPasswordAdded {
                 label,
                 app_password,
@@ -321,6 +327,16 @@ impl super::Credentials {
     }
 }
 
+impl super::Credentials {
+    /// See `Change::PasswordRemoved`. App passwords stay as they are.
+    pub(crate) fn remove_password(&mut self) {
+        self.password = None;
+        if let Some(scram) = &mut self.scram {
+            scram.keys = None;
+        }
+    }
+}
+
 impl fmt::Display for Change {
     /// The change as a sentence without its full stop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -341,6 +357,10 @@ impl fmt::Display for Change {
             Self::PasswordReplaced { login, .. } => {
                 write!(f, "the password of account {login} is replaced")
             }
+            Self::PasswordRemoved { login } => write!(
+                f,
+                "account {login} has no password any more; only app passwords open it"
+            ),
             Self::AppPasswordAdded { login, label, .. } => {
                 write!(f, "account {login} gets the app password \"{label}\"")
             }

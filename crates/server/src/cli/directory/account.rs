@@ -206,10 +206,13 @@ pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, Admi
             admin.set_password(login, &chosen.password, now).await?;
             let made = serde_json::json!({ "login": login.to_string(), "password": chosen.shown });
             output::value(*format, &made, |_| {
-                with_password(
-                    &format!("The password of account {login} is replaced."),
-                    chosen.shown.as_ref(),
-                )
+                let done = match chosen.password {
+                    NewPassword::None => {
+                        format!("Account {login} has no password now; only app passwords open it.")
+                    }
+                    _ => format!("The password of account {login} is replaced."),
+                };
+                with_password(&done, chosen.shown.as_ref())
             })
         }
         Verb::Remove {

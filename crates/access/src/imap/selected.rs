@@ -107,22 +107,28 @@ impl Selected {
     /// RFC 3501 §9: BAD for sequence numbers past the end, `*` in an empty mailbox among them.
     pub(super) fn uids_of(&self, set: &Set, numbering: Numbering) -> Result<UidSet, Reply> {
         match numbering {
-            Numbering::Uid => {
-                let last = self.uids.last().unwrap_or(1);
-                Ok(UidSet::from_ranges(set.resolve(last)).intersection(&self.uids))
-            }
-            Numbering::Sequence => {
-                let count = self.uids.len();
-                if count == 0 || set.highest(count) > count {
-                    return Err(Reply::bad(format!(
-                        "The mailbox has {count} messages; there is no such number."
-                    )));
-                }
-                Ok(self
-                    .uids
-                    .at_sequences(&UidSet::from_ranges(set.resolve(count))))
-            }
+            Numbering::Uid => Ok(self.resolve_uids(set).intersection(&self.uids)),
+            Numbering::Sequence => Ok(self.uids.at_sequences(&self.sequences_of(set)?)),
         }
+    }
+
+    /// The UIDs `set` names, whether there are such messages or not; no larger than the set.
+    pub(super) fn resolve_uids(&self, set: &Set) -> UidSet {
+        UidSet::from_ranges(set.resolve(self.uids.last().unwrap_or(1)))
+    }
+
+    /// The sequence numbers `set` names; no larger than the set.
+    ///
+    /// # Errors
+    /// As `uids_of`.
+    pub(super) fn sequences_of(&self, set: &Set) -> Result<UidSet, Reply> {
+        let count = self.uids.len();
+        if count == 0 || set.highest(count) > count {
+            return Err(Reply::bad(format!(
+                "The mailbox has {count} messages; there is no such number."
+            )));
+        }
+        Ok(UidSet::from_ranges(set.resolve(count)))
     }
 
     /// `uids` as the peer counts in this command.

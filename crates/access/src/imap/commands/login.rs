@@ -30,8 +30,8 @@ pub(super) async fn run(session: &mut Session, user: Vec<u8>, password: Vec<u8>)
 
 /// Lets the peer in or not; also the end of AUTHENTICATE.
 pub(super) async fn carry_out(session: &mut Session, ruling: LoginRuling) -> Outcome {
-    let peer = session.wire.connection.stream.peer().ip();
-    tracing::info!(target: "imap", %peer, outcome = ruling.reason(), "login");
+    let stream = &session.wire.connection.stream;
+    directory::login::record(&ruling, Protocol::Imap, stream.peer().ip(), stream.tls());
     let reply = Reply::from(&ruling);
     if let LoginRuling::Accepted(identity) = ruling {
         return Ok(welcome(session, identity));

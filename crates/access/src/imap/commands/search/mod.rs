@@ -32,7 +32,7 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, search: Search
         wire.condstore = Condstore::On;
     }
     let found = match test.needs() {
-        Needs::Nothing => by_uids(&test),
+        Needs::Nothing => by_uids(selected, &test),
         Needs::Flags => match by_flags(wire, selected, &test).await {
             Ok(found) => found,
             Err(error) => return Ok(Reply::from(error)),
@@ -86,8 +86,8 @@ impl Found {
 }
 
 /// Numbers alone decide, such as in `NOT 2` or `OLD`.
-fn by_uids(test: &Test) -> Found {
-    let holds = |uid: &u32| test.ask(&RowView::of_uid(*uid), &[]) == Answer::Yes;
+fn by_uids(selected: &Selected, test: &Test) -> Found {
+    let holds = |uid: &u32| test.ask(&RowView::of_uid(selected, *uid), &[]) == Answer::Yes;
     Found {
         uids: test.among().iter().filter(holds).collect(),
         ..Found::default()
@@ -105,7 +105,7 @@ async fn by_flags(wire: &Wire, selected: &Selected, test: &Test) -> Result<Found
             .await?;
         rest = page.rest;
         for row in &page.rows {
-            if test.ask(&RowView::of_flags(row), &[]) == Answer::Yes {
+            if test.ask(&RowView::of_flags(selected, row), &[]) == Answer::Yes {
                 found.push(row.uid, row.modseq);
             }
         }
@@ -125,7 +125,7 @@ async fn by_rows(wire: &Wire, selected: &Selected, test: &Test) -> Result<Found,
             .await?;
         rest = page.rest;
         for row in &page.rows {
-            if holds(wire, test, row).await? {
+            if holds(wire, selected, test, row).await? {
                 found.push(row.uid, row.modseq);
             }
         }
@@ -135,8 +135,13 @@ async fn by_rows(wire: &Wire, selected: &Selected, test: &Test) -> Result<Found,
 }
 
 /// Asks the row, and as long as that is not enough, one leaf after the other.
-async fn holds(wire: &Wire, test: &Test, row: &MessageRow) -> Result<bool, mailbox::Error> {
-    let view = RowView::of(row);
+async fn holds(
+    wire: &Wire,
+    selected: &Selected,
+    test: &Test,
+    row: &MessageRow,
+) -> Result<bool, mailbox::Error> {
+    let view = RowView::of(selected, row);
     let mut known = vec![None; test.leaves().len()];
     let mut letter = Letter::new(wire.context.mailboxes.content(row));
     loop {

@@ -1,7 +1,6 @@
 //! A search worked out: a tree of questions, most of which a row answers. Pure.
 
 use super::leaf::Leaf;
-use crate::imap::grammar::command::Numbering;
 use crate::imap::grammar::search::{DateOf, FlagKey, Key};
 use crate::imap::reply::Reply;
 use crate::imap::selected::Selected;
@@ -44,6 +43,8 @@ pub(super) enum Answer {
 /// What a row says.
 pub(super) struct RowView<'a> {
     uid: u32,
+    sequence: u32,
+    recent: bool,
     flags: Flags,
     keywords: &'a Keywords,
     modseq: i64,
@@ -53,22 +54,25 @@ pub(super) struct RowView<'a> {
 
 impl<'a> RowView<'a> {
     /// Of a whole row.
-    pub(super) fn of(row: &'a MessageRow) -> Self {
+    pub(super) fn of(selected: &Selected, row: &'a MessageRow) -> Self {
         Self {
-            uid: row.uid,
             flags: row.flags,
             keywords: &row.keywords,
             modseq: row.modseq,
             day: row.internal_date.0.div_euclid(DAY_MS),
             size: row.size,
+            ..RowView::of_uid(selected, row.uid)
         }
     }
 
     /// Of a UID alone; for searches that `Needs` nothing.
-    pub(super) fn of_uid(uid: u32) -> RowView<'static> {
+    pub(super) fn of_uid(selected: &Selected, uid: u32) -> RowView<'static> {
         static NONE: std::sync::LazyLock<Keywords> = std::sync::LazyLock::new(Keywords::default);
         RowView {
             uid,
+            // Only messages the peer knows are asked about.
+            sequence: selected.uids.sequence_of(uid).unwrap_or(0),
+            recent: selected.recent.contains(uid),
             flags: Flags::NONE,
             keywords: &NONE,
             modseq: 0,
@@ -78,23 +82,27 @@ impl<'a> RowView<'a> {
     }
 
     /// Of flags alone; for searches that `Needs` no more.
-    pub(super) fn of_flags(row: &'a FlagRow) -> Self {
+    pub(super) fn of_flags(selected: &Selected, row: &'a FlagRow) -> Self {
         Self {
-            uid: row.uid,
             flags: row.flags,
             keywords: &row.keywords,
             modseq: row.modseq,
-            day: 0,
-            size: 0,
+            ..RowView::of_uid(selected, row.uid)
         }
     }
 }
 
+/// Sets are kept as the peer wrote them: what they come to in a mailbox with many gaps is much larger,
+/// and a search may hold hundreds.
 enum Node {
     Const(Answer),
     Flag(Flags),
     Keyword(Box<str>),
-    Among(UidSet),
+    Recent,
+    /// UIDs, whether there are such messages or not.
+    Uids(UidSet),
+    /// Sequence numbers.
+    Sequences(UidSet),
     ModSeq(u64),
     Before(i64),
     On(i64),
@@ -124,7 +132,10 @@ impl Test {
         for key in keys {
             match builder.node(key)? {
                 // Sets at the top leave fewer messages to look at.
-                Node::Among(uids) => among = among.intersection(&uids),
+                Node::Uids(uids) => among = among.intersection(&uids),
+                Node::Sequences(numbers) => {
+                    among = among.intersection(&selected.uids.at_sequences(&numbers));
+                }
                 node => nodes.push(node),
             }
         }
@@ -182,8 +193,8 @@ impl Builder<'_> {
             Key::Since(DateOf::Arrival, day) => self.row(Node::Since(day.0)),
             Key::Larger(bytes) => self.row(Node::Larger(*bytes)),
             Key::Smaller(bytes) => self.row(Node::Smaller(*bytes)),
-            Key::Sequence(set) => Node::Among(self.selected.uids_of(set, Numbering::Sequence)?),
-            Key::Uid(set) => Node::Among(self.selected.uids_of(set, Numbering::Uid)?),
+            Key::Sequence(set) => Node::Sequences(self.selected.sequences_of(set)?),
+            Key::Uid(set) => Node::Uids(self.selected.resolve_uids(set)),
             Key::ModSeq(modseq) => {
                 self.needs = self.needs.max(Needs::Flags);
                 self.modseq = true;
@@ -217,7 +228,7 @@ impl Builder<'_> {
 
     fn flag(&mut self, flag: &FlagKey) -> Node {
         let flag = match flag {
-            FlagKey::Recent => return Node::Among(self.selected.recent.clone()),
+            FlagKey::Recent => return Node::Recent,
             FlagKey::Keyword(keyword) => {
                 self.needs = self.needs.max(Needs::Flags);
                 return Node::Keyword(keyword.clone());
@@ -239,7 +250,9 @@ impl Node {
             Node::Const(answer) => return *answer,
             Node::Flag(flag) => row.flags.contains(*flag),
             Node::Keyword(keyword) => row.keywords.contains(keyword),
-            Node::Among(uids) => uids.contains(row.uid),
+            Node::Recent => row.recent,
+            Node::Uids(uids) => uids.contains(row.uid),
+            Node::Sequences(numbers) => numbers.contains(row.sequence),
             Node::ModSeq(modseq) => row.modseq.unsigned_abs() >= *modseq,
             Node::Before(day) => row.day < *day,
             Node::On(day) => row.day == *day,
@@ -292,6 +305,8 @@ mod tests {
         let keywords = Keywords::default();
         let row = RowView {
             uid: 1,
+            sequence: 1,
+            recent: false,
             flags: Flags::SEEN,
             keywords: &keywords,
             modseq: 1,

@@ -37,6 +37,8 @@ const PAGES_AT_POLL_MAX: usize = 25;
 /// Wait before a record is tried again; doubles up to the longest.
 const RECORD_WAIT_FIRST: Duration = Duration::from_millis(100);
 const RECORD_WAIT_LONGEST: Duration = Duration::from_secs(60);
+/// How often a stop looks whether attempts ended.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// Wait after an attempt that our own fault ended, before its rows are looked at again.
 const FAULT_WAIT: Duration = Duration::from_secs(60);
 
@@ -209,6 +211,20 @@ impl Relay {
         }
     }
 
+    /// Waits until no attempt is under way, at most `wait`; gives how many are left. For a stop after
+    /// `run` was dropped: an attempt that is cut off between the peer's 250 and the record sends its
+    /// message twice.
+    pub async fn drained(&self, wait: Duration) -> usize {
+        let ends = tokio::time::Instant::now() + wait;
+        loop {
+            let left = self.attempts_under_way();
+            if left == 0 || tokio::time::Instant::now() >= ends {
+                return left;
+            }
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
     async fn start_due(self: &Arc<Self>, pages_max: usize) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut after = None;
@@ -249,8 +265,12 @@ impl Relay {
     }
 
     fn has_room(&self) -> bool {
+        self.attempts_under_way() < self.settings.attempts_max
+    }
+
+    fn attempts_under_way(&self) -> usize {
         let under_way = self.under_way.lock().unwrap_or_else(|e| e.into_inner());
-        under_way.attempts.len() < self.settings.attempts_max
+        under_way.attempts.len()
     }
 
     fn claim(&self, message: i64, domain: &str) -> bool {

@@ -254,3 +254,21 @@ async fn a_domain_that_hangs_does_not_keep_others_waiting() {
     setup.until_attempts(1).await;
     assert!(setup.sent()[0].contains("live"));
 }
+
+#[tokio::test]
+async fn a_stop_waits_for_attempts_under_way_but_not_for_ever() {
+    let relayed = Outcome::Relayed {
+        detail: "host=mx.else.test 250 ok".into(),
+        notices: queue::relay::Notices::NextServer,
+    };
+    let script = Script::always(relayed)
+        .pausing(Duration::from_millis(200))
+        .hanging_for("dead.test");
+    let setup = Setup::new(script).await;
+    let body = "Subject: out\r\n\r\nx\r\n";
+    setup.accept(ANNA, &["x@else.test"], body).await;
+    setup.accept(ANNA, &["x@dead.test"], body).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(setup.stop().await, 1);
+    setup.until_queue_has(1).await;
+}

@@ -54,6 +54,8 @@ struct Played {
     always: Option<Outcome>,
     /// Domains whose attempts never end.
     hangs: Vec<&'static str>,
+    /// How long each attempt takes.
+    pause: Duration,
     /// Each attempt makes the commits after it fail.
     breaks_commits: bool,
     attempts: usize,
@@ -79,6 +81,12 @@ impl Script {
         self
     }
 
+    /// The same, where each attempt takes this long.
+    pub(crate) fn pausing(self, pause: Duration) -> Self {
+        self.inner.lock().unwrap().pause = pause;
+        self
+    }
+
     /// The same, where no commit succeeds after an attempt until `mend_commits`.
     pub(crate) fn breaking_commits(self) -> Self {
         self.inner.lock().unwrap().breaks_commits = true;
@@ -101,6 +109,8 @@ impl Transport for Script {
             if hangs(&self.inner.lock().unwrap()) {
                 std::future::pending::<()>().await;
             }
+            let pause = self.inner.lock().unwrap().pause;
+            tokio::time::sleep(pause).await;
             let mut played = self.inner.lock().unwrap();
             if played.breaks_commits {
                 self.commits_fail.store(true, Ordering::SeqCst);
@@ -160,6 +170,7 @@ pub(crate) struct Setup {
     clock: Clock,
     script: Script,
     spool: SpoolLimits,
+    relay: Arc<Relay>,
     worker: JoinHandle<()>,
     _dir: Option<tempfile::TempDir>,
 }
@@ -219,7 +230,7 @@ impl Setup {
             traces: traces.clone(),
         };
         let relay = Relay::new(parts, relay_settings(spool.clone()));
-        let worker = tokio::spawn(relay.run());
+        let worker = tokio::spawn(relay.clone().run());
         Self {
             store,
             segments,
@@ -230,17 +241,22 @@ impl Setup {
             clock,
             script,
             spool,
+            relay,
             worker,
             _dir: None,
         }
     }
 
+    /// Ends the worker; gives how many attempts do not end within half a second.
+    pub(crate) async fn stop(&self) -> usize {
+        self.worker.abort();
+        self.relay.drained(Duration::from_millis(500)).await
+    }
+
     /// Ends the worker and lets go of every store.
     pub(crate) async fn close(self) {
-        self.worker.abort();
+        assert_eq!(self.stop().await, 0);
         let _ = self.worker.await;
-        // Attempts of the worker may still hold the segments for a moment.
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     pub(crate) async fn accept(&self, from: &str, to: &[&str], body: &str) -> TraceId {

@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long sessions may take to end after a stop was asked for.
+/// How long sessions and attempts may take to end after a stop was asked for.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often the queue is looked through for what fell due.
 const QUEUE_POLL: Duration = Duration::from_secs(1);
@@ -39,6 +39,8 @@ pub(crate) struct Node {
     certificates: Arc<CertStore>,
     trigger: ShutdownTrigger,
     bound: Vec<Bound>,
+    relay: Arc<Relay>,
+    relaying: tokio::task::JoinHandle<()>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -80,7 +82,7 @@ impl Node {
         };
         let (bound, mut tasks) = listeners::bind(&parts.settings, &tls, &contexts, &shutdown)?;
         let relay = relay(&parts)?;
-        tasks.push(tokio::spawn(relay.run()));
+        let relaying = tokio::spawn(relay.clone().run());
         tasks.extend(chores::start(&parts));
         let control = control::listen(&parts, certificates.clone())
             .map_err(|error| StartError::new("the control socket", error))?;
@@ -90,6 +92,8 @@ impl Node {
             certificates,
             trigger,
             bound,
+            relay,
+            relaying,
             tasks,
         })
     }
@@ -109,12 +113,16 @@ impl Node {
         control::reload(&self.certificates);
     }
 
-    /// Takes no more connections, lets sessions end, stops.
+    /// Takes no more connections, begins no more attempts, lets those under way end, stops.
     pub(crate) async fn stop(self) {
         self.trigger.request();
-        let left = self.trigger.drained(Deadline::after(DRAIN_TIME_MAX)).await;
-        if left > 0 {
-            tracing::warn!(sessions = left, "node.sessions_cut_off");
+        self.relaying.abort();
+        let (sessions, attempts) = tokio::join!(
+            self.trigger.drained(Deadline::after(DRAIN_TIME_MAX)),
+            self.relay.drained(DRAIN_TIME_MAX),
+        );
+        if sessions + attempts > 0 {
+            tracing::warn!(sessions, attempts, "node.work_cut_off");
         }
         for task in self.tasks {
             task.abort();

@@ -3,6 +3,7 @@
 
 use super::ClientSettings;
 use super::dots::DotStuffer;
+use super::idn::on_the_wire;
 use super::reply::{self, Reply, ReplyError};
 use formats::address::Address;
 use formats::message::Facts;
@@ -346,8 +347,8 @@ fn needs(attempt: &Attempt, segments: &Segments) -> std::io::Result<Needs> {
     let plain = attempt
         .recipients
         .iter()
-        .all(|waiting| waiting.address.is_ascii())
-        && attempt.sender.to_text().is_ascii();
+        .all(|waiting| on_the_wire(&waiting.address.to_string()).is_ascii())
+        && on_the_wire(&attempt.sender.to_text()).is_ascii();
     Ok(Needs {
         eight_bit: marks.eight_bit || marks.eight_bit_header,
         utf8: marks.eight_bit_header || !plain,
@@ -401,7 +402,8 @@ fn offers(reply: &Reply) -> Offers {
 }
 
 fn mail_command(attempt: &Attempt, offers: Offers, needs: Needs) -> String {
-    let mut command = format!("MAIL FROM:<{}>", attempt.sender.to_text());
+    let sender = attempt.sender.to_text();
+    let mut command = format!("MAIL FROM:<{}>", on_the_wire(&sender));
     if offers.size {
         command.push_str(&format!(" SIZE={}", needs.bytes));
     }
@@ -430,7 +432,7 @@ fn rcpt_command(
     original: Option<&str>,
     offers: Offers,
 ) -> String {
-    let mut command = format!("RCPT TO:<{address}>");
+    let mut command = format!("RCPT TO:<{}>", on_the_wire(&address.to_string()));
     if offers.dsn {
         if notify == Notify::NEVER {
             command.push_str(" NOTIFY=NEVER");

@@ -6,6 +6,7 @@
 
 mod dialogue;
 mod dots;
+mod idn;
 mod reply;
 mod route;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Where mail for a domain goes: its MX hosts in order, or the one next hop from the settings
 //! (RFC 5321 §5.1, RFC 7505). Facts come from the resolver; the order is decided here.
 
+use super::idn::ascii_domain;
 use platform::dns::{Mx, MxHost, Outcome, Resolver};
 use platform::random::Random;
 use std::net::{IpAddr, SocketAddr};
@@ -44,7 +45,12 @@ pub(super) async fn find(
             address,
         }]);
     }
-    match resolver.mx(domain).await {
+    let Some(name) = ascii_domain(domain) else {
+        return Route::Never(format!(
+            "5.1.2 {domain} is no domain name; check the address for a typing error"
+        ));
+    };
+    match resolver.mx(&name).await {
         Outcome::Found(answer) => match answer.value {
             Mx::Null => Route::Never(format!(
                 "5.1.10 {domain} says that it takes no mail (null MX); ask the recipient for \
@@ -53,7 +59,7 @@ pub(super) async fn find(
             Mx::Hosts(hosts) => addresses(ordered(hosts, random), port, resolver).await,
         },
         // RFC 5321 §5.1: without MX the domain's own addresses are the host.
-        Outcome::NoData => addresses(vec![domain.to_owned()], port, resolver).await,
+        Outcome::NoData => addresses(vec![name.into_owned()], port, resolver).await,
         Outcome::NxDomain => Route::Never(format!(
             "5.1.2 the domain {domain} does not exist; check the address for a typing error"
         )),
@@ -145,6 +151,18 @@ mod tests {
             firsts.insert(order[0].clone());
         }
         assert_eq!(firsts.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_dns_is_asked_for_the_ascii_form() {
+        let resolver = platform::dns::StaticResolver::default();
+        resolver.add_address("xn--bcher-kva.example", "192.0.2.1".parse().unwrap());
+        let random = Random::seeded(1);
+        let route = find(None, "bücher.example", 25, &resolver, &random).await;
+        assert!(
+            matches!(&route, Route::Hops(hops) if hops.len() == 1),
+            "{route:?}"
+        );
     }
 
     #[test]

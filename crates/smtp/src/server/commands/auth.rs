@@ -3,7 +3,6 @@
 
 use super::super::session::End;
 use super::super::session::{Outcome, Session, Waiting};
-use super::super::settings::Role;
 use super::hello::offered_mechanisms;
 use crate::grammar::Auth;
 use crate::reply::{Intermediate, Permanent, Reply, Status, Success, Transient};
@@ -47,7 +46,7 @@ pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
         let challenge = match step {
             Step::Challenge(challenge) => challenge,
             Step::Malformed(why) => return Ok(Some(malformed(why))),
-            Step::Done(ruling) => return Ok(Some(finish(session, mechanism, ruling))),
+            Step::Done(ruling) => return Ok(Some(finish(session, ruling))),
         };
         session.gather(&Reply::intermediate(
             Intermediate::Challenge,
@@ -114,19 +113,9 @@ fn peer(session: &Session) -> Peer {
 }
 
 /// Carries out the directory's ruling.
-fn finish(session: &mut Session, mechanism: Mechanism, ruling: LoginRuling) -> Reply {
-    let tls = session.connection.stream.tls();
-    tracing::info!(
-        role = session.role.name(),
-        mechanism = mechanism.name(),
-        reason = ruling.reason(),
-        tls = tls.map(|tls| tls.version.as_str()),
-        cipher = tls.map(|tls| tls.cipher),
-        group = tls.and_then(|tls| tls.group),
-        fingerprint = tls.and_then(|tls| tls.client_fingerprint.as_deref()),
-        port_25 = session.role == Role::Mx,
-        "smtp login"
-    );
+fn finish(session: &mut Session, ruling: LoginRuling) -> Reply {
+    let stream = &session.connection.stream;
+    directory::login::record(&ruling, Protocol::Submission, stream.peer().ip(), stream.tls());
     let text = ruling.text();
     match ruling {
         LoginRuling::Accepted(identity) => {

@@ -76,16 +76,28 @@ async fn resolve(
     address: Option<&Address>,
 ) -> Result<Arc<Resolution>, StoreError> {
     let directory = &session.context.directory;
-    match address {
-        Some(address) => directory.resolve(address).await,
-        None => {
-            let own = format!("postmaster@{}", session.context.settings.host_name);
-            match Address::parse(&own) {
-                Ok(written) => directory.resolve_postmaster(&written).await.map(Arc::new),
-                Err(_) => Ok(Arc::new(Resolution::NoPostmaster)),
-            }
-        }
+    let host_name = &session.context.settings.host_name;
+    let Some(address) = address else {
+        let own = format!("postmaster@{host_name}");
+        return match Address::parse(&own) {
+            Ok(written) => directory.resolve_postmaster(&written).await.map(Arc::new),
+            Err(_) => Ok(Arc::new(Resolution::NoPostmaster)),
+        };
+    };
+    let resolution = directory.resolve(address).await?;
+    if *resolution == Resolution::NoSuchDomain && is_our_postmaster(address, host_name) {
+        return directory.resolve_postmaster(address).await.map(Arc::new);
     }
+    Ok(resolution)
+}
+
+/// RFC 5321 §4.5.1, RFC 2142 §4: our host name need not be a domain with accounts, but notices come
+/// from its postmaster, and people answer them.
+fn is_our_postmaster(address: &Address, host_name: &str) -> bool {
+    address.domain().eq_ignore_ascii_case(host_name)
+        && ["postmaster", "abuse"]
+            .iter()
+            .any(|name| address.local().eq_ignore_ascii_case(name))
 }
 
 /// Where the copies for one accepted RCPT go.

@@ -12,8 +12,9 @@ start_ours() {
   # the same settings without the demo's listeners: the standard ports on all addresses
   sed '/^\[\[listener\]\]/,$d' $OURS/rohrpost.toml > $OURS/bench.toml
   echo -e '[log]\nlevel = "warn"' >> $OURS/bench.toml
-  srv $ROHRPOST --config $OURS/bench.toml serve >$OURS/log 2>&1 &
-  echo $! > $RUN/ours.pid   # srv ends in exec, so this is the server itself
+  # as srv does, but without a shell in between, so that $! is the server itself
+  ( echo $BASHPID > $CG/cgroup.procs; exec nsenter --net=/run/netns/$NS $ROHRPOST --config $OURS/bench.toml serve ) >$OURS/log 2>&1 &
+  echo $! > $RUN/ours.pid
   for i in $(seq 100); do ns bash -c 'exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null && return 0; sleep 0.1; done
   echo "rohrpost does not answer on port 25:"; cat $OURS/log; return 1
 }

@@ -84,13 +84,21 @@ pub(super) async fn run(load: Load) -> Result<Record> {
     let levels = Levels::now();
     let hold = Duration::from_secs(options.number("hold", 10) as u64);
     let idle_cpu = idle_cpu_fraction(hold).await;
+    // What hashing passwords took at the logins is given back late.
+    let held = Memory::of_server();
     let pushes = push(&load, sessions, options.number("push", 30).min(users)).await;
     let connections = up.max(1);
+    let held_growth = held.pss_bytes as f64 - levels_before.server.pss_bytes as f64;
     Ok(Record::default()
         .count("up", up)
         .count("errors", load.tally.errors.get())
         .figure("ramp_per_s", up as f64 / ramped.wall_s_since(&before), 1)
         .and(levels.growth(&levels_before, connections))
+        .figure(
+            "held_pss_per_conn_kb",
+            held_growth / 1024.0 / connections as f64,
+            2,
+        )
         .figure("idle_cpu_fraction", idle_cpu, 5)
         .and(pushes)
         .and(ramped.since(&before, connections as f64)))

@@ -215,7 +215,7 @@ fn openssl_self_signed(dir: &Path) {
         .arg("-out")
         .arg(dir.join("ecdsa.crt"))
         .output()
-        .unwrap();
+        .expect("openssl is installed");
     assert!(made.status.success(), "{made:?}");
 }
 

@@ -4,10 +4,13 @@ pub(crate) mod account;
 pub(crate) mod backoff;
 pub(crate) mod check;
 pub(crate) mod pool;
+mod record;
 pub(crate) mod verified;
 
 #[cfg(test)]
 mod tests;
+
+pub use record::record;
 
 use crate::AccountId;
 use platform::clock::Timestamp;

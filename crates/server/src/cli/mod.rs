@@ -1,13 +1,15 @@
 //! Commands of the program. Every one works on the store the settings file names, whether a node
 //! runs there or not; a running node is told what changed.
 
+mod backup;
 mod clock;
 mod directory;
-mod maintenance;
 mod queue;
 mod serve;
 mod settings;
+mod stores;
 mod trace;
+mod verify;
 
 pub(crate) use serve::{run_until_told, runtime};
 
@@ -151,13 +153,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Demo(options) => crate::demo::run(&options),
         Command::Directory(verb) => {
             let settings = read_settings(&config)?;
-            let store = maintenance::open_or_create_store(&settings)?;
+            let store = stores::open_or_create_store(&settings)?;
             let rules = crate::node::directory_settings(&settings);
             directory::command(store, rules, &settings.data_dir, &verb)
         }
-        Command::Verify => maintenance::verify(&read_settings(&config)?),
-        Command::Backup { dir } => maintenance::backup(&read_settings(&config)?, &config, &dir),
-        Command::Restore { dir } => maintenance::restore(&read_settings(&config)?, &dir),
+        Command::Verify => verify::run(&read_settings(&config)?),
+        Command::Backup { dir } => backup::backup(&read_settings(&config)?, &config, &dir),
+        Command::Restore { dir } => backup::restore(&read_settings(&config)?, &dir),
         Command::Queue(options) => queue::run(&read_settings(&config)?, &options),
         Command::Trace(options) => trace::run(&read_settings(&config)?, &options),
         Command::Reload => tell(&read_settings(&config)?, &crate::control::Request::Reload),
@@ -180,7 +182,7 @@ fn read_settings(config: &Path) -> Result<Settings, String> {
 fn tell(settings: &Settings, request: &crate::control::Request) -> Result<(), String> {
     match crate::control::ask(&settings.data_dir, request) {
         Ok(Some(answer)) if answer.ok => {
-            println!("{}", answer.text);
+            say(format_args!("{}", answer.text));
             Ok(())
         }
         Ok(Some(answer)) => Err(answer.text),
@@ -196,4 +198,17 @@ fn block_on<T>(future: impl std::future::Future<Output = T>) -> Result<T, String
         .build()
         .map_err(|error| format!("starting failed: {error}"))?;
     Ok(runtime.block_on(future))
+}
+
+/// Prints a line.
+fn say(line: std::fmt::Arguments<'_>) {
+    print(format_args!("{line}\n"));
+}
+
+/// Prints text. Where the reader went away (`| head`), the program ends quietly.
+fn print(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    if std::io::stdout().write_fmt(text).is_err() {
+        std::process::exit(0);
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
     if options.run {
         return super::tell(settings, &Request::Queue);
     }
-    let store = super::maintenance::open_store(settings)?;
+    let store = super::stores::open_store(settings)?;
     let mut after = None;
     loop {
         let page = super::block_on(store.read(move |tx| queue::list::page(tx, after)))?
@@ -43,20 +43,20 @@ fn print_row(row: &queue::list::Row, json: bool) {
             "accepted_at": row.accepted_at.0, "attempts": row.attempts,
             "next_attempt_at": row.next_attempt_at.0, "last_reply": row.last_reply,
         });
-        println!("{line}");
+        super::say(format_args!("{line}"));
         return;
     }
-    println!(
+    super::say(format_args!(
         "{}  from <{}> to <{}>",
         row.message, row.sender, row.recipient
-    );
-    println!(
+    ));
+    super::say(format_args!(
         "    waiting since {}, tried {} times, next {}",
         rfc3339::format(row.accepted_at.0),
         row.attempts,
         rfc3339::format(row.next_attempt_at.0)
-    );
+    ));
     if !row.last_reply.is_empty() {
-        println!("    because: {}", row.last_reply);
+        super::say(format_args!("    because: {}", row.last_reply));
     }
 }

@@ -28,11 +28,11 @@ enum What {
 
 pub(super) fn run(config: &Path, options: &Options) -> Result<(), String> {
     match options.what {
-        What::Sample => print!("{}", sample_file()),
-        What::Reference => print!("{}", reference_page()),
+        What::Sample => super::print(format_args!("{}", sample_file())),
+        What::Reference => super::print(format_args!("{}", reference_page())),
         What::Check => {
             super::read_settings(config)?;
-            println!("{} can be used", config.display());
+            super::say(format_args!("{} can be used", config.display()));
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
         .id
         .parse()
         .map_err(|error| format!("{}: {error}", options.id))?;
-    let store = super::maintenance::open_store(settings)?;
+    let store = super::stores::open_store(settings)?;
     let entries = super::block_on(store.read(move |tx| queue::trace::read(tx, id)))?
         .map_err(|error: platform::store::StoreError| error.to_string())?;
     if entries.is_empty() {
@@ -31,14 +31,14 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
             let line = serde_json::json!({
                 "at": entry.at.0, "event": entry.event, "detail": entry.detail,
             });
-            println!("{line}");
+            super::say(format_args!("{line}"));
         } else {
-            println!(
+            super::say(format_args!(
                 "{}  {:<9} {}",
                 rfc3339::format(entry.at.0),
                 entry.event,
                 entry.detail
-            );
+            ));
         }
     }
     Ok(())

@@ -185,7 +185,9 @@ fn unknown(line: usize, name: &str) -> Problem {
         .iter()
         .map(|d| d.name)
         .chain(listeners::KEYS.iter().map(|k| k.0));
-    let near = names.min_by_key(|known| distance(known, name));
+    let section = |name: &str| name.split_once('.').map(|(section, _)| section.to_owned());
+    // A name of the same section is meant more often than a shorter one elsewhere.
+    let near = names.min_by_key(|known| (section(known) != section(name), distance(known, name)));
     let example = DESCRIPTIONS.iter().find(|d| Some(d.name) == near);
     let hint = example.map_or(String::new(), |d| {
         format!(

@@ -32,13 +32,13 @@ pub(super) async fn run(session: &mut Session, password: &[u8]) -> Result<Then, 
 
 /// Answers a login, by whatever means it came about.
 pub(super) async fn conclude(session: &mut Session, ruling: LoginRuling) -> Then {
-    let reason = ruling.reason();
+    let stream = &session.connection.stream;
+    directory::login::record(&ruling, Protocol::Pop3, stream.peer().ip(), stream.tls());
     match ruling {
         LoginRuling::Accepted(identity) => return open(session, identity).await,
         LoginRuling::Refused(_) => session.refuse(&format!("[AUTH] {}", ruling.text())),
         LoginRuling::TryLater { .. } => session.refuse(&format!("[SYS/TEMP] {}", ruling.text())),
     }
-    tracing::info!(protocol = "pop3", reason, "login.refused");
     session.logins_failed += 1;
     if session.logins_failed >= LOGINS_FAILED_MAX {
         Then::End
@@ -56,17 +56,6 @@ async fn open(session: &mut Session, identity: Identity) -> Then {
     };
     match session.context.mailboxes.maildrop(identity.account).await {
         Ok(maildrop) => {
-            let tls = session
-                .connection
-                .stream
-                .tls()
-                .map(|facts| (facts.version, facts.cipher));
-            tracing::info!(
-                protocol = "pop3",
-                account = identity.account.0,
-                ?tls,
-                "login.accepted"
-            );
             let text = format!("{} messages", maildrop.messages.len());
             session.state = State::Transaction(Box::new(Transaction {
                 identity,

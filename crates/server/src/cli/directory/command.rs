@@ -33,7 +33,7 @@ pub(crate) fn command(
         run(verb, &mut desk).await
     };
     let text = super::super::block_on(work)??;
-    print!("{text}");
+    super::super::print(format_args!("{text}"));
     if verb.changes_something() {
         // Without a node there is nobody to tell; one that does not answer looks within a second.
         let _ = ask(data_dir, &Request::Refresh);

@@ -32,7 +32,7 @@ pub(super) async fn run(wire: &mut Wire, selected: &mut Selected, search: Search
         wire.condstore = Condstore::On;
     }
     let found = match test.needs() {
-        Needs::Nothing => by_uids(selected, &test),
+        Needs::Nothing => by_uids(selected, &test).await,
         Needs::Flags => match by_flags(wire, selected, &test).await {
             Ok(found) => found,
             Err(error) => return Ok(Reply::from(error)),
@@ -86,12 +86,15 @@ impl Found {
 }
 
 /// Numbers alone decide, such as in `NOT 2` or `OLD`.
-fn by_uids(selected: &Selected, test: &Test) -> Found {
-    let holds = |uid: &u32| test.ask(&RowView::of_uid(selected, *uid), &[]) == Answer::Yes;
-    Found {
-        uids: test.among().iter().filter(holds).collect(),
-        ..Found::default()
+async fn by_uids(selected: &Selected, test: &Test) -> Found {
+    let mut found = Found::default();
+    for uid in test.among().iter() {
+        if test.ask(&RowView::of_uid(selected, uid), &[]) == Answer::Yes {
+            found.push(uid, 0);
+        }
+        tokio::task::coop::consume_budget().await;
     }
+    found
 }
 
 /// One scan over flags; messages that are expunged already are not found.

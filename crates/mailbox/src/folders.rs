@@ -165,8 +165,9 @@ pub(crate) fn insert_mailbox(
     now: Timestamp,
 ) -> Result<Option<MailboxId>, StoreError> {
     // Seconds since 1970 rise past everything given out before a restored backup; the counter
-    // keeps two mailboxes of one second apart.
-    let floor = now.seconds().clamp(1, UID_MAX);
+    // keeps two mailboxes of one second apart; the account's number, which only rises, keeps an
+    // account apart from one of the same name that was removed in the same second.
+    let floor = now.seconds().saturating_add(account.0).clamp(1, UID_MAX);
     let given = tx.one(
         "UPDATE mailbox_accounts SET next_mailbox = next_mailbox + 1, \
          uidvalidity = CASE WHEN uidvalidity >= ?2 THEN uidvalidity + 1 ELSE ?2 END \

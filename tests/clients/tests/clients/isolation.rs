@@ -3,7 +3,6 @@
 
 use clients::{no_panic, python};
 use harness::{Account, Lines, Server, deliver};
-use std::time::Duration;
 
 /// Begins the random numbers; another one is another test.
 const SEED: &str = "20260214";
@@ -45,8 +44,6 @@ fn an_account_that_is_made_again_is_empty() {
     let selected = session.imap_ask("b", "SELECT INBOX");
     assert!(selected.contains("* 1 EXISTS"), "{selected}");
 
-    // UIDVALIDITY is the second in which a mailbox was made.
-    std::thread::sleep(Duration::from_millis(1100));
     let (removed, _, error) = server.cli(&["account", "remove", &old.address]);
     assert!(removed, "{error}");
     let (added, out, error) = server.cli(&["account", "add", &old.address, "--json"]);

@@ -115,7 +115,12 @@ fn peer(session: &Session) -> Peer {
 /// Carries out the directory's ruling.
 fn finish(session: &mut Session, ruling: LoginRuling) -> Reply {
     let stream = &session.connection.stream;
-    directory::login::record(&ruling, Protocol::Submission, stream.peer().ip(), stream.tls());
+    directory::login::record(
+        &ruling,
+        Protocol::Submission,
+        stream.peer().ip(),
+        stream.tls(),
+    );
     let text = ruling.text();
     match ruling {
         LoginRuling::Accepted(identity) => {

@@ -3,6 +3,7 @@
 //! everything answers. That file is a contract: tests and outside tools read it.
 
 use crate::cli;
+use crate::control::{self, Request};
 use crate::node::{Bound, Node, Parts};
 use crate::settings::{Mode, Role, Words, load};
 use clap::Args;
@@ -92,6 +93,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         None => Clock::system(),
     };
     let dir = make_dir(&options.dir)?;
+    if control::ask(&dir.join("store"), &Request::Refresh).is_ok_and(|answer| answer.is_some()) {
+        return Err(format!("a demo runs in {} already", dir.display()));
+    }
     let ready = dir.join("endpoints.json");
     let _ = std::fs::remove_file(&ready);
     let files = demo_ca(&dir.join("tls"), &HOSTS).map_err(|e| format!("certificates: {e}"))?;

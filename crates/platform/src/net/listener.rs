@@ -17,6 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How many connections may wait in the kernel to be accepted.
 const BACKLOG: i32 = 1024;
+/// Silence after which the kernel asks a peer whether it is there; well within the two hours of
+/// some firewalls and rare enough for phones.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How often it asks again where no answer comes.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(60);
 /// The first pause after the process ran out of descriptors or memory; it doubles up to `ACCEPT_PAUSE_MAX`.
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause.
@@ -284,6 +289,15 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
+}
+
+/// Lets the kernel notice peers that are gone (a closed laptop), so that an IDLE session does not
+/// last for half an hour after its client. Where that cannot be set, the idle limits remain.
+fn keep_alive(socket: &TcpStream) {
+    let probes = socket2::TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY);
+    let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&probes);
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

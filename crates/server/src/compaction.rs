@@ -1,5 +1,6 @@
 //! Gets the space of removed messages back: mostly dead segments are copied elsewhere and their
 //! files removed after readers had time. Rows move in the transaction that makes the copies durable.
+//! `Holds` keeps files from being removed while somebody copies them.
 
 use crate::node::Parts;
 use platform::segments::BodyRef;

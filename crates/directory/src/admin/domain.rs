@@ -198,7 +198,7 @@ enum Kind {
 
 fn missing(name: &DomainName) -> AdminError {
     AdminError::Missing(format!(
-        "domain {name} does not exist; add it with `rohrpost domain add {name}`"
+        "domain {name} does not exist; `rohrpost domain list` shows those that do"
     ))
 }
 

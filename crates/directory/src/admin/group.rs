@@ -137,7 +137,7 @@ impl Admin {
 
 fn missing(name: &str) -> AdminError {
     AdminError::Missing(format!(
-        "group {name} does not exist; add it with `rohrpost group add`"
+        "group {name} does not exist; `rohrpost group list` shows those that do"
     ))
 }
 

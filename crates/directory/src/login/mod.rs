@@ -87,6 +87,13 @@ impl LoginRuling {
                 "User name or password is wrong. Check both in your mail program; the user name is \
                  your full e-mail address"
             }
+            Self::TryLater {
+                reason: TryLaterReason::BackOff,
+                ..
+            } => {
+                "Too many wrong passwords came from your network. Correct the password in all your \
+                 devices and try again in a few minutes"
+            }
             Self::TryLater { .. } => "Login is not possible right now; try again in a few minutes",
         }
     }

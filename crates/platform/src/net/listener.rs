@@ -325,6 +325,7 @@ impl Shared {
         peer: SocketAddr,
         handler: &Arc<H>,
     ) {
+        keep_alive(&socket);
         let stream = match Stream::accepted(socket, peer) {
             Ok(stream) => stream,
             // The client is gone again.

@@ -29,6 +29,15 @@ pub(super) fn backup(settings: &Settings, config: &Path, dir: &Path) -> Result<(
             dir.display()
         ));
     }
+    if !dir
+        .parent()
+        .is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+    {
+        return Err(format!(
+            "the folder above {} does not exist; make it first",
+            dir.display()
+        ));
+    }
     let store = open_store(settings)?;
     let _hold = control::hold(&settings.data_dir).map_err(|e| failed("asking the node", &e))?;
     make_data_dir(dir).map_err(|e| failed(&format!("making {}", dir.display()), &e))?;
@@ -56,12 +65,26 @@ pub(super) fn restore(settings: &Settings, dir: &Path) -> Result<(), String> {
             data.display()
         ));
     }
+    let rows =
+        (settings.store_engine.0 == StoreEngine::Sqlite).then(|| dir.join("rohrpost.sqlite"));
+    // Looked for before anything is made, or a typing error would block the right call after it.
+    for wanted in [Some(dir.join("segments")), rows.clone()]
+        .into_iter()
+        .flatten()
+    {
+        if !wanted.exists() {
+            return Err(format!(
+                "{} is no backup: it has no {}",
+                dir.display(),
+                wanted.display()
+            ));
+        }
+    }
     make_data_dir(data).map_err(|e| failed("making the data directory", &e))?;
     copy_segments(&dir.join("segments"), &segments_dir(settings))
         .map_err(|e| failed("copying message segments", &e))?;
-    if settings.store_engine.0 == StoreEngine::Sqlite {
-        copy_file(&dir.join("rohrpost.sqlite"), &data.join("rohrpost.sqlite"))
-            .map_err(|e| failed("copying rows", &e))?;
+    if let Some(rows) = rows {
+        copy_file(&rows, &data.join("rohrpost.sqlite")).map_err(|e| failed("copying rows", &e))?;
     }
     sync_folder(data).map_err(|e| failed("making the data durable", &e))?;
     let store = open_store(settings)?;

@@ -89,14 +89,13 @@ enum Command {
     /// Writes a consistent copy of all mail, accounts and settings to a new folder.
     ///
     /// May run beside a serving node, which goes on taking mail. The copy holds rohrpost.sqlite,
-    /// the folder segments and the settings file; certificates and keys are not in it. Whoever can
-    /// read the copy can read all mail: run it with `umask 077` or into a folder only the node's
-    /// user may enter. With exit code 1 the copy is not complete and must be removed.
+    /// the folder segments and the settings file; certificates and keys are not in it. Only its
+    /// owner can read it. With exit code 1 the copy is not complete and must be removed.
     ///
-    /// With PostgreSQL use pg_dump or pg_basebackup for the rows and copy the folder segments of
-    /// the data directory after it.
+    /// With PostgreSQL it is refused: use pg_dump or pg_basebackup for the rows and copy the folder
+    /// segments of the data directory after it.
     ///
-    /// Example: umask 077; rohrpost backup /var/backups/rohrpost/2026-11-22
+    /// Example: rohrpost backup /var/backups/rohrpost/2026-11-22
     Backup {
         /// The new folder; it must not exist, its parent must.
         dir: PathBuf,
@@ -153,7 +152,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Demo(options) => crate::demo::run(&options),
         Command::Directory(verb) => {
             let settings = read_settings(&config)?;
-            let store = stores::open_or_create_store(&settings)?;
+            // A command that only reads must not make an empty installation out of a typing error.
+            let store = if verb.changes_something() {
+                stores::open_or_create_store(&settings)?
+            } else {
+                stores::open_store(&settings)?
+            };
             let rules = crate::node::directory_settings(&settings);
             directory::command(store, rules, &settings.data_dir, &verb)
         }

@@ -129,7 +129,8 @@ fn check(verb: Verb, facts: Facts) -> Option<Reply> {
         return Some(Reply::permanent(
             Permanent::FirstDoThis,
             Status::SECURITY,
-            "Must issue a STARTTLS command first",
+            "Must issue a STARTTLS command first; in your mail program choose STARTTLS for this port, \
+             or SSL/TLS for port 465",
         ));
     }
     if !exists {

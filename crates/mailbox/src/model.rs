@@ -246,7 +246,7 @@ pub(crate) fn status(row: &dyn Row) -> Result<Status, StoreError> {
 /// Columns of `FlagRow`, in the order `flag_row` reads them.
 macro_rules! flag_columns {
     () => {
-        "uid, flags, modseq, changed, keywords"
+        "uid, flags, COALESCE(changed, modseq), keywords"
     };
 }
 pub(crate) use flag_columns;
@@ -255,15 +255,15 @@ pub(crate) fn flag_row(row: &dyn Row) -> Result<FlagRow, StoreError> {
     Ok(FlagRow {
         uid: small(row, 0)?,
         flags: Flags::from_bits(row.int(1)?),
-        modseq: row.maybe_int(3)?.map_or_else(|| row.int(2), Ok)?,
-        keywords: Keywords::from_stored(row.maybe_text(4)?),
+        modseq: row.int(2)?,
+        keywords: Keywords::from_stored(row.maybe_text(3)?),
     })
 }
 
 /// Columns of `MessageRow`, in the order `message_row` reads them; the first are `flag_columns`.
 macro_rules! message_columns {
     () => {
-        "uid, flags, modseq, changed, keywords, size, internal_date, segment, segment_offset, \
+        "uid, flags, COALESCE(changed, modseq), keywords, size, internal_date, segment, segment_offset, \
          facts_bytes, body_bytes, trace, prefix"
     };
 }
@@ -281,11 +281,11 @@ pub(crate) fn message_row(row: &dyn Row) -> Result<MessageRow, StoreError> {
         modseq,
         flags,
         keywords,
-        size: natural(row, 5)?,
-        internal_date: Timestamp(row.int(6)?),
-        body: body_ref(row, 7)?,
-        trace: row.maybe_int(11)?.unwrap_or(0),
-        prefix: row.maybe_text(12)?.map(Box::from),
+        size: natural(row, 4)?,
+        internal_date: Timestamp(row.int(5)?),
+        body: body_ref(row, 6)?,
+        trace: row.maybe_int(10)?.unwrap_or(0),
+        prefix: row.maybe_text(11)?.map(Box::from),
     })
 }
 

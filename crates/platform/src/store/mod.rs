@@ -118,11 +118,9 @@ pub trait Row {
     fn bytes(&self, column: usize) -> Result<&[u8], StoreError>;
     /// Whether `column` is NULL.
     fn is_null(&self, column: usize) -> Result<bool, StoreError>;
-}
 
-impl dyn Row + '_ {
     /// The integer in `column`, `None` for NULL.
-    pub fn maybe_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
+    fn maybe_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
         if self.is_null(column)? {
             Ok(None)
         } else {
@@ -131,7 +129,7 @@ impl dyn Row + '_ {
     }
 
     /// The text in `column`, `None` for NULL.
-    pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+    fn maybe_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
         if self.is_null(column)? {
             Ok(None)
         } else {

@@ -111,7 +111,7 @@ settings! {
         "PostgreSQL connection, for example \"host=/run/postgresql user=rohrpost dbname=rohrpost\". Only read with store.engine = \"postgresql\".";
     "store.readers" store_readers: Count = "2" in "1" ..= "64", AtStart,
         "Connections that only read. More than the number of cores rarely helps.";
-    "store.gather_time_max" store_gather_time_max: Span = "\"2 ms\"" in "0 ms" ..= "20 ms", AtStart,
+    "store.gather_time_max" store_gather_time_max: Span = "\"4 ms\"" in "0 ms" ..= "20 ms", AtStart,
         "How long a commit waits for other sessions that are about to finish a message, so that they share one flush to disk. 0 ms turns it off.";
     "store.segment_size" segment_size: Bytes = "\"256 MiB\"" in "1 MiB" ..= "4 GiB", AtStart,
         "Size at which a file of message bytes is closed and a new one begun.";

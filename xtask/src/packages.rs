@@ -13,6 +13,15 @@ const NEEDED: &[(&str, &[&str])] = &[
         ],
     ),
     ("swaks", &["/usr/bin/swaks"]),
+    // swaks only recommends it, and has no TLS without it.
+    (
+        "libnet-ssleay-perl",
+        &[
+            "/usr/lib/x86_64-linux-gnu/perl5/5.36/Net/SSLeay.pm",
+            "/usr/lib/x86_64-linux-gnu/perl5/5.40/Net/SSLeay.pm",
+            "/usr/lib/aarch64-linux-gnu/perl5/5.36/Net/SSLeay.pm",
+        ],
+    ),
     ("isync", &["/usr/bin/mbsync"]),
     // Cyrus SASL's mechanisms, for mbsync.
     (

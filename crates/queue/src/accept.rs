@@ -2,6 +2,7 @@
 //! mailbox, a row per remote recipient and the trace. Returns after that transaction is durable;
 //! only then may anybody answer 250. On an error nothing of the message exists.
 
+use crate::dispatch::Dispatch;
 use crate::envelope::{DeliverTo, DsnOptions, Recipient, Return, ReversePath};
 use crate::relay::HERE;
 use crate::trace::{self, Event, TraceId};
@@ -42,6 +43,8 @@ pub struct Accept {
     pub now: Timestamp,
     /// From `Queue::expect`, asked for when the message began to come in.
     pub announced: Option<Expectation>,
+    /// How it is to travel, where it leaves.
+    pub dispatch: Dispatch,
 }
 
 /// Why a message could not be taken over. The peer keeps it and tries again (4yz).

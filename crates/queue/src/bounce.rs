@@ -3,6 +3,7 @@
 //! what it tells. Never for a message that itself came from the null sender.
 
 use crate::accept::Accept;
+use crate::dispatch::{Dispatch, Origin};
 use crate::envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
 use crate::trace::TraceId;
 use crate::xtext;
@@ -145,6 +146,10 @@ pub async fn accept_for(
         session: format!("notice-about={}", about.trace),
         now: notice.now,
         announced: None,
+        dispatch: Dispatch {
+            origin: Origin::Ours,
+            ..Dispatch::default()
+        },
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub mod accept;
 pub mod bounce;
+pub mod dispatch;
 pub mod envelope;
 pub mod list;
 pub mod relay;
@@ -16,6 +17,7 @@ pub mod verify;
 pub mod xtext;
 
 pub use accept::{Accept, AcceptError, Queue};
+pub use dispatch::{Dispatch, Hold, Origin, RequireTls, TlsRequiredNo};
 pub use envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
 pub use schema::SCHEMA;
 pub use trace::{TraceId, TraceIds};

@@ -5,24 +5,26 @@
 //! and our record repeats that attempt (RFC 5321 §4.5.4.1 prefers that to losing it); a store that
 //! fails does not: the record is tried again until it is written.
 
+mod attempt;
 mod due;
+
+pub use attempt::{
+    Attempt, Attempted, Attempting, Cause, Notices, Outcome, Peer, TlsSeen, Transport, Try, Waiting,
+};
 
 use crate::accept::{self, Queue};
 use crate::bounce::{self, Notice, NoticeKind};
-use crate::envelope::{DsnOptions, Notify, ReversePath};
+use crate::envelope::ReversePath;
 use crate::retry::{Next, RetryPlan, Warn};
-use crate::trace::{self, Event, TraceId};
+use crate::trace::{self, Event};
 use directory::Directory;
-use formats::address::Address;
 use platform::clock::{Clock, Timestamp};
 use platform::params;
 use platform::random::Random;
-use platform::segments::{BodyRef, Segments};
+use platform::segments::BodyRef;
 use platform::spool::SpoolLimits;
 use platform::store::{StoreError, Tx};
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify as Wake;
@@ -60,86 +62,6 @@ pub struct RelaySettings {
     pub spool: SpoolLimits,
     /// How often the queue is looked through for what fell due.
     pub poll: Duration,
-}
-
-/// One try: some recipients of one message in one domain.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// The message.
-    pub trace: TraceId,
-    /// MAIL FROM.
-    pub sender: ReversePath,
-    /// RET and ENVID.
-    pub dsn: DsnOptions,
-    /// The recipients' domain.
-    pub domain: String,
-    /// Who is tried, at most `ATTEMPT_RECIPIENTS_MAX`.
-    pub recipients: Vec<Waiting>,
-    /// Where the message's bytes are.
-    pub body: BodyRef,
-    accepted_at: Timestamp,
-}
-
-impl Attempt {
-    /// Whether it was tried before.
-    pub fn is_retry(&self) -> bool {
-        self.recipients.iter().any(|waiting| waiting.attempts > 0)
-    }
-}
-
-/// A recipient waiting in the queue.
-#[derive(Debug, Clone)]
-pub struct Waiting {
-    n: i64,
-    /// RCPT TO.
-    pub address: Address,
-    /// NOTIFY.
-    pub notify: Notify,
-    /// ORCPT.
-    pub original: Option<String>,
-    attempts: u32,
-    warned: bool,
-}
-
-/// What came of one recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The next server took it over.
-    Relayed {
-        /// Its words, with host and TLS facts: `name=value …`.
-        detail: String,
-        /// Whether it also took over the duty to send notices.
-        notices: Notices,
-    },
-    /// It may work later.
-    Deferred {
-        /// Reply or local reason, with enhanced code where there is one.
-        reply: String,
-    },
-    /// It will not work.
-    Failed {
-        /// Reply or local reason, with enhanced code where there is one.
-        reply: String,
-    },
-}
-
-/// Who sends notices about a relayed recipient (RFC 3461 §5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notices {
-    /// The next server knows DSN.
-    NextServer,
-    /// It does not; a "relayed" notice is ours where SUCCESS was asked for.
-    Us,
-}
-
-/// A running attempt; gives one outcome per recipient, in their order.
-pub type Attempting<'a> = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send + 'a>>;
-
-/// What carries a message to another server. Implemented by the SMTP client.
-pub trait Transport: Send + Sync {
-    /// Tries once, within its own time limits. Must give one outcome per recipient; a missing one
-    /// counts as deferred.
-    fn attempt<'a>(&'a self, attempt: &'a Attempt, segments: &'a Segments) -> Attempting<'a>;
 }
 
 /// The worker.
@@ -317,7 +239,7 @@ impl Relay {
                 return Tried::OurFault;
             }
         };
-        let mut outcomes = if attempt.domain == HERE {
+        let Attempted { mut outcomes, .. } = if attempt.domain == HERE {
             delivered_here(&attempt)
         } else {
             self.transport.attempt(&attempt, &self.queue.segments).await
@@ -326,6 +248,7 @@ impl Relay {
             attempt.recipients.len(),
             Outcome::Deferred {
                 reply: "4.3.0 the attempt ended early".to_owned(),
+                cause: Cause::Other,
             },
         );
         self.record_surely(&attempt, &outcomes).await;
@@ -485,12 +408,15 @@ enum After {
 }
 
 /// What there is to say about recipients whose message is in its mailbox.
-fn delivered_here(attempt: &Attempt) -> Vec<Outcome> {
+fn delivered_here(attempt: &Attempt) -> Attempted {
     let delivered = Outcome::Relayed {
         detail: "250 2.1.5 delivered to the mailbox".to_owned(),
         notices: Notices::Us,
     };
-    vec![delivered; attempt.recipients.len()]
+    Attempted {
+        outcomes: vec![delivered; attempt.recipients.len()],
+        ..Attempted::default()
+    }
 }
 
 /// Decides what an outcome means; `success` is how a success is recorded and reported. Pure.
@@ -501,13 +427,13 @@ fn change(waiting: &Waiting, outcome: Outcome, next: Next, success: (Event, Noti
             let ours = notices == Notices::Us && notify.success;
             (After::Gone, success.0, detail, ours.then_some(success.1))
         }
-        (Outcome::Failed { reply }, _) | (Outcome::Deferred { reply }, Next::GiveUp) => (
+        (Outcome::Failed { reply, .. }, _) | (Outcome::Deferred { reply, .. }, Next::GiveUp) => (
             After::Gone,
             Event::Failed,
             reply,
             notify.failure.then_some(NoticeKind::Failed),
         ),
-        (Outcome::Deferred { reply }, Next::Retry { at, warn }) => {
+        (Outcome::Deferred { reply, .. }, Next::Retry { at, warn }) => {
             let due = warn == Warn::Now && notify.delay;
             (
                 After::WaitsUntil(at),

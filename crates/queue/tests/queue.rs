@@ -6,7 +6,7 @@
 mod support;
 
 use platform::clock::Timestamp;
-use queue::relay::Outcome;
+use queue::relay::{Cause, Outcome};
 use queue::{Notify, Return, ReversePath};
 use std::time::Duration;
 use support::{ANNA, Script, Setup, address};
@@ -66,6 +66,7 @@ async fn a_relayed_message_leaves_the_queue() {
 async fn a_permanent_failure_comes_back_to_the_sender_once() {
     let script = Script::of([Outcome::Failed {
         reply: "host=mx.else.test 550 5.1.1 no such user".into(),
+        cause: Cause::Other,
     }]);
     let setup = Setup::new(script).await;
     let trace = setup
@@ -90,6 +91,7 @@ async fn a_permanent_failure_comes_back_to_the_sender_once() {
 async fn a_temporary_failure_is_tried_again_and_given_up_at_the_end() {
     let deferred = Outcome::Deferred {
         reply: "host=mx.else.test 451 4.3.0 busy".into(),
+        cause: Cause::Other,
     };
     let setup = Setup::new(Script::always(deferred)).await;
     setup
@@ -119,6 +121,7 @@ async fn a_temporary_failure_is_tried_again_and_given_up_at_the_end() {
 async fn nobody_is_told_about_a_failed_notice() {
     let script = Script::always(Outcome::Failed {
         reply: "550 5.1.1 no".into(),
+        cause: Cause::Other,
     });
     let setup = Setup::new(script).await;
     setup
@@ -132,6 +135,7 @@ async fn nobody_is_told_about_a_failed_notice() {
 async fn notify_never_is_honoured() {
     let setup = Setup::new(Script::always(Outcome::Failed {
         reply: "550 no".into(),
+        cause: Cause::Other,
     }))
     .await;
     setup
@@ -167,6 +171,7 @@ async fn what_waits_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let deferred = Outcome::Deferred {
         reply: "451 4.3.0 busy".into(),
+        cause: Cause::Other,
     };
     let setup = Setup::open(dir.path(), Script::always(deferred)).await;
     setup
@@ -223,6 +228,7 @@ async fn what_was_relayed_is_not_sent_again_because_it_could_not_be_written_down
 async fn a_message_whose_bytes_are_damaged_is_still_reported_to_its_sender() {
     let script = Script::always(Outcome::Deferred {
         reply: "4.3.0 reading the message failed".into(),
+        cause: Cause::Other,
     });
     let setup = Setup::new(script).await;
     let body = "Subject: out\r\n\r\nx\r\n";

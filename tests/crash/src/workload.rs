@@ -136,6 +136,7 @@ impl Node {
             session: String::new(),
             now: START,
             announced: Some(self.queue.expect()),
+            dispatch: queue::Dispatch::default(),
         };
         self.queue
             .accept(accept)

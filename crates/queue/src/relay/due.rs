@@ -3,9 +3,11 @@
 
 use super::{ATTEMPT_RECIPIENTS_MAX, Attempt, Waiting};
 use crate::accept;
+use crate::dispatch::{RequireTls, TlsRequiredNo};
 use crate::envelope::{DsnOptions, Notify, ReversePath};
 use crate::trace::TraceId;
 use crate::verify::body_at;
+use directory::AccountId;
 use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::params;
@@ -94,12 +96,19 @@ pub(super) fn load(
     }
     let attempt = tx.one(
         "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, \
-         facts_bytes, body_bytes FROM queue_messages WHERE message = ?1",
+         facts_bytes, body_bytes, submitter FROM queue_messages WHERE message = ?1",
         params![message],
         |row| {
             Ok(Attempt {
                 trace: TraceId(message),
                 sender: reverse_path(row.text(0)?),
+                mail_from: reverse_path(row.text(0)?),
+                submitter: row.maybe_int(8)?.map(AccountId),
+                group: None,
+                front: Vec::new(),
+                require_tls: RequireTls::No,
+                tls_required_no: TlsRequiredNo::Absent,
+                route: None,
                 dsn: DsnOptions {
                     envelope_id: row.maybe_text(1)?.map(str::to_owned),
                     ret: accept::return_from_code(row.int(2)?),

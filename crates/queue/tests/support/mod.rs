@@ -13,7 +13,9 @@ use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::{BeforeCommit, Engine, Options, Store, StoreError, Tx};
-use queue::relay::{Attempt, Attempting, Outcome, Relay, RelayParts, RelaySettings, Transport};
+use queue::relay::{
+    Attempt, Attempted, Attempting, Outcome, Relay, RelayParts, RelaySettings, Transport,
+};
 use queue::{
     Accept, DeliverTo, DsnOptions, Notify, Queue, Recipient, Return, ReversePath, TraceId, TraceIds,
 };
@@ -119,7 +121,11 @@ impl Transport for Script {
             played.attempts += 1;
             played.sent.push(String::from_utf8(body).unwrap());
             let next = played.next.pop_front().or_else(|| played.always.clone());
-            vec![next.expect("an answer in the script"); attempt.recipients.len()]
+            let next = next.expect("an answer in the script");
+            Attempted {
+                outcomes: vec![next; attempt.recipients.len()],
+                ..Attempted::default()
+            }
         })
     }
 }
@@ -317,6 +323,7 @@ impl Setup {
             session: "test=yes".into(),
             now: self.clock.now(),
             announced: Some(self.queue.expect()),
+            dispatch: queue::Dispatch::default(),
         };
         self.queue.accept(accept).await.unwrap();
         trace

@@ -54,6 +54,7 @@ async fn accept(parts: &Parts) {
         session: String::new(),
         now: START,
         announced: None,
+        dispatch: queue::Dispatch::default(),
     };
     parts.queue.accept(accept).await.unwrap();
 }

@@ -10,7 +10,7 @@ use formats::message::Facts;
 use platform::net::{Deadline, Stream, StreamError};
 use platform::segments::{BodyRef, Segments};
 use platform::tls::ClientTls;
-use queue::relay::{Attempt, Notices, Outcome};
+use queue::relay::{Attempt, Cause, Notices, Outcome};
 use queue::{Notify, Return};
 use std::time::Duration;
 
@@ -314,9 +314,15 @@ impl<'a> Dialogue<'a> {
     fn refused(&self, reply: &Reply) -> Outcome {
         let reply_text = format!("host={} {}", self.host, reply.to_text());
         if reply.is_permanent() {
-            Outcome::Failed { reply: reply_text }
+            Outcome::Failed {
+                reply: reply_text,
+                cause: Cause::Other,
+            }
         } else {
-            Outcome::Deferred { reply: reply_text }
+            Outcome::Deferred {
+                reply: reply_text,
+                cause: Cause::Other,
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use platform::net::Stream;
 use platform::random::Random;
 use platform::segments::Segments;
 use platform::tls::ClientTls;
-use queue::relay::{Attempt, Attempting, Outcome, Transport};
+use queue::relay::{Attempt, Attempted, Attempting, Cause, Outcome, Transport};
 use route::{NextHop, Route};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,8 +77,18 @@ impl Client {
         .await
         {
             Route::Hops(hops) => hops,
-            Route::Never(reply) => return all(Outcome::Failed { reply }),
-            Route::Later(reply) => return all(Outcome::Deferred { reply }),
+            Route::Never(reply) => {
+                return all(Outcome::Failed {
+                    reply,
+                    cause: Cause::Other,
+                });
+            }
+            Route::Later(reply) => {
+                return all(Outcome::Deferred {
+                    reply,
+                    cause: Cause::Other,
+                });
+            }
         };
         let mut last = "4.4.1 no address of the recipient's server answered".to_owned();
         for hop in hops.iter().take(ADDRESSES_MAX) {
@@ -86,10 +96,18 @@ impl Client {
                 Ok(outcomes) => return outcomes,
                 // RFC 5321 §5.1: another host may take what this one cannot take now.
                 Err(Failure::TryNextHost(reply)) => last = reply,
-                Err(Failure::Permanent(reply)) => return all(Outcome::Failed { reply }),
+                Err(Failure::Permanent(reply)) => {
+                    return all(Outcome::Failed {
+                        reply,
+                        cause: Cause::Other,
+                    });
+                }
             }
         }
-        all(Outcome::Deferred { reply: last })
+        all(Outcome::Deferred {
+            reply: last,
+            cause: Cause::Other,
+        })
     }
 
     async fn try_hop(
@@ -132,6 +150,11 @@ impl Client {
 
 impl Transport for Client {
     fn attempt<'a>(&'a self, attempt: &'a Attempt, segments: &'a Segments) -> Attempting<'a> {
-        Box::pin(self.deliver(attempt, segments))
+        Box::pin(async move {
+            Attempted {
+                outcomes: self.deliver(attempt, segments).await,
+                ..Attempted::default()
+            }
+        })
     }
 }

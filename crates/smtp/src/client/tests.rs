@@ -163,6 +163,7 @@ impl Rig {
             session: String::new(),
             now: START,
             announced: None,
+            dispatch: queue::Dispatch::default(),
         };
         self.queue.accept(accept).await.unwrap();
         for _ in 0..500 {

@@ -84,6 +84,7 @@ fn accept(
         facts: message.facts,
         now: session.context.clock.now(),
         announced: Some(announced),
+        dispatch: queue::Dispatch::default(),
     }
 }
 

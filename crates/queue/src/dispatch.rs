@@ -1,0 +1,92 @@
+//! How a message is to travel: for which customer group, how urgently, from when on, under which
+//! TLS demands, and where it came from. Values only; sessions fill them in, the queue stores them.
+
+use crate::envelope::ReversePath;
+use platform::clock::Timestamp;
+use std::net::IpAddr;
+
+/// What the queue is to know about a message beside its envelope. The default is a message that
+/// leaves at once, for no group, with no wishes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dispatch {
+    /// The customer group whose share it uses; `None` for those without one.
+    pub group: Option<Box<str>>,
+    /// MT-PRIORITY (RFC 6710): -9 to 9, 0 where nobody said anything.
+    pub priority: i8,
+    /// Not before this time (FUTURERELEASE, RFC 4865, and the time for undoing).
+    pub release_at: Option<Timestamp>,
+    /// Whether an operator or a rule keeps it back.
+    pub hold: Hold,
+    /// REQUIRETLS (RFC 8689 §2).
+    pub require_tls: RequireTls,
+    /// `TLS-Required: No` (RFC 8689 §5).
+    pub tls_required_no: TlsRequiredNo,
+    /// Where it came from, which decides how it is signed when it leaves.
+    pub origin: Origin,
+}
+
+/// Whether a message is kept back until somebody releases it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hold {
+    /// It leaves when it is due.
+    #[default]
+    None,
+    /// It waits for `release`.
+    Held,
+}
+
+/// Whether the message may only travel over verified TLS, hop by hop (RFC 8689 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequireTls {
+    /// The sender did not ask for it.
+    #[default]
+    No,
+    /// The sender said REQUIRETLS.
+    Yes,
+}
+
+/// Whether the sender prefers delivery over the recipient's TLS policy (RFC 8689 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsRequiredNo {
+    /// No such header field.
+    #[default]
+    Absent,
+    /// `TLS-Required: No` is there: DANE and MTA-STS must not stop it.
+    Present,
+}
+
+/// Where a message came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Written by this installation: notices, letters. Signed for the host name.
+    Ours,
+    /// From somebody who logged in. Signed for the author's domain.
+    Submitted {
+        /// The domain of the one From address; `None` where there is no such.
+        author_domain: Option<String>,
+    },
+    /// From another server. What leaves of it is a forward: sealed with ARC, its sender rewritten.
+    Foreign {
+        /// Who connected.
+        client: IpAddr,
+        /// What it said in EHLO or HELO.
+        hello: String,
+    },
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self::Submitted {
+            author_domain: None,
+        }
+    }
+}
+
+/// What was made for a message because it leaves: lines before it, and the sender it leaves with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Front {
+    /// Whole header lines, before the message's own.
+    pub(crate) lines: Vec<u8>,
+    /// The rewritten sender of a forward; `None` keeps the sender.
+    pub(crate) forward_sender: Option<ReversePath>,
+}

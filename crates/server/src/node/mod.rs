@@ -190,7 +190,7 @@ fn pop3_context(parts: &Parts) -> Pop3Context {
 
 fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
     let settings = &parts.settings;
-    let resolver = SystemResolver::new(&settings.dns_servers.0)
+    let resolver = SystemResolver::new(&settings.dns_servers.0, None)
         .map_err(|error| StartError::new("dns.servers", error))?;
     let tls = ClientTls::opportunistic(settings.ca_file.0.as_deref())
         .map_err(|error| StartError::new("tls.ca_file", error))?;

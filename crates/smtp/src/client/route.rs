@@ -59,11 +59,11 @@ pub(super) async fn find(
             Mx::Hosts(hosts) => addresses(ordered(hosts, random), port, resolver).await,
         },
         // RFC 5321 §5.1: without MX the domain's own addresses are the host.
-        Outcome::NoData => addresses(vec![name.into_owned()], port, resolver).await,
-        Outcome::NxDomain => Route::Never(format!(
+        Outcome::NoData(_) => addresses(vec![name.into_owned()], port, resolver).await,
+        Outcome::NxDomain(_) => Route::Never(format!(
             "5.1.2 the domain {domain} does not exist; check the address for a typing error"
         )),
-        Outcome::TemporaryFailure(why) => {
+        Outcome::TemporaryFailure(why) | Outcome::Bogus(why) => {
             Route::Later(format!("4.4.3 the DNS does not answer for {domain}: {why}"))
         }
     }
@@ -97,8 +97,8 @@ async fn addresses(hosts: Vec<String>, port: u16, resolver: &dyn Resolver) -> Ro
                     address: SocketAddr::new(address, port),
                 }))
             }
-            Outcome::NoData | Outcome::NxDomain => {}
-            Outcome::TemporaryFailure(why) => failure = Some((host, why)),
+            Outcome::NoData(_) | Outcome::NxDomain(_) => {}
+            Outcome::TemporaryFailure(why) | Outcome::Bogus(why) => failure = Some((host, why)),
         }
     }
     match (hops.is_empty(), failure) {

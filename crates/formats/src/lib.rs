@@ -5,6 +5,7 @@ pub mod address;
 pub mod date;
 pub mod dsn;
 pub mod header;
+pub mod header_edit;
 pub mod imap_text;
 pub mod message;
 pub mod received;

@@ -5,6 +5,7 @@
 use crate::accept::Accept;
 use crate::dispatch::{Dispatch, Origin};
 use crate::envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
+use crate::relay::Cause;
 use crate::trace::TraceId;
 use crate::xtext;
 use directory::{Directory, Resolution};
@@ -49,6 +50,10 @@ pub struct Reported {
     pub original: Option<String>,
     /// The last reply, or our own reason.
     pub reply: String,
+    /// Why it failed or is late.
+    pub cause: Cause,
+    /// Until when it is tried, where it is late.
+    pub retry_until: Option<Timestamp>,
 }
 
 impl Reported {
@@ -86,8 +91,6 @@ pub struct About<'a> {
     pub accepted_at: Timestamp,
     /// Its name.
     pub trace: TraceId,
-    /// When we give up.
-    pub give_up_at: Timestamp,
     /// This server's name.
     pub host: &'a str,
     /// Where the notice is put together.
@@ -218,7 +221,10 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
             remote_mta: reply.host,
             diagnostic: reply.code.is_some().then_some(reply.text),
             last_attempt_ms: Some(notice.now.0),
-            retry_until_ms: (notice.kind == NoticeKind::Delayed).then_some(about.give_up_at.0),
+            retry_until_ms: reported
+                .retry_until
+                .filter(|_| notice.kind == NoticeKind::Delayed)
+                .map(|until| until.0),
         })
         .collect();
     let token = notice.trace.to_string();
@@ -340,7 +346,6 @@ mod tests {
             dsn: &dsn,
             accepted_at: Timestamp(0),
             trace: TraceId(1),
-            give_up_at: Timestamp(0),
             host: "mx.rp.test",
             spool: &SpoolLimits {
                 memory_bytes: 0,
@@ -355,6 +360,8 @@ mod tests {
                 address: to.clone(),
                 original: None,
                 reply: "550 5.1.1 no".to_owned(),
+                cause: Cause::Other,
+                retry_until: None,
             }],
             now: Timestamp(0),
             trace: TraceId(2),
@@ -369,6 +376,8 @@ mod tests {
             address: Address::parse("x@else.test").unwrap(),
             original: Some(original.to_owned()),
             reply: String::new(),
+            cause: Cause::Other,
+            retry_until: None,
         };
         let text = |original| reported(original).original_text();
         assert_eq!(

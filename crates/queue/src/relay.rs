@@ -15,7 +15,7 @@ pub use attempt::{
 use crate::accept::{self, Queue};
 use crate::bounce::{self, Notice, NoticeKind};
 use crate::envelope::ReversePath;
-use crate::retry::{Next, RetryPlan, Warn};
+use crate::retry::{Failure, Next, RetryPlan, Warn, Warned};
 use crate::trace::{self, Event};
 use directory::Directory;
 use platform::clock::{Clock, Timestamp};
@@ -315,13 +315,18 @@ impl Relay {
         pairs
             .map(|(waiting, outcome)| {
                 let jitter = self.random.next_u64().to_le_bytes()[0];
-                let next = self.settings.plan.next(
-                    attempt.accepted_at,
-                    waiting.attempts + 1,
-                    waiting.warned,
+                let next = self.settings.plan.after(&Failure {
+                    since: attempt.accepted_at,
+                    attempts: waiting.attempts + 1,
+                    cause: outcome.cause(),
+                    previous: waiting.cause,
+                    warned: match waiting.warned {
+                        true => Warned::Yes,
+                        false => Warned::No,
+                    },
                     now,
                     jitter,
-                );
+                });
                 change(waiting, outcome, next, success)
             })
             .collect()
@@ -337,7 +342,6 @@ impl Relay {
             dsn: &attempt.dsn,
             accepted_at: attempt.accepted_at,
             trace: attempt.trace,
-            give_up_at: attempt.accepted_at.plus(self.settings.plan.give_up_after),
             host: &self.settings.host,
             spool: &self.settings.spool,
             original: self.original(attempt),
@@ -385,6 +389,10 @@ enum RecordError {
 #[derive(Debug, Clone)]
 struct Change {
     waiting: Waiting,
+    /// Why it failed; without meaning for a success.
+    cause: Cause,
+    /// Until when it is tried.
+    until: Option<Timestamp>,
     after: After,
     event: Event,
     detail: String,
@@ -397,6 +405,8 @@ impl Change {
             address: self.waiting.address.clone(),
             original: self.waiting.original.clone(),
             reply: self.detail.clone(),
+            cause: self.cause,
+            retry_until: self.until,
         }
     }
 }
@@ -422,6 +432,11 @@ fn delivered_here(attempt: &Attempt) -> Attempted {
 /// Decides what an outcome means; `success` is how a success is recorded and reported. Pure.
 fn change(waiting: &Waiting, outcome: Outcome, next: Next, success: (Event, NoticeKind)) -> Change {
     let notify = waiting.notify;
+    let cause = outcome.cause();
+    let until = match next {
+        Next::Retry { until, .. } => Some(until),
+        Next::GiveUp => None,
+    };
     let (after, event, detail, notice) = match (outcome, next) {
         (Outcome::Relayed { detail, notices }, _) => {
             let ours = notices == Notices::Us && notify.success;
@@ -433,7 +448,7 @@ fn change(waiting: &Waiting, outcome: Outcome, next: Next, success: (Event, Noti
             reply,
             notify.failure.then_some(NoticeKind::Failed),
         ),
-        (Outcome::Deferred { reply, .. }, Next::Retry { at, warn }) => {
+        (Outcome::Deferred { reply, .. }, Next::Retry { at, warn, .. }) => {
             let due = warn == Warn::Now && notify.delay;
             (
                 After::WaitsUntil(at),
@@ -445,6 +460,8 @@ fn change(waiting: &Waiting, outcome: Outcome, next: Next, success: (Event, Noti
     };
     Change {
         waiting: waiting.clone(),
+        cause,
+        until,
         after,
         event,
         detail,
@@ -469,13 +486,14 @@ fn write_record(
             )?,
             After::WaitsUntil(at) => tx.execute(
                 "UPDATE queue_recipients SET attempts = attempts + 1, next_attempt_at = ?3, \
-                 last_reply = ?4, delay_notified = ?5 WHERE message = ?1 AND n = ?2",
+                 last_reply = ?4, delay_notified = ?5, last_cause = ?6 WHERE message = ?1 AND n = ?2",
                 params![
                     message,
                     n,
                     at.0,
                     &change.detail,
                     change.waiting.warned || change.notice == Some(NoticeKind::Delayed),
+                    due::cause_code(change.cause),
                 ],
             )?,
         };

@@ -5,10 +5,13 @@ use platform::store::{Component, Migration};
 /// Everything this crate keeps.
 pub const SCHEMA: Component = Component {
     name: "queue",
-    migrations: &[Migration {
-        number: 1,
-        name: "queue and traces",
-        sql: "
+    migrations: &[QUEUE_AND_TRACES, CAUSES_AND_ORIGINS],
+};
+
+const QUEUE_AND_TRACES: Migration = Migration {
+    number: 1,
+    name: "queue and traces",
+    sql: "
 CREATE TABLE queue_messages (
   message {int} NOT NULL PRIMARY KEY,
   accepted_at {int} NOT NULL,
@@ -45,5 +48,25 @@ CREATE TABLE traces (
   PRIMARY KEY (trace, at, n, event)
 ) {clustered};
 ",
-    }],
+};
+
+/// Why the last attempt failed, where a message came from (kept shorter than its story), and who
+/// looked at stories.
+const CAUSES_AND_ORIGINS: Migration = Migration {
+    number: 2,
+    name: "causes of failures, origins and views of traces",
+    sql: "
+ALTER TABLE queue_recipients ADD COLUMN last_cause {int} NOT NULL DEFAULT 0;
+CREATE TABLE trace_origins (
+  trace {int} NOT NULL PRIMARY KEY,
+  client {text} NOT NULL,
+  hello {text} NOT NULL
+);
+CREATE TABLE trace_views (
+  at {int} NOT NULL,
+  trace {int} NOT NULL,
+  viewer {text} NOT NULL,
+  PRIMARY KEY (at, trace, viewer)
+) {clustered};
+",
 };

@@ -63,6 +63,8 @@ pub struct Waiting {
     /// ORCPT.
     pub original: Option<String>,
     pub(crate) attempts: u32,
+    /// Why the last attempt failed; `None` before the first.
+    pub(crate) cause: Option<Cause>,
     pub(crate) warned: bool,
 }
 
@@ -142,6 +144,16 @@ pub enum Outcome {
         /// Whether a TLS duty alone is to blame.
         cause: Cause,
     },
+}
+
+impl Outcome {
+    /// Why it failed; `Other` for a success.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Relayed { .. } => Cause::Other,
+            Self::Deferred { cause, .. } | Self::Failed { cause, .. } => *cause,
+        }
+    }
 }
 
 /// Why a recipient could not be served.

@@ -1,7 +1,7 @@
 //! Reads from the queue what is due: first pairs of message and domain, then the rows of one pair.
 //! Never writes; called by the relay worker.
 
-use super::{ATTEMPT_RECIPIENTS_MAX, Attempt, Waiting};
+use super::{ATTEMPT_RECIPIENTS_MAX, Attempt, Cause, Waiting};
 use crate::accept;
 use crate::dispatch::{RequireTls, TlsRequiredNo};
 use crate::envelope::{DsnOptions, Notify, ReversePath};
@@ -72,7 +72,7 @@ pub(super) fn load(
     now: Timestamp,
 ) -> Result<Loaded, StoreError> {
     let rows = tx.all(
-        "SELECT n, address, notify, original, attempts, delay_notified FROM queue_recipients \
+        "SELECT n, address, notify, original, attempts, delay_notified, last_cause FROM queue_recipients \
              WHERE message = ?1 AND domain = ?2 AND next_attempt_at <= ?3 ORDER BY n LIMIT ?4",
         params![message, domain, now.0, ATTEMPT_RECIPIENTS_MAX],
         |row| {
@@ -84,6 +84,7 @@ pub(super) fn load(
                 original: row.maybe_text(3).ok().flatten().map(str::to_owned),
                 attempts: row.int(4).ok().and_then(|n| n.try_into().ok()).unwrap_or(0),
                 warned: row.int(5).unwrap_or_default() != 0,
+                cause: cause(row.int(6).unwrap_or_default()),
             }))
         },
     )?;
@@ -123,6 +124,22 @@ pub(super) fn load(
     Ok(attempt.map_or(Loaded::Unreadable, |attempt| {
         Loaded::Attempt(Box::new(attempt))
     }))
+}
+
+/// The code of a cause in `queue_recipients.last_cause`; 0 stands for no failure yet.
+pub(super) fn cause_code(cause: Cause) -> i64 {
+    match cause {
+        Cause::Other => 1,
+        Cause::TlsPolicy => 2,
+    }
+}
+
+fn cause(code: i64) -> Option<Cause> {
+    match code {
+        1 => Some(Cause::Other),
+        2 => Some(Cause::TlsPolicy),
+        _ => None,
+    }
 }
 
 /// A stored sender; what cannot be read back is treated as the null sender, so that no notice can

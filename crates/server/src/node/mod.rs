@@ -222,6 +222,8 @@ fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
                 longest_wait: settings.retry_longest.0,
                 warn_after: settings.warn_after.0,
                 give_up_after: settings.give_up_after.0,
+                tls_warn_after: settings.tls_warn_after.0,
+                tls_give_up_after: settings.tls_give_up_after.0,
             },
             host: settings.host_name.0.clone(),
             spool: spool(parts),

@@ -161,6 +161,10 @@ settings! {
         "Age at which the sender is told that a message is late.";
     "queue.give_up_after" give_up_after: Span = "\"5 d\"" in "1 s" ..= "14 d", AtStart,
         "Age at which a message is returned (RFC 5321 section 4.5.4.1: at least 4 to 5 days).";
+    "queue.tls_warn_after" tls_warn_after: Span = "\"1 h\"" in "1 s" ..= "5 d", AtStart,
+        "Age at which the sender is told that a message is late because the TLS it must travel over is not to be had.";
+    "queue.tls_give_up_after" tls_give_up_after: Span = "\"24 h\"" in "1 s" ..= "14 d", AtStart,
+        "Age at which such a message is returned; never later than queue.give_up_after.";
     "dns.servers" dns_servers: types::Addresses = "[]", AtStart,
         "Resolvers asked for MX and addresses, as \"address:port\". Empty: the system's.";
     "log.level" log_level: Choice<types::LogLevel> = "\"info\"", AtStart,

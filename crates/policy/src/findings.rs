@@ -1,0 +1,296 @@
+//! What a measure saw: this account, this measure, this detail, how often, first and last day. Collected in
+//! memory, written by a chore. Never holds an IP address. The rim notes, the CLI and letters read.
+
+use directory::AccountId;
+use platform::clock::Timestamp;
+use platform::params;
+use platform::store::{Store, StoreError, Tx};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Longest detail that is kept, in bytes; what is longer is cut.
+pub const DETAIL_BYTES_MAX: usize = 320;
+/// Findings that wait in memory for the chore; while there are so many, new ones are only counted as lost.
+pub const WAITING_MAX: usize = 50_000;
+/// Different details of one measure that are kept per account; a sender who uses a new address with
+/// every message must not fill the store.
+pub const DETAILS_PER_ACCOUNT_MAX: usize = 200;
+/// Findings written in one transaction.
+const WRITTEN_AT_ONCE: usize = 500;
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// What looks at mail and may find something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Measure {
+    /// An account used a sender that is not its own; the detail is that sender.
+    SenderOwnership,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: &'static [Self] = &[Self::SenderOwnership];
+
+    /// The word in the store, in logs and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SenderOwnership => "sender-ownership",
+        }
+    }
+
+    /// The measure with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|m| m.word() == word)
+    }
+}
+
+/// What was found, added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// By what.
+    pub measure: Measure,
+    /// About whom.
+    pub account: AccountId,
+    /// What exactly, such as the sender that was used.
+    pub detail: String,
+    /// How often.
+    pub seen: u64,
+    /// First day, in days since 1970.
+    pub first_day: i64,
+    /// Last day, in days since 1970.
+    pub last_day: i64,
+}
+
+/// Collects findings. Cheap to clone; all clones share one memory.
+#[derive(Clone)]
+pub struct Findings {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    found: HashMap<AccountId, HashMap<(Measure, Box<str>), Tally>>,
+    kept: usize,
+    lost: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tally {
+    seen: u64,
+    first_day: i64,
+    last_day: i64,
+}
+
+impl Tally {
+    fn once(day: i64) -> Self {
+        Self {
+            seen: 1,
+            first_day: day,
+            last_day: day,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            seen: self.seen.saturating_add(other.seen),
+            first_day: self.first_day.min(other.first_day),
+            last_day: self.last_day.max(other.last_day),
+        }
+    }
+}
+
+impl Findings {
+    /// Findings that end up in `store`.
+    pub fn new(store: Store) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                waiting: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Notes one finding. `detail` must not hold an IP address. Costs no store access.
+    pub fn note(&self, measure: Measure, account: AccountId, detail: &str, now: Timestamp) {
+        let tally = Tally::once(now.0.div_euclid(DAY_MS));
+        self.waiting().add(account, measure, cut(detail), tally);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        let held = self.inner.waiting.lock();
+        held.unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Writes what waits. Called by a chore and before a node stops.
+    ///
+    /// # Errors
+    /// Those of the store; what was not written goes on waiting.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let (mut found, lost) = self.waiting().take();
+        if lost > 0 {
+            tracing::warn!(lost, "findings.lost_for_want_of_memory");
+        }
+        while !found.is_empty() {
+            let rest = found.split_off(found.len().min(WRITTEN_AT_ONCE));
+            let batch = Arc::new(std::mem::replace(&mut found, rest));
+            let rows = batch.clone();
+            let written = self
+                .inner
+                .store
+                .write(move |tx: &mut dyn Tx| rows.iter().try_for_each(|row| add(tx, row)))
+                .await;
+            if let Err(error) = written {
+                let mut waiting = self.waiting();
+                for row in batch.iter().chain(&found) {
+                    let tally = Tally {
+                        seen: row.seen,
+                        first_day: row.first_day,
+                        last_day: row.last_day,
+                    };
+                    waiting.add(row.account, row.measure, &row.detail, tally);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, account: AccountId, measure: Measure, detail: &str, tally: Tally) {
+        let of_account = self.found.entry(account).or_default();
+        let key = (measure, Box::from(detail));
+        if let Some(known) = of_account.get_mut(&key) {
+            *known = known.and(tally);
+        } else if self.kept >= WAITING_MAX || of_account.len() >= DETAILS_PER_ACCOUNT_MAX {
+            self.lost = self.lost.saturating_add(tally.seen);
+        } else {
+            of_account.insert(key, tally);
+            self.kept += 1;
+        }
+    }
+
+    /// What waits, and how many could not be kept.
+    fn take(&mut self) -> (Vec<Finding>, u64) {
+        let taken = std::mem::take(self);
+        let rows = taken.found.into_iter().flat_map(|(account, details)| {
+            details
+                .into_iter()
+                .map(move |((measure, detail), tally)| Finding {
+                    measure,
+                    account,
+                    detail: detail.into(),
+                    seen: tally.seen,
+                    first_day: tally.first_day,
+                    last_day: tally.last_day,
+                })
+        });
+        (rows.collect(), taken.lost)
+    }
+}
+
+/// At most `DETAIL_BYTES_MAX` bytes of `detail`, without what the store cannot hold.
+fn cut(detail: &str) -> &str {
+    let end = detail.find('\0').unwrap_or(detail.len());
+    let mut end = end.min(DETAIL_BYTES_MAX);
+    while !detail.is_char_boundary(end) {
+        end -= 1;
+    }
+    detail.get(..end).unwrap_or_default()
+}
+
+/// Adds to the row of a finding, or makes it where the account has room and still exists.
+fn add(tx: &mut dyn Tx, found: &Finding) -> Result<(), StoreError> {
+    let seen = i64::try_from(found.seen).unwrap_or(i64::MAX);
+    let word = found.measure.word();
+    let known = tx.execute(
+        "UPDATE policy_findings SET seen = seen + ?4, \
+         first_day = CASE WHEN first_day < ?5 THEN first_day ELSE ?5 END, \
+         last_day = CASE WHEN last_day > ?6 THEN last_day ELSE ?6 END \
+         WHERE account = ?1 AND measure = ?2 AND detail = ?3",
+        params![
+            found.account.0,
+            word,
+            &found.detail,
+            seen,
+            found.first_day,
+            found.last_day
+        ],
+    )?;
+    if known > 0 {
+        return Ok(());
+    }
+    // An account that was removed meanwhile gets no row: nobody would ever remove it again.
+    tx.execute(
+        "INSERT INTO policy_findings (account, measure, detail, seen, first_day, last_day) \
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6 \
+         WHERE EXISTS (SELECT 1 FROM directory_accounts WHERE account = ?1) \
+         AND (SELECT COUNT(*) FROM policy_findings WHERE account = ?1 AND measure = ?2) < ?7",
+        params![
+            found.account.0,
+            word,
+            &found.detail,
+            seen,
+            found.first_day,
+            found.last_day,
+            DETAILS_PER_ACCOUNT_MAX as i64
+        ],
+    )
+    .map(drop)
+}
+
+/// Findings with the addresses of their accounts, most frequent first within an account. `measure`
+/// limits them to one. At most `rows_max`.
+///
+/// # Errors
+/// Those of the store.
+pub fn list(
+    tx: &mut dyn Tx,
+    measure: Option<Measure>,
+    rows_max: i64,
+) -> Result<Vec<(String, Finding)>, StoreError> {
+    let word = measure.map_or("", Measure::word);
+    let rows = tx.all(
+        "SELECT a.local, a.domain, f.measure, f.account, f.detail, f.seen, f.first_day, f.last_day \
+         FROM policy_findings f JOIN directory_accounts a ON a.account = f.account \
+         WHERE (?1 = '' OR f.measure = ?1) \
+         ORDER BY a.domain, a.local, f.measure, f.seen DESC, f.detail LIMIT ?2",
+        params![word, rows_max],
+        |row| {
+            let login = format!("{}@{}", row.text(0)?, row.text(1)?);
+            let Some(measure) = Measure::from_word(row.text(2)?) else {
+                // Of a newer version; not ours to show.
+                return Ok(None);
+            };
+            Ok(Some((
+                login,
+                Finding {
+                    measure,
+                    account: AccountId(row.int(3)?),
+                    detail: row.text(4)?.to_owned(),
+                    seen: u64::try_from(row.int(5)?).unwrap_or(0),
+                    first_day: row.int(6)?,
+                    last_day: row.int(7)?,
+                },
+            )))
+        },
+    )?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Forgets what is known about an account that goes.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn remove_account(tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM policy_findings WHERE account = ?1",
+        params![account.0],
+    )
+    .map(drop)
+}

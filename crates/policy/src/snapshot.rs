@@ -1,0 +1,279 @@
+//! All settings at one moment, made for lookups: one hash per scope asked, nothing allocated. Immutable;
+//! `Policies` swaps it as a whole. Pure.
+
+use crate::model::*;
+use directory::AccountId;
+use formats::header_edit::{self, Action};
+use platform::clock::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The settings of one scope; what is `None` was not set there.
+#[derive(Debug, Default)]
+pub(crate) struct Scoped {
+    pub(crate) origin: Option<Arc<Scope>>,
+    pub(crate) ownership: Option<Stage>,
+    pub(crate) outbound_tls: Option<OutboundTls>,
+    pub(crate) inbound_tls: Option<InboundTls>,
+    pub(crate) hold_back: Option<Duration>,
+    pub(crate) language: Option<Language>,
+    pub(crate) pool: Option<Box<str>>,
+    pub(crate) weight: Option<u32>,
+    pub(crate) priority: Option<i8>,
+    pub(crate) delay: Option<Delay>,
+    pub(crate) strip_origin: Option<bool>,
+    pub(crate) strip_client: Option<bool>,
+    pub(crate) account_limits: Limits,
+    pub(crate) domain_limits: Limits,
+    pub(crate) group_limits: Limits,
+    pub(crate) header_actions_inbound: Box<[Action]>,
+    pub(crate) header_actions_outbound: Box<[Action]>,
+    pub(crate) destinations: HashMap<Box<str>, DestinationRule>,
+}
+
+/// All settings at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) origin: Arc<Scope>,
+    pub(crate) installation: Scoped,
+    pub(crate) groups: HashMap<Box<str>, Scoped>,
+    pub(crate) domains: HashMap<Box<str>, Scoped>,
+    pub(crate) accounts: HashMap<AccountId, Scoped>,
+    pub(crate) pools: HashMap<Box<str>, Pool>,
+    pub(crate) send_as: HashMap<AccountId, Box<[SendAs]>>,
+    pub(crate) dane: DaneMode,
+    pub(crate) help_url: Option<Box<str>>,
+    /// When a rule in it ends first; a later snapshot leaves that rule out.
+    pub(crate) ends_at: Option<Timestamp>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            origin: Arc::new(Scope::Installation),
+            installation: Scoped::default(),
+            groups: HashMap::new(),
+            domains: HashMap::new(),
+            accounts: HashMap::new(),
+            pools: HashMap::new(),
+            send_as: HashMap::new(),
+            dane: DaneMode::Enforce,
+            help_url: None,
+            ends_at: None,
+        }
+    }
+}
+
+impl Snapshot {
+    /// How far sender ownership has come for this sender. The most specific of account, domain and
+    /// installation wins; `Enforce` where nothing is set.
+    pub fn ownership(&self, sender: &Sender<'_>) -> Decided<Stage> {
+        self.most_specific(sender, Stage::Enforce, |at| at.ownership)
+    }
+
+    /// The sender's demand on transport. The strictest of account, domain, group and installation wins;
+    /// among equals the widest is the origin.
+    pub fn outbound_tls(&self, sender: &Sender<'_>) -> Decided<OutboundTls> {
+        let mut decided = self.default_value(OutboundTls::Off);
+        for at in self.widest_first(sender) {
+            match at.outbound_tls {
+                Some(value) if value > decided.value => decided = self.decided(value, at),
+                _ => {}
+            }
+        }
+        decided
+    }
+
+    /// Whether mail for this hosted domain is taken over TLS only.
+    pub fn inbound_tls(&self, domain: &str) -> Option<&InboundTls> {
+        self.domains.get(domain)?.inbound_tls.as_ref()
+    }
+
+    /// The rule for mail from `sender` to `domain` (A-labels, lower case). The most specific scope that
+    /// has one wins; in it `mx.example.net` stands before `*.example.net` and that before `*`.
+    pub fn destination(&self, sender: &Sender<'_>, domain: &str) -> Option<&DestinationRule> {
+        self.narrowest_first(sender)
+            .find_map(|at| rule_for(&at.destinations, domain))
+    }
+
+    /// The pool mail of this sender leaves from: account, then domain, group, installation. `None`: the
+    /// system's own addresses and the node's name.
+    pub fn pool(&self, sender: &Sender<'_>) -> Option<&Pool> {
+        let name = self
+            .narrowest_first(sender)
+            .find_map(|at| at.pool.as_deref())?;
+        self.pools.get(name)
+    }
+
+    /// A pool by its name.
+    pub fn pool_named(&self, name: &str) -> Option<&Pool> {
+        self.pools.get(name)
+    }
+
+    /// Every pool, in no order.
+    pub fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.values()
+    }
+
+    /// How long mail is held back so that its sender can undo: account, domain, installation; zero where
+    /// nothing is set. At most 30 s.
+    pub fn hold_back(&self, sender: &Sender<'_>) -> Duration {
+        self.most_specific(sender, Duration::ZERO, |at| at.hold_back)
+            .value
+    }
+
+    /// Which language notices to this sender begin with.
+    pub fn language(&self, sender: &Sender<'_>) -> Language {
+        self.most_specific(sender, Language::default(), |at| at.language)
+            .value
+    }
+
+    /// What a group is to the scheduler; what the group does not say, the installation does.
+    pub fn class(&self, group: Option<&str>) -> Class {
+        let own = group.and_then(|name| self.groups.get(name));
+        let default = Class::default();
+        let all = &self.installation;
+        Class {
+            weight: own
+                .and_then(|at| at.weight)
+                .or(all.weight)
+                .unwrap_or(default.weight),
+            priority: own
+                .and_then(|at| at.priority)
+                .or(all.priority)
+                .unwrap_or(default.priority),
+            delay: own
+                .and_then(|at| at.delay)
+                .or(all.delay)
+                .unwrap_or(default.delay),
+        }
+    }
+
+    /// Whom this account may send as beside its own addresses: what `rohrpost identity` confirmed or
+    /// granted.
+    pub fn send_as(&self, account: AccountId) -> &[SendAs] {
+        self.send_as.get(&account).map_or(&[], |all| all)
+    }
+
+    /// What happens to header fields, in this order: outbound the built-in list of fields that tell where
+    /// a sender sits and, where asked for, the name of the mail program; then the installation's own
+    /// actions and the domain's. For inbound mail `domain` is the recipient's.
+    pub fn header_actions(
+        &self,
+        domain: &str,
+        direction: Direction,
+    ) -> impl Iterator<Item = &Action> + Clone {
+        let (all, own) = (&self.installation, self.domains.get(domain));
+        let on = |pick: fn(&Scoped) -> Option<bool>, default: bool| {
+            direction == Direction::Outbound
+                && own.and_then(pick).or_else(|| pick(all)).unwrap_or(default)
+        };
+        let given = |built_in: &'static [Action], on: bool| if on { built_in } else { &[] };
+        let origin = given(
+            header_edit::default_outbound(),
+            on(|at| at.strip_origin, true),
+        );
+        let client = given(
+            header_edit::mail_programs(),
+            on(|at| at.strip_client, false),
+        );
+        fn of(at: &Scoped, direction: Direction) -> &[Action] {
+            match direction {
+                Direction::Inbound => &at.header_actions_inbound,
+                Direction::Outbound => &at.header_actions_outbound,
+            }
+        }
+        let own = own.map_or(&[][..], |at| of(at, direction));
+        origin
+            .iter()
+            .chain(client)
+            .chain(of(all, direction))
+            .chain(own)
+    }
+
+    /// When mail of `group` that is accepted `now` may leave; `None`: at once.
+    pub fn release_at(&self, group: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+        match self.class(group).delay {
+            Delay::None => None,
+            Delay::For(wait) => Some(now.plus(wait)),
+            Delay::Window { .. } => None,
+        }
+    }
+
+    /// What DANE does here.
+    pub fn dane(&self) -> DaneMode {
+        self.dane
+    }
+
+    /// Where refusals point for help, with a final slash; `None`: they point nowhere.
+    pub fn help_url(&self) -> Option<&str> {
+        self.help_url.as_deref()
+    }
+
+    fn default_value<T>(&self, value: T) -> Decided<T> {
+        Decided {
+            value,
+            origin: self.origin.clone(),
+        }
+    }
+
+    fn decided<T>(&self, value: T, at: &Scoped) -> Decided<T> {
+        Decided {
+            value,
+            origin: at.origin.as_ref().unwrap_or(&self.origin).clone(),
+        }
+    }
+
+    fn most_specific<T>(
+        &self,
+        sender: &Sender<'_>,
+        default: T,
+        pick: impl Fn(&Scoped) -> Option<T>,
+    ) -> Decided<T> {
+        for at in self.narrowest_first(sender) {
+            if let Some(value) = pick(at) {
+                return self.decided(value, at);
+            }
+        }
+        self.default_value(default)
+    }
+
+    /// The scopes a sender is in that have settings: account, domain, group, installation.
+    pub(crate) fn narrowest_first<'s>(
+        &'s self,
+        sender: &Sender<'_>,
+    ) -> impl DoubleEndedIterator<Item = &'s Scoped> + use<'s> {
+        let account = sender.account.and_then(|number| self.accounts.get(&number));
+        let domain = self.domains.get(sender.domain);
+        let group = sender.group.and_then(|name| self.groups.get(name));
+        [account, domain, group, Some(&self.installation)]
+            .into_iter()
+            .flatten()
+    }
+
+    fn widest_first<'s>(
+        &'s self,
+        sender: &Sender<'_>,
+    ) -> impl Iterator<Item = &'s Scoped> + use<'s> {
+        self.narrowest_first(sender).rev()
+    }
+}
+
+/// The rule for `domain`: by its own name, then `*.` with each of its parents, then `*`. Keys are names,
+/// `.parent` and the empty text for these.
+fn rule_for<'r>(
+    rules: &'r HashMap<Box<str>, DestinationRule>,
+    domain: &str,
+) -> Option<&'r DestinationRule> {
+    if rules.is_empty() {
+        return None;
+    }
+    if let Some(rule) = rules.get(domain) {
+        return Some(rule);
+    }
+    let mut parents = domain.match_indices('.').map(|(at, _)| &domain[at..]);
+    parents
+        .find_map(|parent| rules.get(parent))
+        .or_else(|| rules.get(""))
+}

@@ -32,6 +32,8 @@ const NEEDED: &[(&str, &[&str])] = &[
         ],
     ),
     ("neomutt", &["/usr/bin/neomutt"]),
+    // delv, a foreign DNSSEC validator, and dig.
+    ("bind9-dnsutils", &["/usr/bin/delv"]),
     ("curl", &["/usr/bin/curl"]),
     ("openssl", &["/usr/bin/openssl"]),
     ("python3", &["/usr/bin/python3"]),

@@ -71,6 +71,9 @@ pub enum Origin {
         client: IpAddr,
         /// What it said in EHLO or HELO.
         hello: String,
+        /// The domain of the address of ours that leads elsewhere: it seals the forward, and the
+        /// rewritten sender is in it. `None` where nothing of the message is forwarded.
+        forwarded_by: Option<String>,
     },
 }
 

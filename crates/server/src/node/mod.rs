@@ -4,6 +4,7 @@
 mod chores;
 mod listeners;
 mod parts;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,6 @@ use crate::settings::Settings;
 use access::imap::{ImapContext, ImapSettings};
 use access::pop3::{MaildropLocks, Pop3Context};
 use platform::clock::Clock;
-use platform::dns::SystemResolver;
 use platform::net::{Deadline, Shutdown, ShutdownTrigger};
 use platform::spool::SpoolLimits;
 use platform::tls::{CertStore, CipherOrder, ClientTls, ServerTls, ServerTlsSettings};
@@ -190,18 +190,16 @@ fn pop3_context(parts: &Parts) -> Pop3Context {
 
 fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
     let settings = &parts.settings;
-    let resolver = SystemResolver::new(&settings.dns_servers.0, None)
-        .map_err(|error| StartError::new("dns.servers", error))?;
     let tls = ClientTls::opportunistic(settings.ca_file.0.as_deref())
         .map_err(|error| StartError::new("tls.ca_file", error))?;
     let client = Client::new(
         ClientSettings {
             host: settings.host_name.0.clone(),
             next_hop: Some(settings.next_hop.0.clone()).filter(|hop| !hop.is_empty()),
-            port: 25,
+            port: u16::try_from(settings.smtp_port.0).unwrap_or(25),
             times: ClientTimes::default(),
         },
-        Arc::new(resolver),
+        parts.resolver.clone(),
         tls,
         parts.random.clone(),
     );

@@ -1,12 +1,14 @@
 //! The stores and services of a node, opened in the order they need each other. The CLI opens the
 //! same ones, so that every face works on one truth.
 
+use super::secret::{installation_secret, secret_path};
 use crate::compaction::Holds;
 use crate::settings::{Settings, StoreEngine};
 use directory::settings::BackOff;
 use directory::{AddressBlock, AddressKey, Directory};
 use mailbox::Mailboxes;
 use platform::clock::Clock;
+use platform::dns::{Resolver, SystemResolver};
 use platform::files::{Files, RealFiles};
 use platform::random::Random;
 use platform::segments::{BodyRef, SegmentOptions, Segments};
@@ -14,12 +16,18 @@ use platform::signals::Signals;
 use platform::spool::SpoolBudget;
 use platform::store::{BeforeCommit, Component, Engine, Options, Store, StoreError, Tx};
 use queue::{Queue, TraceIds};
+use signing::{Signing, SigningParts};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// Every table of the program, in the order they may refer to each other.
-pub(crate) const COMPONENTS: &[Component] = &[directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+pub(crate) const COMPONENTS: &[Component] = &[
+    directory::SCHEMA,
+    mailbox::SCHEMA,
+    queue::SCHEMA,
+    signing::SCHEMA,
+];
 /// Segments whose newest committed body is looked up at the start: more than a crash can leave
 /// unsealed.
 const EXAMINED_SEGMENTS_MAX: usize = 64;
@@ -68,6 +76,10 @@ pub(crate) struct Parts {
     pub directory: Directory,
     /// Mail at rest.
     pub mailboxes: Mailboxes,
+    /// The DNS.
+    pub resolver: Arc<dyn Resolver>,
+    /// Signatures on what leaves.
+    pub signing: Signing,
     /// Mail in motion.
     pub queue: Queue,
     /// Names for messages.
@@ -118,6 +130,8 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
     let directory = Directory::open(store.clone(), directory_settings(settings), random.clone())
         .await
         .map_err(|error| StartError::new("the directory", error))?;
+    let resolver = resolver(settings)?;
+    let signing = open_signing(settings, &store, &clock, &random, resolver.clone()).await?;
     let newest = store
         .read(queue::trace::newest)
         .await
@@ -130,12 +144,49 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         random,
         store,
         segments,
+        resolver,
+        signing,
         directory,
         mailboxes,
         holds: Holds::default(),
         temporary_dir,
         spool_budget: SpoolBudget::new(settings.message_memory_total.0),
     })
+}
+
+/// The DNS as the settings name it.
+///
+/// # Errors
+/// Where `/etc/resolv.conf` is needed and cannot be used.
+pub(crate) fn resolver(settings: &Settings) -> Result<Arc<dyn Resolver>, StartError> {
+    let resolver = SystemResolver::new(&settings.dns_servers.0, None)
+        .map_err(|error| StartError::new("dns.servers", error))?;
+    Ok(Arc::new(resolver))
+}
+
+/// Signing with the keys of `store` and the secret of the data directory.
+///
+/// # Errors
+/// Where the secret cannot be read, or is not the one the keys were sealed with.
+pub(crate) async fn open_signing(
+    settings: &Settings,
+    store: &Store,
+    clock: &Clock,
+    random: &Random,
+    resolver: Arc<dyn Resolver>,
+) -> Result<Signing, StartError> {
+    let secret = installation_secret(&settings.data_dir, random)?;
+    let path = secret_path(&settings.data_dir);
+    Signing::open(SigningParts {
+        store: store.clone(),
+        secret,
+        clock: clock.clone(),
+        random: random.clone(),
+        resolver,
+        host: settings.host_name.0.clone(),
+    })
+    .await
+    .map_err(|error| StartError::new(path.display().to_string(), error))
 }
 
 /// Rows and bytes. The lock comes first, so that no second node touches anything; then the store,

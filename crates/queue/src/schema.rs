@@ -1,11 +1,16 @@
-//! The tables of mail in motion. Rows of a message waiting for other servers, and the traces.
+//! The tables of mail in motion: rows of a message waiting for other servers, what is known of
+//! destinations that are down, and the traces.
+//!
+//! A recipient that is held has `next_attempt_at` at the end of time, so that nobody looking for
+//! what is due ever meets it; `held` says by whom. `queue_messages.recipients` counts the rows a
+//! message began with (0: written before migration 3), which tells whether nothing was attempted.
 
 use platform::store::{Component, Migration};
 
 /// Everything this crate keeps.
 pub const SCHEMA: Component = Component {
     name: "queue",
-    migrations: &[QUEUE_AND_TRACES, CAUSES_AND_ORIGINS],
+    migrations: &[QUEUE_AND_TRACES, CAUSES_AND_ORIGINS, DISPATCH],
 };
 
 const QUEUE_AND_TRACES: Migration = Migration {
@@ -67,6 +72,31 @@ CREATE TABLE trace_views (
   trace {int} NOT NULL,
   viewer {text} NOT NULL,
   PRIMARY KEY (at, trace, viewer)
+) {clustered};
+",
+};
+
+const DISPATCH: Migration = Migration {
+    number: 3,
+    name: "groups, priorities, release, signatures, destinations",
+    sql: "
+ALTER TABLE queue_messages ADD COLUMN recipients {int} NOT NULL DEFAULT 0;
+ALTER TABLE queue_messages ADD COLUMN release_at {int};
+ALTER TABLE queue_messages ADD COLUMN tls_demand {int} NOT NULL DEFAULT 0;
+ALTER TABLE queue_messages ADD COLUMN front {bytes};
+ALTER TABLE queue_messages ADD COLUMN forward_sender {text};
+ALTER TABLE queue_recipients ADD COLUMN customer_group {text};
+ALTER TABLE queue_recipients ADD COLUMN priority {int} NOT NULL DEFAULT 0;
+ALTER TABLE queue_recipients ADD COLUMN account {int};
+ALTER TABLE queue_recipients ADD COLUMN held {text};
+ALTER TABLE queue_recipients ADD COLUMN route {text};
+ALTER TABLE queue_recipients ADD COLUMN ordered {int} NOT NULL DEFAULT 0;
+CREATE TABLE queue_destinations (
+  domain {text} NOT NULL PRIMARY KEY,
+  down_since {int} NOT NULL,
+  failures {int} NOT NULL,
+  next_attempt_at {int} NOT NULL,
+  last_reply {text} NOT NULL
 ) {clustered};
 ",
 };

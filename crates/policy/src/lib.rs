@@ -4,6 +4,7 @@
 pub mod findings;
 mod handle;
 pub mod model;
+pub mod ownership;
 mod schema;
 mod snapshot;
 

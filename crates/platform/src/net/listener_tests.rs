@@ -2,7 +2,9 @@
 
 use crate::net::rig::{Server, demo_files, implicit, soon, start, starttls};
 use crate::net::{LimitSettings, Mode, Stream};
-use crate::tls::{ClientTls, TlsVersion, Verification};
+use crate::tls::{
+    CertificateFaultKind, ClientTls, Demand, HandshakeFailure, Proof, TlsVersion, Verified,
+};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,9 +43,9 @@ async fn plaintext_behind_starttls_is_thrown_away() {
     stream.write(b"STARTTLS\r\nINJECTED\r\n");
     stream.flush(soon()).await.unwrap();
     assert_eq!(line(&mut stream).await, "220 go ahead");
-    let tls = ClientTls::verified(&demo_files().join("ca.pem")).unwrap();
+    let tls = ClientTls::new(Some(&demo_files().join("ca.pem"))).unwrap();
     stream
-        .start_tls_client(&tls, "mx.rp.test", soon())
+        .start_tls_client(&tls, &Demand::opportunistic("mx.rp.test"), soon())
         .await
         .unwrap();
     assert_eq!(line(&mut stream).await, "250 discarded=10");
@@ -53,54 +55,90 @@ async fn plaintext_behind_starttls_is_thrown_away() {
     assert_eq!(line(&mut stream).await, "250 TWO");
 }
 
-#[tokio::test]
-async fn a_client_records_what_it_met() {
-    let server = starttls();
-    let ca = demo_files().join("ca.pem");
-    for (tls, name, expected) in [
-        (
-            ClientTls::verified(&ca),
-            "mx.rp.test",
-            Some(Verification::Passed),
-        ),
-        (
-            ClientTls::opportunistic(Some(&ca)),
-            "mx.rp.test",
-            Some(Verification::Passed),
-        ),
-        (
-            ClientTls::opportunistic(None),
-            "mx.rp.test",
-            Some(Verification::NotChecked),
-        ),
-        (ClientTls::verified(&ca), "other.test", None),
-    ] {
-        let mut stream = connect(&server).await;
-        stream.write(b"STARTTLS\r\n");
-        stream.flush(soon()).await.unwrap();
-        line(&mut stream).await;
-        let started = stream.start_tls_client(&tls.unwrap(), name, soon()).await;
-        assert_eq!(started.is_ok(), expected.is_some(), "{name}: {started:?}");
-        let Some(expected) = expected else { continue };
-        let facts = stream.tls().unwrap();
-        assert_eq!(facts.version, TlsVersion::V1_3);
-        assert_eq!(facts.group, Some("X25519MLKEM768"));
-        assert_eq!(
-            facts.peer_certificate.as_ref().unwrap().verification,
-            expected
-        );
-    }
-    let mut stream = connect(&server).await;
+async fn meet(
+    server: &Server,
+    tls: &ClientTls,
+    demand: &Demand,
+) -> (Stream, Result<(), HandshakeFailure>) {
+    let mut stream = connect(server).await;
     stream.write(b"STARTTLS\r\n");
     stream.flush(soon()).await.unwrap();
     line(&mut stream).await;
-    let tls = ClientTls::opportunistic(Some(&ca)).unwrap();
-    stream
-        .start_tls_client(&tls, "other.test", soon())
-        .await
-        .unwrap();
-    let certificate = stream.tls().unwrap().peer_certificate.clone().unwrap();
-    assert!(matches!(certificate.verification, Verification::Failed(_)));
+    let started = stream.start_tls_client(tls, demand, soon()).await;
+    (stream, started.map(drop).map_err(|error| error.failure))
+}
+
+#[tokio::test]
+async fn a_client_records_what_it_met() {
+    let server = starttls();
+    let ca = ClientTls::new(Some(&demo_files().join("ca.pem"))).unwrap();
+    let mut audited = Demand::opportunistic("mx.rp.test");
+    audited.audit = Some(Proof::Names(vec!["other.test".to_owned()]));
+    for (demand, verified) in [
+        (Demand::verified("mx.rp.test"), Verified::Names),
+        (Demand::opportunistic("other.test"), Verified::NotAsked),
+        (audited, Verified::NotAsked),
+    ] {
+        let (stream, met) = meet(&server, &ca, &demand).await;
+        assert!(met.is_ok(), "{demand:?}: {met:?}");
+        let facts = stream.tls().unwrap();
+        assert_eq!(facts.version, TlsVersion::V1_3);
+        assert_eq!(facts.group, Some("X25519MLKEM768"));
+        let certificate = facts.peer_certificate.as_ref().unwrap();
+        assert_eq!(certificate.verified, verified);
+        let audit = certificate
+            .audit
+            .clone()
+            .map(|audit| audit.map_err(|fault| fault.kind));
+        let expected = demand
+            .audit
+            .map(|_| Err(CertificateFaultKind::HostMismatch));
+        assert_eq!(audit, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_will_not_do_says_why() {
+    use CertificateFaultKind as Kind;
+    let server = starttls();
+    let ca = ClientTls::new(Some(&demo_files().join("ca.pem"))).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let other_ca = directory.path().join("ca.pem");
+    let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap();
+    std::fs::write(&other_ca, other.cert.pem()).unwrap();
+    let stranger = ClientTls::new(Some(&other_ca)).unwrap();
+    for (tls, proof, expected) in [
+        (
+            &ca,
+            Proof::Names(vec!["other.test".into()]),
+            Kind::HostMismatch,
+        ),
+        (
+            &stranger,
+            Proof::Names(vec!["mx.rp.test".into()]),
+            Kind::NotTrusted,
+        ),
+        (
+            &ca,
+            Proof::Fingerprints(vec![[7; 32]]),
+            Kind::FingerprintMismatch,
+        ),
+        (
+            &ca,
+            Proof::Dane {
+                records: Vec::new(),
+                names: vec!["mx.rp.test".into()],
+            },
+            Kind::TlsaMismatch,
+        ),
+    ] {
+        let (stream, met) = meet(&server, tls, &Demand::with_proof("mx.rp.test", proof)).await;
+        assert!(stream.tls().is_none());
+        match met {
+            Err(HandshakeFailure::Certificate(fault)) => assert_eq!(fault.kind, expected),
+            other => panic!("{expected:?}: {other:?}"),
+        }
+    }
 }
 
 /// Data in both directions at once, in sizes around those of records and buffers.
@@ -111,9 +149,9 @@ async fn large_amounts_pass_unharmed() {
     stream.write(b"STARTTLS\r\n");
     stream.flush(soon()).await.unwrap();
     line(&mut stream).await;
-    let tls = ClientTls::opportunistic(None).unwrap();
+    let tls = ClientTls::new(None).unwrap();
     stream
-        .start_tls_client(&tls, "mx.rp.test", soon())
+        .start_tls_client(&tls, &Demand::opportunistic("mx.rp.test"), soon())
         .await
         .unwrap();
     line(&mut stream).await;
@@ -183,9 +221,9 @@ async fn a_proxy_header_goes_before_implicit_tls() {
     let server = start(Mode::ImplicitTls, &["127.0.0.1"], LimitSettings::default());
     let mut stream = Stream::connect(server.address, None, soon()).await.unwrap();
     stream.write(&proxy_header(1, 0x11, &PROXIED));
-    let tls = ClientTls::opportunistic(None).unwrap();
+    let tls = ClientTls::new(None).unwrap();
     stream
-        .start_tls_client(&tls, "mx.rp.test", soon())
+        .start_tls_client(&tls, &Demand::opportunistic("mx.rp.test"), soon())
         .await
         .unwrap();
     assert_eq!(line(&mut stream).await, "220 hello");

@@ -6,7 +6,7 @@ use crate::net::{Deadline, Line};
 use crate::tls::client_hello::{self, ClientHello, Parsed};
 use crate::tls::failure::{self, HandshakeError, HandshakeFailure};
 use crate::tls::session::{Handshake, ReadError, SCRATCH, Session, Stage};
-use crate::tls::{ClientTls, ServerTls, TlsFacts};
+use crate::tls::{ClientTls, Demand, ServerTls, TlsFacts};
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -355,19 +355,22 @@ impl Stream {
     }
 
     /// Client side, for SMTP's STARTTLS and for tests: plaintext that was already received is thrown away.
-    /// `server_name` goes into SNI and is what the certificate is compared with.
+    /// The handshake fails where the server does not meet `demand`.
+    ///
+    /// # Errors
+    /// `HandshakeError`; its `failure` tells a certificate that will not do from a handshake that broke.
     pub async fn start_tls_client(
         &mut self,
         tls: &ClientTls,
-        server_name: &str,
+        demand: &Demand,
         deadline: Deadline,
     ) -> Result<StartedTls, HandshakeError> {
         let discarded_bytes = self.buffer().len();
         self.consume(discarded_bytes);
         self.flush(deadline).await?;
-        let mut handshake = tls.handshake(server_name)?;
+        let mut handshake = tls.handshake(demand)?;
         self.run_handshake(&mut handshake, deadline).await?;
-        self.tls = Some(handshake.finish_client(server_name));
+        self.tls = Some(handshake.finish_client(&demand.server_name));
         Ok(StartedTls { discarded_bytes })
     }
 
@@ -594,7 +597,7 @@ impl Stream {
                 Err(StreamError::Closed.into())
             }
             Err(ReadError::Io(e)) => Err(StreamError::Io(e).into()),
-            Err(ReadError::Tls(e)) => Err(HandshakeFailure::Tls(e)),
+            Err(ReadError::Tls(e)) => Err(handshake.failure(e)),
         })
     }
 }

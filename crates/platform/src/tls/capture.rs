@@ -3,7 +3,7 @@
 //! connection they serve; but rustls calls them while it works on that connection's bytes, on the same thread,
 //! so `tls::session` opens a capture before and takes it after. Nothing waits in between.
 
-use crate::tls::Verification;
+use crate::tls::{CertificateFault, Verified};
 use std::cell::RefCell;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -16,7 +16,13 @@ pub(crate) struct Captured {
     /// The `tls-server-end-point` hash of the certificate that was chosen.
     pub(crate) end_point: Option<Arc<[u8]>>,
     /// How the peer's certificate was judged.
-    pub(crate) verification: Option<Verification>,
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// How a demand judged the peer's certificate.
+pub(crate) struct Verdict {
+    pub(crate) proved: Result<Verified, CertificateFault>,
+    pub(crate) audit: Option<Result<Verified, CertificateFault>>,
 }
 
 thread_local! {
@@ -39,8 +45,8 @@ pub(crate) fn note_end_point(end_point: Arc<[u8]>) {
 }
 
 /// Notes how the peer's certificate was judged.
-pub(crate) fn note_verification(verification: Verification) {
-    CAPTURED.with_borrow_mut(|captured| captured.verification = Some(verification));
+pub(crate) fn note_verdict(verdict: Verdict) {
+    CAPTURED.with_borrow_mut(|captured| captured.verdict = Some(verdict));
 }
 
 impl Captured {
@@ -48,7 +54,7 @@ impl Captured {
     pub(crate) fn merge(&mut self, later: Self) {
         self.exporter_secret = later.exporter_secret.or(self.exporter_secret.take());
         self.end_point = later.end_point.or(self.end_point.take());
-        self.verification = later.verification.or(self.verification.take());
+        self.verdict = later.verdict.or(self.verdict.take());
     }
 
     /// The channel binding of RFC 9266 §2: TLS-Exporter("EXPORTER-Channel-Binding", "", 32).

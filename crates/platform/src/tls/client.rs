@@ -1,96 +1,168 @@
-//! TLS as a client: for mail we send to other servers, and for tests. Either the server must prove its name to a
-//! given set of roots, or it is only noted whether it could have (opportunistic TLS, RFC 7435).
+//! TLS as a client: for mail we send to other servers, for HTTPS, and for tests. What the server must prove is
+//! said per handshake by a `Demand`; what it proved is in the session's facts.
+//! No session is ever resumed: a resumed one shows no certificate, and a proof given for one policy would serve another.
 
-use crate::tls::capture;
+use crate::tls::capture::{self, Verdict};
+use crate::tls::demand::{Demand, Proof, Suites};
 use crate::tls::server::provider;
 use crate::tls::session::{Connection, Handshake};
-use crate::tls::{HandshakeError, HandshakeFailure};
+use crate::tls::verify::{Shown, bare};
+use crate::tls::{HandshakeError, HandshakeFailure, TlsVersion};
+use rustls::client::UnbufferedClientConnection;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// How a server's certificate was judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verification {
-    /// It leads to a root of ours, is valid now and carries the name.
-    Passed,
-    /// It does not; the text says why.
-    Failed(String),
-    /// There were no roots to compare with.
-    NotChecked,
-}
-
-/// Whether a certificate that fails verification ends the handshake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Duty {
-    Verified,
-    Opportunistic,
-}
+/// Where systems keep the roots they trust.
+const SYSTEM_ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 /// A client's TLS settings. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientTls {
-    config: Arc<ClientConfig>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    roots: Roots,
+    /// For any version and suite, the common case, and demanding nothing.
+    open: Arc<ClientConfig>,
+}
+
+/// The roots of certificates; those of the system are read when they are first needed.
+enum Roots {
+    Given(Arc<RootCertStore>),
+    System(OnceLock<Arc<RootCertStore>>),
+}
+
+impl Roots {
+    fn get(&self) -> Arc<RootCertStore> {
+        match self {
+            Self::Given(roots) => Arc::clone(roots),
+            Self::System(roots) => Arc::clone(roots.get_or_init(|| Arc::new(system_roots()))),
+        }
+    }
+}
+
+impl std::fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientTls").finish_non_exhaustive()
+    }
 }
 
 impl ClientTls {
-    /// The server must prove its name to a root in the PEM file `roots`.
+    /// Certificates are proved to the roots in the PEM file `roots`, or to those the system trusts.
     ///
     /// # Errors
     /// In words, where the file is unreadable or holds no usable root.
-    pub fn verified(roots: &Path) -> Result<Self, String> {
-        Self::build(Some(read_roots(roots)?), Duty::Verified)
-    }
-
-    /// Any certificate will do; `TlsFacts::peer_certificate` says what it was and, where `roots` are given,
-    /// whether it was good.
-    ///
-    /// # Errors
-    /// In words, where the file is unreadable or holds no usable root.
-    pub fn opportunistic(roots: Option<&Path>) -> Result<Self, String> {
-        let roots = roots.map(read_roots).transpose()?;
-        Self::build(roots, Duty::Opportunistic)
-    }
-
-    fn build(roots: Option<RootCertStore>, duty: Duty) -> Result<Self, String> {
-        let provider = Arc::new(provider());
-        let inner = roots
-            .map(|roots| {
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                    .build()
-            })
-            .transpose()
-            .map_err(|e| e.to_string())?;
-        let verifier = NotingVerifier {
-            inner,
-            duty,
-            provider: Arc::clone(&provider),
+    pub fn new(roots: Option<&Path>) -> Result<Self, String> {
+        let roots = match roots {
+            Some(path) => Roots::Given(Arc::new(read_roots(path)?)),
+            None => Roots::System(OnceLock::new()),
         };
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|e| e.to_string())?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        // A resumed session shows no certificate, and what each delivery did to verify one must be on record.
-        config.resumption = rustls::client::Resumption::disabled();
+        let verifier = DemandVerifier {
+            proof: Proof::Any,
+            audit: None,
+            roots: Arc::new(RootCertStore::empty()),
+            provider: provider_of(Suites::All),
+        };
+        let open = config(verifier, TlsVersion::V1_2).map_err(|e| e.to_string())?;
         Ok(Self {
-            config: Arc::new(config),
+            shared: Arc::new(Shared {
+                roots,
+                open: Arc::new(open),
+            }),
         })
     }
 
-    /// A handshake with the server called `server_name`.
-    pub(crate) fn handshake(&self, server_name: &str) -> Result<Handshake, HandshakeError> {
-        let name = ServerName::try_from(server_name.to_owned())
-            .map_err(|_| HandshakeFailure::Malformed("the server's name is no host name"))?;
-        let connection = UnbufferedClientConnection::new(Arc::clone(&self.config), name)
+    /// The roots that this is made with.
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
+        self.shared.roots.get()
+    }
+
+    /// A handshake that must meet `demand`.
+    pub(crate) fn handshake(&self, demand: &Demand) -> Result<Handshake, HandshakeError> {
+        let config = self.config(demand).map_err(HandshakeFailure::from)?;
+        let connection = UnbufferedClientConnection::new(config, server_name(&demand.server_name))
             .map_err(HandshakeFailure::from)?;
         Ok(Handshake::new(Connection::Client(connection), Vec::new()))
+    }
+
+    fn config(&self, demand: &Demand) -> Result<Arc<ClientConfig>, rustls::Error> {
+        if demand.proof == Proof::Any
+            && demand.audit.is_none()
+            && demand.version_min == TlsVersion::V1_2
+            && demand.suites == Suites::All
+        {
+            return Ok(Arc::clone(&self.shared.open));
+        }
+        let needs_roots = |proof: &Proof| matches!(proof, Proof::Names(_));
+        let roots = if needs_roots(&demand.proof) || demand.audit.as_ref().is_some_and(needs_roots)
+        {
+            self.roots()
+        } else {
+            Arc::new(RootCertStore::empty())
+        };
+        let verifier = DemandVerifier {
+            proof: demand.proof.clone(),
+            audit: demand.audit.clone(),
+            roots,
+            provider: provider_of(demand.suites),
+        };
+        Ok(Arc::new(config(verifier, demand.version_min)?))
+    }
+}
+
+/// What goes into SNI. A name that is no host name sends none: the handshake must not fail for that where nothing
+/// is to be proved, and where something is, the proof has the names.
+fn server_name(text: &str) -> ServerName<'static> {
+    ServerName::try_from(bare(text).to_owned())
+        .unwrap_or(ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+fn config(
+    verifier: DemandVerifier,
+    version_min: TlsVersion,
+) -> Result<ClientConfig, rustls::Error> {
+    let versions: &[&rustls::SupportedProtocolVersion] = match version_min {
+        TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        TlsVersion::V1_3 => &[&rustls::version::TLS13],
+    };
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&verifier.provider))
+        .with_protocol_versions(versions)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
+/// Our suites, made once.
+pub(crate) fn provider_of(suites: Suites) -> Arc<CryptoProvider> {
+    static ALL: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    static BITS_256: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    match suites {
+        Suites::All => Arc::clone(ALL.get_or_init(|| Arc::new(provider()))),
+        Suites::Bits256 => Arc::clone(BITS_256.get_or_init(|| {
+            let mut provider = provider();
+            provider.cipher_suites.retain(|suite| {
+                let name = suite.suite().as_str().unwrap_or_default();
+                name.contains("AES_256") || name.contains("CHACHA20")
+            });
+            Arc::new(provider)
+        })),
     }
 }
 
@@ -109,40 +181,62 @@ fn read_roots(path: &Path) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// Verifies where there are roots, notes the outcome, and lets pass what need not be verified.
-#[derive(Debug)]
-struct NotingVerifier {
-    inner: Option<Arc<WebPkiServerVerifier>>,
-    duty: Duty,
+/// The first bundle that is there; without one nothing is trusted, and what demands a trusted name fails.
+fn system_roots() -> RootCertStore {
+    let found = SYSTEM_ROOTS
+        .iter()
+        .find_map(|path| read_roots(Path::new(path)).ok());
+    found.unwrap_or_else(|| {
+        tracing::warn!("tls.no_system_roots");
+        RootCertStore::empty()
+    })
+}
+
+/// Judges the server's certificates by one demand and notes the verdict.
+struct DemandVerifier {
+    proof: Proof,
+    audit: Option<Proof>,
+    roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for NotingVerifier {
+impl std::fmt::Debug for DemandVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DemandVerifier")
+            .field("proof", &self.proof)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for DemandVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(inner) = &self.inner else {
-            capture::note_verification(Verification::NotChecked);
-            return Ok(ServerCertVerified::assertion());
+        let roots: &[TrustAnchor<'static>] = &self.roots.roots;
+        let shown = Shown {
+            leaf: end_entity,
+            intermediates,
+            roots,
+            algorithms: &self.provider.signature_verification_algorithms,
+            now,
         };
-        match inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Ok(verified) => {
-                capture::note_verification(Verification::Passed);
-                Ok(verified)
-            }
-            Err(e) => {
-                capture::note_verification(Verification::Failed(e.to_string()));
-                match self.duty {
-                    Duty::Verified => Err(e),
-                    Duty::Opportunistic => Ok(ServerCertVerified::assertion()),
-                }
-            }
-        }
+        let proved = shown.judge(&self.proof);
+        let outcome = match &proved {
+            Ok(_) => Ok(ServerCertVerified::assertion()),
+            Err(fault) => Err(rustls::Error::InvalidCertificate(CertificateError::Other(
+                OtherError(Arc::new(fault.clone())),
+            ))),
+        };
+        capture::note_verdict(Verdict {
+            proved,
+            audit: self.audit.as_ref().map(|proof| shown.judge(proof)),
+        });
+        outcome
     }
 
     fn verify_tls12_signature(

@@ -1,7 +1,7 @@
 //! What is known about a TLS session after its handshake. Plain data for rulings, logs, statistics and
 //! SASL channel binding; filled in by `tls::session`.
 
-use crate::tls::Verification;
+use crate::tls::{CertificateFault, Verified};
 use std::fmt;
 
 /// A version we speak.
@@ -59,6 +59,8 @@ pub struct TlsFacts {
 pub struct PeerCertificate {
     /// SHA-256 over the DER encoding of the leaf certificate.
     pub sha256: [u8; 32],
-    /// Whether it leads to a trusted root and carries the name we asked for.
-    pub verification: Verification,
+    /// What it proved.
+    pub verified: Verified,
+    /// What became of the proof that was only looked at, where there was one.
+    pub audit: Option<Result<Verified, CertificateFault>>,
 }

@@ -2,7 +2,7 @@
 //! Pure; used by `tls::session` and `net::Stream`, read by logs and statistics.
 
 use crate::net::StreamError;
-use crate::tls::ClientHello;
+use crate::tls::{CertificateFault, ClientHello};
 
 /// Alert `decode_error`, RFC 8446 §6.
 pub(crate) const DECODE_ERROR: u8 = 50;
@@ -40,6 +40,9 @@ pub enum HandshakeFailure {
     /// rustls refused; the peer was told by an alert.
     #[error("{0}")]
     Tls(rustls::Error),
+    /// The server's certificate does not prove what was demanded; the server was told by an alert.
+    #[error("{0}")]
+    Certificate(CertificateFault),
     /// The connection broke or was too slow.
     #[error("{0}")]
     Stream(StreamError),

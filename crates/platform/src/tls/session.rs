@@ -1,10 +1,10 @@
 //! Drives one rustls connection over bytes that `net::Stream` moves: no sockets, no waiting in here. Uses rustls'
 //! unbuffered interface, so that an idle session keeps nothing but its keys.
 
-use crate::tls::capture::{self, Captured};
+use crate::tls::capture::{self, Captured, Verdict};
 use crate::tls::client_hello::ClientHello;
 use crate::tls::failure::HandshakeFailure;
-use crate::tls::{PeerCertificate, TlsFacts, TlsVersion, Verification};
+use crate::tls::{PeerCertificate, TlsFacts, TlsVersion, Verified};
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
@@ -79,7 +79,7 @@ impl Handshake {
         let (consumed, stage) = self.drive(&mut incoming, plain, wire);
         incoming.drain(..consumed.min(incoming.len()));
         self.incoming = incoming;
-        Ok(stage?)
+        stage.map_err(|error| self.failure(error))
     }
 
     /// Whether what is on the wire now may wait for the session's first bytes. True for a TLS 1.3 server, which has
@@ -105,6 +105,16 @@ impl Handshake {
         let (consumed, stage) = self.drive(filled, plain, wire);
         self.incoming = filled.get(consumed..).unwrap_or_default().to_vec();
         stage.map_err(ReadError::Tls)
+    }
+
+    /// What rustls' `error` means: where a certificate did not meet the demand, that is the reason.
+    pub(crate) fn failure(&mut self, error: rustls::Error) -> HandshakeFailure {
+        match self.captured.verdict.take() {
+            Some(Verdict {
+                proved: Err(fault), ..
+            }) => HandshakeFailure::Certificate(fault),
+            _ => HandshakeFailure::Tls(error),
+        }
     }
 
     fn drive(
@@ -134,7 +144,7 @@ impl Handshake {
     }
 
     /// The established session on the client's side.
-    pub(crate) fn finish_client(self, server_name: &str) -> Box<Session> {
+    pub(crate) fn finish_client(mut self, server_name: &str) -> Box<Session> {
         let mut facts = self.facts();
         facts.sni = Some(server_name.to_ascii_lowercase().into_boxed_str());
         let leaf = self
@@ -142,13 +152,20 @@ impl Handshake {
             .common()
             .peer_certificates()
             .and_then(<[_]>::first);
-        facts.peer_certificate = leaf.map(|leaf| PeerCertificate {
-            sha256: crate::tls::certificates::sha256(leaf),
-            verification: self
-                .captured
-                .verification
-                .clone()
-                .unwrap_or(Verification::NotChecked),
+        let verdict = self.captured.verdict.take();
+        facts.peer_certificate = leaf.map(|leaf| {
+            let (verified, audit) = match verdict {
+                Some(Verdict {
+                    proved: Ok(verified),
+                    audit,
+                }) => (verified, audit),
+                _ => (Verified::NotAsked, None),
+            };
+            PeerCertificate {
+                sha256: crate::tls::certificates::sha256(leaf),
+                verified,
+                audit,
+            }
         });
         Session::boxed(self.connection, self.incoming, facts)
     }

@@ -1,7 +1,9 @@
 //! Tests of the byte engine: both sides in memory, with bytes in pieces of any size and with damage anywhere.
 
 use super::*;
-use crate::tls::{CertStore, ClientTls, ServerTls, ServerTlsSettings, client_hello, demo_ca};
+use crate::tls::{
+    CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, client_hello, demo_ca,
+};
 use proptest::prelude::*;
 use std::sync::OnceLock;
 
@@ -12,7 +14,7 @@ fn settings() -> &'static (ServerTls, ClientTls) {
         demo_ca(directory.path(), &["mx.rp.test"]).unwrap();
         let store = CertStore::from_dir(directory.path(), None).unwrap();
         let server = ServerTls::new(store, &ServerTlsSettings::default()).unwrap();
-        (server, ClientTls::opportunistic(None).unwrap())
+        (server, ClientTls::new(None).unwrap())
     })
 }
 
@@ -73,7 +75,9 @@ impl Damage {
 /// A whole handshake; both sessions, where it came to that.
 fn shake(piece: usize, damage: Option<Damage>) -> Option<(Box<Session>, Box<Session>)> {
     let (server_tls, client_tls) = settings();
-    let mut client = client_tls.handshake("mx.rp.test").unwrap();
+    let mut client = client_tls
+        .handshake(&Demand::opportunistic("mx.rp.test"))
+        .unwrap();
     let mut server = server_tls.handshake(Vec::new()).unwrap();
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
     client.advance(&mut Vec::new(), &mut to_server).unwrap();

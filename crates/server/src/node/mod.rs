@@ -190,7 +190,7 @@ fn pop3_context(parts: &Parts) -> Pop3Context {
 
 fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
     let settings = &parts.settings;
-    let tls = ClientTls::opportunistic(settings.ca_file.0.as_deref())
+    let tls = ClientTls::new(settings.ca_file.0.as_deref())
         .map_err(|error| StartError::new("tls.ca_file", error))?;
     let client = Client::new(
         ClientSettings {

@@ -9,7 +9,7 @@ use formats::address::Address;
 use formats::message::Facts;
 use platform::net::{Deadline, Stream, StreamError};
 use platform::segments::{BodyRef, Segments};
-use platform::tls::ClientTls;
+use platform::tls::{ClientTls, Demand};
 use queue::relay::{Attempt, Cause, Notices, Outcome};
 use queue::{Notify, Return};
 use std::time::Duration;
@@ -151,8 +151,8 @@ impl<'a> Dialogue<'a> {
             return Err(self.later(&format!("{HANDSHAKE_FAILED}: {}", reply.to_text())));
         }
         let deadline = Deadline::after(self.settings.times.connect);
-        let host = self.host;
-        if let Err(error) = self.stream.start_tls_client(tls, host, deadline).await {
+        let demand = Demand::opportunistic(self.host);
+        if let Err(error) = self.stream.start_tls_client(tls, &demand, deadline).await {
             return Err(self.later(&format!("{HANDSHAKE_FAILED}: {error}")));
         }
         self.hello().await

@@ -114,7 +114,7 @@ impl Rig {
                 times: ClientTimes::default(),
             },
             Arc::new(StaticResolver::default()),
-            ClientTls::opportunistic(None).unwrap(),
+            ClientTls::new(None).unwrap(),
             random.clone(),
         );
         let parts = RelayParts {
@@ -160,7 +160,7 @@ impl Rig {
             dsn: DsnOptions::default(),
             facts: Facts::scan(text.as_bytes()).to_bytes(),
             body,
-            session: String::new(),
+            session: queue::trace::Session::default(),
             now: START,
             announced: None,
             dispatch: queue::Dispatch::default(),

@@ -16,7 +16,7 @@ use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::{Engine, Options, Store, StoreError, Tx};
-use platform::tls::{CertStore, ClientTls, ServerTls, ServerTlsSettings, demo_ca};
+use platform::tls::{CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, demo_ca};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -232,10 +232,10 @@ impl SecureClient {
             let bytes = client.stream.buffer().len();
             client.stream.consume(bytes);
         }
-        let tls = ClientTls::opportunistic(None).unwrap();
+        let tls = ClientTls::new(None).unwrap();
         client
             .stream
-            .start_tls_client(&tls, "localhost", soon())
+            .start_tls_client(&tls, &Demand::opportunistic("localhost"), soon())
             .await
             .unwrap();
         client

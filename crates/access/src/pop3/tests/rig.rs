@@ -19,7 +19,7 @@ use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::{Engine, Options, Store, StoreError, Tx};
-use platform::tls::{CertStore, ClientTls, ServerTls, ServerTlsSettings, demo_ca};
+use platform::tls::{CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, demo_ca};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -198,8 +198,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn start_tls(&mut self) {
-        let tls = ClientTls::opportunistic(None).unwrap();
-        let started = self.stream.start_tls_client(&tls, "localhost", soon());
+        let tls = ClientTls::new(None).unwrap();
+        let demand = Demand::opportunistic("localhost");
+        let started = self.stream.start_tls_client(&tls, &demand, soon());
         started.await.unwrap();
     }
 

@@ -20,7 +20,7 @@ use platform::random::Random;
 use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::store::{Engine, Options, Store};
-use platform::tls::{CertStore, ClientTls, ServerTls, ServerTlsSettings, demo_ca};
+use platform::tls::{CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, demo_ca};
 use queue::Queue;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -203,9 +203,9 @@ impl Client {
 
     pub(super) async fn start_tls(&mut self) {
         let (ca, _) = certificates();
-        let tls = ClientTls::verified(ca).unwrap();
+        let tls = ClientTls::new(Some(ca)).unwrap();
         self.stream
-            .start_tls_client(&tls, "mx.rp.test", soon())
+            .start_tls_client(&tls, &Demand::verified("mx.rp.test"), soon())
             .await
             .unwrap();
     }

@@ -1,0 +1,249 @@
+//! Looks whether a server's certificates meet a proof. Pure but for the time, which is an argument; called from
+//! rustls' callback in `tls::client`. The server's signature over the handshake is rustls' business.
+
+use crate::dns::Tlsa;
+use crate::tls::dane::{self, Enclosed, Parts};
+use crate::tls::demand::{CertificateFault, CertificateFaultKind as Kind, Proof, Verified};
+use crate::tls::validity;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls_pki_types::{CertificateDer, Der, ServerName, TrustAnchor, UnixTime};
+use webpki::EndEntityCert;
+
+/// What the server showed, and with what it is judged.
+pub(crate) struct Shown<'a> {
+    pub(crate) leaf: &'a CertificateDer<'a>,
+    pub(crate) intermediates: &'a [CertificateDer<'a>],
+    pub(crate) roots: &'a [TrustAnchor<'static>],
+    pub(crate) algorithms: &'a WebPkiSupportedAlgorithms,
+    pub(crate) now: UnixTime,
+}
+
+/// Certificates looked at in a chain; a longer one is broken or hostile.
+const CHAIN_CERTIFICATES_MAX: usize = 10;
+
+impl Shown<'_> {
+    /// What the server proved.
+    pub(crate) fn judge(&self, proof: &Proof) -> Result<Verified, CertificateFault> {
+        match proof {
+            Proof::Any => Ok(Verified::NotAsked),
+            Proof::Names(names) => {
+                self.chain(self.roots)?;
+                self.carries(names)?;
+                Ok(Verified::Names)
+            }
+            Proof::Dane { records, names } => self.dane(records, names),
+            Proof::Fingerprints(fingerprints) => self.fingerprint(fingerprints),
+        }
+    }
+
+    fn parsed(&self) -> Result<EndEntityCert<'_>, CertificateFault> {
+        EndEntityCert::try_from(self.leaf).map_err(|error| {
+            let text = format!("the server's certificate cannot be read: {error}");
+            CertificateFault::new(Kind::NotTrusted, text)
+        })
+    }
+
+    /// Whether the leaf leads to one of `anchors` and all on the way is valid now.
+    fn chain(&self, anchors: &[TrustAnchor<'_>]) -> Result<(), CertificateFault> {
+        let leaf = self.parsed()?;
+        let usage = webpki::KeyUsage::server_auth();
+        let all = self.algorithms.all;
+        leaf.verify_for_usage(
+            all,
+            anchors,
+            self.intermediates,
+            self.now,
+            usage,
+            None,
+            None,
+        )
+        .map(drop)
+        .map_err(|error| chain_fault(&error))
+    }
+
+    /// Whether the leaf carries one of `names` (RFC 9525 §6: SAN dNSName only).
+    fn carries(&self, names: &[String]) -> Result<(), CertificateFault> {
+        let leaf = self.parsed()?;
+        let carried = names.iter().any(|name| {
+            ServerName::try_from(bare(name))
+                .is_ok_and(|name| leaf.verify_is_valid_for_subject_name(&name).is_ok())
+        });
+        if carried {
+            return Ok(());
+        }
+        let has: Vec<&str> = leaf.valid_dns_names().take(5).collect();
+        let text = format!(
+            "the server's certificate is for {}, not for {}",
+            if has.is_empty() {
+                "no host name".to_owned()
+            } else {
+                has.join(", ")
+            },
+            names.join(" or ")
+        );
+        Err(CertificateFault::new(Kind::HostMismatch, text))
+    }
+
+    fn fingerprint(&self, wanted: &[[u8; 32]]) -> Result<Verified, CertificateFault> {
+        let sha256 = |bytes: &[u8]| {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+            wanted.iter().any(|wanted| wanted == digest.as_ref())
+        };
+        if sha256(self.leaf) || public_key(self.leaf).is_some_and(|key| sha256(&key)) {
+            return Ok(Verified::Fingerprint);
+        }
+        Err(CertificateFault::new(
+            Kind::FingerprintMismatch,
+            "the server's certificate has none of the fingerprints demanded",
+        ))
+    }
+
+    /// RFC 7672 §3.1: any record that matches will do. What a record with the right certificate lacks otherwise
+    /// (name, dates) is told rather than "no match".
+    fn dane(&self, records: &[Tlsa], names: &[String]) -> Result<Verified, CertificateFault> {
+        let mut fault = CertificateFault::new(
+            Kind::TlsaMismatch,
+            "the server's certificate matches none of its TLSA records",
+        );
+        for record in dane::effective(records) {
+            let outcome = match record.usage {
+                dane::USAGE_EE => self.dane_ee(record),
+                _ => self.dane_ta(record, names),
+            };
+            match outcome {
+                Some(Ok(())) => {
+                    return Ok(Verified::Dane {
+                        usage: record.usage,
+                        selector: record.selector,
+                        matching: record.matching,
+                    });
+                }
+                Some(Err(found)) => fault = found,
+                None => {}
+            }
+        }
+        Err(fault)
+    }
+
+    /// RFC 7672 §3.1.1: neither names nor dates of the certificate count.
+    fn dane_ee(&self, record: &Tlsa) -> Option<Result<(), CertificateFault>> {
+        let key = public_key(self.leaf);
+        let parts = Parts {
+            certificate: self.leaf,
+            public_key: key.as_deref(),
+        };
+        dane::matches(record, &parts).then_some(Ok(()))
+    }
+
+    /// RFC 7672 §3.1.2: the authority is in the chain the server sent, or whole in the record.
+    fn dane_ta(&self, record: &Tlsa, names: &[String]) -> Option<Result<(), CertificateFault>> {
+        let mut fault = None;
+        let sent = self.intermediates.iter().take(CHAIN_CERTIFICATES_MAX);
+        for certificate in sent {
+            let key = public_key(certificate);
+            let parts = Parts {
+                certificate,
+                public_key: key.as_deref(),
+            };
+            if dane::matches(record, &parts) {
+                match self.under_certificate(certificate, names) {
+                    Ok(()) => return Some(Ok(())),
+                    Err(found) => fault = Some(found),
+                }
+            }
+        }
+        let enclosed = match dane::enclosed(record) {
+            Some(Enclosed::Certificate(der)) => {
+                Some(self.under_certificate(&CertificateDer::from_slice(der), names))
+            }
+            Some(Enclosed::PublicKey(key)) => self.under_key(key, names),
+            None => None,
+        };
+        match enclosed {
+            Some(Ok(())) => Some(Ok(())),
+            other => fault.map(Err).or(other),
+        }
+    }
+
+    fn under_certificate(
+        &self,
+        authority: &CertificateDer<'_>,
+        names: &[String],
+    ) -> Result<(), CertificateFault> {
+        let anchor = webpki::anchor_from_trusted_cert(authority).map_err(|e| chain_fault(&e))?;
+        self.chain(std::slice::from_ref(&anchor))?;
+        // An anchor's own dates do not count in a path; for an authority that the server chose they do.
+        if !validity::covers(authority, self.now) {
+            return Err(CertificateFault::new(
+                Kind::Expired,
+                "the authority's certificate that the TLSA record means has expired",
+            ));
+        }
+        self.carries(names)
+    }
+
+    /// A bare key has no name: it may have issued any certificate of the chain.
+    fn under_key(&self, key: &[u8], names: &[String]) -> Option<Result<(), CertificateFault>> {
+        // The anchor wants what is inside the outer SEQUENCE.
+        let inner = validity::sequence_content(key)?;
+        let chain = std::iter::once(self.leaf).chain(self.intermediates);
+        let mut fault = None;
+        for certificate in chain.take(CHAIN_CERTIFICATES_MAX) {
+            let Ok(issued) = EndEntityCert::try_from(certificate) else {
+                continue;
+            };
+            let anchor = TrustAnchor {
+                subject: Der::from_slice(issued.issuer()),
+                subject_public_key_info: Der::from_slice(inner),
+                name_constraints: None,
+            };
+            match self.chain(std::slice::from_ref(&anchor)) {
+                Ok(()) => return Some(self.carries(names)),
+                Err(found) if found.kind == Kind::Expired => fault = Some(found),
+                Err(_) => {}
+            }
+        }
+        fault.map(Err)
+    }
+}
+
+/// The DER of a certificate's SubjectPublicKeyInfo.
+fn public_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    validity::public_key(certificate).map(<[u8]>::to_vec)
+}
+
+/// An address without its brackets.
+pub(crate) fn bare(name: &str) -> &str {
+    let inner = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let inner = inner.unwrap_or(name);
+    inner
+        .strip_prefix("IPv6:")
+        .unwrap_or(inner)
+        .trim_end_matches('.')
+}
+
+fn chain_fault(error: &webpki::Error) -> CertificateFault {
+    use webpki::Error as E;
+    match error {
+        E::CertExpired { .. } => {
+            CertificateFault::new(Kind::Expired, "the server's certificate has expired")
+        }
+        E::CertNotValidYet { .. } => {
+            CertificateFault::new(Kind::Expired, "the server's certificate is not valid yet")
+        }
+        E::UnknownIssuer => CertificateFault::new(
+            Kind::NotTrusted,
+            "the server's certificate comes from no authority we trust",
+        ),
+        E::CaUsedAsEndEntity => CertificateFault::new(
+            Kind::NotTrusted,
+            "the server's certificate is that of an authority, signed by itself perhaps",
+        ),
+        other => CertificateFault::new(
+            Kind::NotTrusted,
+            format!("the server's certificate cannot be trusted: {other}"),
+        ),
+    }
+}

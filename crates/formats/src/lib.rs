@@ -7,6 +7,7 @@ pub mod dsn;
 pub mod header;
 pub mod header_edit;
 pub mod imap_text;
+pub mod language;
 pub mod message;
 pub mod received;
 pub mod rfc3339;

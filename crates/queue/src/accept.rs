@@ -37,8 +37,8 @@ pub struct Accept {
     pub body: Spool,
     /// `formats::message::Facts` of `body`, encoded.
     pub facts: Vec<u8>,
-    /// What the trace says about the session: `name=value` separated by spaces.
-    pub session: String,
+    /// The session that brought it, for its story.
+    pub session: trace::Session,
     /// The time of acceptance; INTERNALDATE of local copies.
     pub now: Timestamp,
     /// From `Queue::expect`, asked for when the message began to come in.
@@ -148,6 +148,8 @@ pub(crate) struct Plan {
     local: Vec<LocalCopy>,
     /// Waits for another server, or (in the domain `relay::HERE`) for its notice of delivery.
     waiting: Vec<Waiting>,
+    /// The first line of its story.
+    story: String,
 }
 
 /// A recipient that becomes a queue row.
@@ -163,6 +165,7 @@ impl Plan {
         let mut waiting = Vec::new();
         let mut seen = HashSet::new();
         let has_sender = message.sender != ReversePath::Null;
+        let mut told = told(&mut message);
         for recipient in std::mem::take(&mut message.recipients) {
             let account = match recipient.deliver_to {
                 DeliverTo::Account(account) => account,
@@ -188,10 +191,13 @@ impl Plan {
         if local.is_empty() && waiting.is_empty() {
             return Err(AcceptError::NoRecipient);
         }
+        told.local = local.len();
+        told.waiting = waiting.len();
         Ok(Self {
             message,
             local,
             waiting,
+            story: trace::stored(&told),
         })
     }
 
@@ -227,16 +233,37 @@ pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<
     if plan.has_waiting() {
         write_queue_rows(tx, plan, body)?;
     }
-    let detail = format!(
-        "from=<{}> local={} waiting={} bytes={} {}",
-        message.sender.to_text(),
-        plan.local.len(),
-        plan.waiting.len(),
-        body.body_bytes,
-        message.session,
-    );
-    trace::write(tx, message.trace, message.now, 0, Event::Accepted, &detail)?;
+    let (id, at) = (message.trace, message.now);
+    trace::write(tx, id, at, 0, Event::Accepted, &plan.story)?;
+    trace::keep_origin(tx, id, &message.session)?;
     Ok(())
+}
+
+/// What the story says first. The client of the session stays with the message, for its origin.
+fn told(message: &mut Accept) -> trace::Accepted {
+    let told = message.recipients.iter().take(trace::RECIPIENTS_TOLD_MAX);
+    let message_id = formats::message::Envelope::from_facts_bytes(&message.facts)
+        .ok()
+        .and_then(|envelope| envelope.message_id)
+        .map(|id| trace::clean(&String::from_utf8_lossy(id)));
+    let session = std::mem::take(&mut message.session);
+    message.session.client = session.client;
+    message.session.hello.clone_from(&session.hello);
+    trace::Accepted {
+        from: message.sender.to_text(),
+        to: told
+            .map(|recipient| recipient.address.to_string())
+            .collect(),
+        to_more: message
+            .recipients
+            .len()
+            .saturating_sub(trace::RECIPIENTS_TOLD_MAX),
+        local: 0,
+        waiting: 0,
+        bytes: i64::try_from(message.body.len()).unwrap_or(i64::MAX),
+        message_id,
+        session,
+    }
 }
 
 fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), StoreError> {

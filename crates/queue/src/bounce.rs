@@ -6,7 +6,7 @@ use crate::accept::Accept;
 use crate::dispatch::{Dispatch, Origin};
 use crate::envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
 use crate::relay::Cause;
-use crate::trace::TraceId;
+use crate::trace::{self, TraceId};
 use crate::xtext;
 use directory::{Directory, Resolution};
 use formats::address::Address;
@@ -39,6 +39,16 @@ pub enum NoticeKind {
 impl NoticeKind {
     /// All, in the order they are sent.
     pub const ALL: [Self; 4] = [Self::Failed, Self::Delayed, Self::Relayed, Self::Delivered];
+
+    /// As the story says it; the action of RFC 3464 §2.3.3.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Delayed => "delayed",
+            Self::Relayed => "relayed",
+            Self::Delivered => "delivered",
+        }
+    }
 }
 
 /// A recipient a notice is about.
@@ -146,7 +156,10 @@ pub async fn accept_for(
         dsn: DsnOptions::default(),
         facts: Facts::scan(&bytes).to_bytes(),
         body,
-        session: format!("notice-about={}", about.trace),
+        session: trace::Session {
+            notice_about: Some(about.trace.to_string()),
+            ..trace::Session::default()
+        },
         now: notice.now,
         announced: None,
         dispatch: Dispatch {

@@ -44,6 +44,9 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// Wait after an attempt that our own fault ended, before its rows are looked at again.
 const FAULT_WAIT: Duration = Duration::from_secs(60);
 
+/// Where lines about notices stand: after those of the recipients they tell about.
+const NOTICE_LINES_FROM: i64 = 1 << 32;
+
 /// The domain of rows whose message is in its mailbox already and whose sender is to be told.
 pub(crate) const HERE: &str = "";
 
@@ -239,27 +242,27 @@ impl Relay {
                 return Tried::OurFault;
             }
         };
-        let Attempted { mut outcomes, .. } = if attempt.domain == HERE {
+        let mut attempted = if attempt.domain == HERE {
             delivered_here(&attempt)
         } else {
             self.transport.attempt(&attempt, &self.queue.segments).await
         };
-        outcomes.resize(
+        attempted.outcomes.resize(
             attempt.recipients.len(),
             Outcome::Deferred {
                 reply: "4.3.0 the attempt ended early".to_owned(),
                 cause: Cause::Other,
             },
         );
-        self.record_surely(&attempt, &outcomes).await;
+        self.record_surely(&attempt, &attempted).await;
         Tried::Recorded
     }
 
     /// Tries to record until it is done. Going back to the queue instead would send the message
     /// again while our disk is full or the database away, once per try.
-    async fn record_surely(&self, attempt: &Attempt, outcomes: &[Outcome]) {
+    async fn record_surely(&self, attempt: &Attempt, attempted: &Attempted) {
         let mut wait = RECORD_WAIT_FIRST;
-        while let Err(error) = self.record(attempt.clone(), outcomes.to_vec()).await {
+        while let Err(error) = self.record(attempt.clone(), attempted.clone()).await {
             tracing::error!(%error, trace = %attempt.trace, "queue.record_failed");
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RECORD_WAIT_LONGEST);
@@ -267,9 +270,9 @@ impl Relay {
     }
 
     /// Writes what came of an attempt, and the notices it calls for, in one transaction.
-    async fn record(&self, attempt: Attempt, outcomes: Vec<Outcome>) -> Result<(), RecordError> {
+    async fn record(&self, attempt: Attempt, attempted: Attempted) -> Result<(), RecordError> {
         let now = self.clock.now();
-        let changes = self.changes(&attempt, outcomes, now);
+        let changes = self.changes(&attempt, attempted, now);
         let mut notices = Vec::new();
         for kind in NoticeKind::ALL {
             let about: Vec<_> = changes
@@ -286,13 +289,14 @@ impl Relay {
                 now,
                 trace: self.traces.next(),
             };
-            notices.extend(self.prepare_notice(&attempt, notice).await?);
+            let prepared = self.prepare_notice(&attempt, notice).await?;
+            notices.extend(prepared.map(|(plan, body)| (kind, plan, body)));
         }
         let accounts: Vec<_> = notices
             .iter()
-            .flat_map(|(plan, _)| plan.accounts())
+            .flat_map(|(_, plan, _)| plan.accounts())
             .collect();
-        let wakes = notices.iter().any(|(plan, _)| plan.has_waiting());
+        let wakes = notices.iter().any(|(_, plan, _)| plan.has_waiting());
         self.queue
             .store
             .write(move |tx| write_record(tx, &attempt, &changes, &notices, now))
@@ -306,8 +310,9 @@ impl Relay {
         Ok(())
     }
 
-    fn changes(&self, attempt: &Attempt, outcomes: Vec<Outcome>, now: Timestamp) -> Vec<Change> {
-        let pairs = attempt.recipients.iter().zip(outcomes);
+    fn changes(&self, attempt: &Attempt, attempted: Attempted, now: Timestamp) -> Vec<Change> {
+        let mut tries = attempted.tries;
+        let pairs = attempt.recipients.iter().zip(attempted.outcomes);
         let success = match attempt.domain.as_str() {
             HERE => (Event::Delivered, NoticeKind::Delivered),
             _ => (Event::Relayed, NoticeKind::Relayed),
@@ -327,7 +332,9 @@ impl Relay {
                     now,
                     jitter,
                 });
-                change(waiting, outcome, next, success)
+                let mut change = change(waiting, outcome, next, success);
+                change.tries = std::mem::take(&mut tries);
+                change
             })
             .collect()
     }
@@ -396,10 +403,25 @@ struct Change {
     after: After,
     event: Event,
     detail: String,
+    /// What was tried; with the first recipient of an attempt only.
+    tries: Vec<Try>,
     notice: Option<NoticeKind>,
 }
 
 impl Change {
+    fn told(&self) -> trace::Settled {
+        trace::Settled {
+            to: self.waiting.address.to_string(),
+            reply: trace::clean(&self.detail),
+            cause: self.cause,
+            next_ms: match self.after {
+                After::WaitsUntil(at) => Some(at.0),
+                After::Gone => None,
+            },
+            tries: self.tries.clone(),
+        }
+    }
+
     fn reported(&self) -> bounce::Reported {
         bounce::Reported {
             address: self.waiting.address.clone(),
@@ -465,6 +487,7 @@ fn change(waiting: &Waiting, outcome: Outcome, next: Next, success: (Event, Noti
         after,
         event,
         detail,
+        tries: Vec::new(),
         notice,
     }
 }
@@ -473,7 +496,7 @@ fn write_record(
     tx: &mut dyn Tx,
     attempt: &Attempt,
     changes: &[Change],
-    notices: &[(accept::Plan, BodyRef)],
+    notices: &[(NoticeKind, accept::Plan, BodyRef)],
     now: Timestamp,
 ) -> Result<(), RecordError> {
     let message = attempt.trace.0;
@@ -497,13 +520,24 @@ fn write_record(
                 ],
             )?,
         };
-        let detail = format!("to=<{}> {}", change.waiting.address, change.detail);
-        trace::write(tx, attempt.trace, now, n + 1, change.event, &detail)?;
+        let story = trace::stored(&change.told());
+        trace::write(tx, attempt.trace, now, n + 1, change.event, &story)?;
     }
-    for (plan, body) in notices {
+    for (n, (kind, plan, body)) in (0_i64..).zip(notices) {
         accept::write_rows(tx, plan, *body)?;
-        let detail = format!("notice={}", plan.trace());
-        trace::write(tx, attempt.trace, now, 0, Event::Bounced, &detail)?;
+        let told = trace::Noticed {
+            notice: plan.trace().to_string(),
+            says: kind.word().to_owned(),
+        };
+        let story = trace::stored(&told);
+        trace::write(
+            tx,
+            attempt.trace,
+            now,
+            NOTICE_LINES_FROM + n,
+            Event::Bounced,
+            &story,
+        )?;
     }
     tx.execute(
         "DELETE FROM queue_messages WHERE message = ?1 AND NOT EXISTS \

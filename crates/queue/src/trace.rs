@@ -1,6 +1,19 @@
 //! The story of one message, told by rows written in the same transactions as what they tell.
 //! A `TraceId` is given at MAIL, shown in the 250 reply and in Received, and never used again.
 
+mod facts;
+mod find;
+mod origin;
+mod story;
+
+pub use facts::{Accepted, Noticed, RECIPIENTS_TOLD_MAX, Session, SessionTls, Settled, Told};
+pub(crate) use facts::{clean, stored};
+pub use find::{Query, find};
+pub(crate) use origin::keep as keep_origin;
+pub use origin::{Origin, View, forget_origins, forget_views, record_view, views};
+
+pub use story::{Sentence, tell, time};
+
 use platform::clock::{Clock, Timestamp};
 use platform::params;
 use platform::store::{StoreError, Tx};
@@ -145,8 +158,10 @@ pub struct Entry {
     pub at: Timestamp,
     /// `Event::word`.
     pub event: String,
-    /// The facts, as `name=value` separated by spaces.
+    /// The facts as stored: JSON, in rows of older releases `name=value` separated by spaces.
     pub detail: String,
+    /// The same as values.
+    pub told: Told,
 }
 
 /// Adds a line to the story of `id`. `n` orders lines of one transaction at the same millisecond.
@@ -172,13 +187,26 @@ pub fn read(tx: &mut dyn Tx, id: TraceId) -> Result<Vec<Entry>, StoreError> {
         "SELECT at, event, detail FROM traces WHERE trace = ?1 ORDER BY at, n LIMIT ?2",
         params![id.0, ENTRIES_MAX],
         |row| {
+            let (event, detail) = (row.text(1)?.to_owned(), row.text(2)?.to_owned());
             Ok(Entry {
                 at: Timestamp(row.int(0)?),
-                event: row.text(1)?.to_owned(),
-                detail: row.text(2)?.to_owned(),
+                told: Told::read(&event, &detail),
+                event,
+                detail,
             })
         },
     )
+}
+
+/// The origin of a message whose story begins with `first`, as seen at `now`.
+pub fn origin(tx: &mut dyn Tx, id: TraceId, first: Option<&Entry>) -> Result<Origin, StoreError> {
+    if let Some(known) = origin::read(tx, id)? {
+        return Ok(known);
+    }
+    Ok(match first.map(|entry| &entry.told) {
+        Some(Told::Accepted(accepted)) if accepted.session.role.is_empty() => Origin::None,
+        _ => Origin::Expired,
+    })
 }
 
 /// Most lines of one story that are read.

@@ -84,7 +84,7 @@ async fn a_permanent_failure_comes_back_to_the_sender_once() {
     ] {
         assert!(inbox[0].contains(part), "no «{part}» in\n{}", inbox[0]);
     }
-    assert_eq!(setup.story(trace).await, ["accepted", "bounced", "failed"]);
+    assert_eq!(setup.story(trace).await, ["accepted", "failed", "bounced"]);
 }
 
 #[tokio::test]

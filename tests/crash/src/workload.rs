@@ -133,7 +133,7 @@ impl Node {
             dsn: DsnOptions::default(),
             body,
             facts: scanner.finish().to_bytes(),
-            session: String::new(),
+            session: queue::trace::Session::default(),
             now: START,
             announced: Some(self.queue.expect()),
             dispatch: queue::Dispatch::default(),

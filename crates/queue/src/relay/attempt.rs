@@ -8,6 +8,7 @@ use directory::AccountId;
 use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::segments::{BodyRef, Segments};
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -93,13 +94,16 @@ pub enum Peer {
 }
 
 /// One connection, or the finding that there can be none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Try {
     /// The mail exchanger, or the domain where none was found.
     pub host: String,
     /// Where it was tried; `None` where no address was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,
     /// The TLS session, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSeen>,
     /// The name of the TLS policy that applied: `dane`, `mta-sts`, `opportunistic` …
     pub policy: String,
@@ -110,7 +114,8 @@ pub struct Try {
 }
 
 /// A TLS session as the trace tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TlsSeen {
     /// For example `TLSv1.3`.
     pub version: String,
@@ -157,7 +162,8 @@ impl Outcome {
 }
 
 /// Why a recipient could not be served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Only because a TLS duty could not be met; such mail is given up earlier.
     TlsPolicy,

@@ -320,7 +320,7 @@ impl Setup {
             },
             facts: Facts::scan(text.as_bytes()).to_bytes(),
             body,
-            session: "test=yes".into(),
+            session: queue::trace::Session::default(),
             now: self.clock.now(),
             announced: Some(self.queue.expect()),
             dispatch: queue::Dispatch::default(),

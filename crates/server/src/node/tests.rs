@@ -51,7 +51,7 @@ async fn accept(parts: &Parts) {
         dsn: DsnOptions::default(),
         facts: Facts::scan(text).to_bytes(),
         body,
-        session: String::new(),
+        session: queue::trace::Session::default(),
         now: START,
         announced: None,
         dispatch: queue::Dispatch::default(),

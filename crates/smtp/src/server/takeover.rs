@@ -75,7 +75,7 @@ fn accept(
 ) -> Accept {
     Accept {
         trace: envelope.sender.trace,
-        session: trace_fields::session_facts(session, greeting, &envelope.sender),
+        session: trace_fields::session_facts(session, greeting),
         sender: envelope.sender.path,
         recipients: envelope.recipients,
         submitter: session.login.as_ref().map(|identity| identity.account),

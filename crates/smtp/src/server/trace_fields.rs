@@ -78,47 +78,22 @@ fn protocol(session: &Session, greeting: &Greeting, sender: &Sender) -> Protocol
     }
 }
 
-/// The session as the trace of a message shows it.
-pub(super) fn session_facts(session: &Session, greeting: &Greeting, sender: &Sender) -> String {
-    let mut facts = format!("role={}", session.role.name());
-    let mut add = |name: &str, value: &str| {
-        facts.push(' ');
-        facts.push_str(name);
-        facts.push('=');
-        // One value is one word, whatever the client called itself.
-        facts.extend(value.chars().map(|c| {
-            if c.is_whitespace() || c.is_control() {
-                '?'
-            } else {
-                c
-            }
-        }));
-    };
-    if let Some(tls) = session.connection.stream.tls() {
-        add("tls", tls.version.as_str());
-        add("cipher", tls.cipher);
-        add("group", tls.group.unwrap_or("-"));
-        add(
-            "fingerprint",
-            tls.client_fingerprint.as_deref().unwrap_or("-"),
-        );
+/// The session as the trace of a message shows it. Client address and name are kept for customers
+/// too: the operator can look them up while they are kept, recipients never see them (S3-30).
+pub(super) fn session_facts(session: &Session, greeting: &Greeting) -> queue::trace::Session {
+    let stream = &session.connection.stream;
+    queue::trace::Session {
+        role: session.role.name().to_owned(),
+        login: session.login.as_ref().map(|login| login.login.to_string()),
+        account: session.login.as_ref().map(|login| login.account.0),
+        tls: stream.tls().map(|tls| queue::trace::SessionTls {
+            version: tls.version.as_str().to_owned(),
+            cipher: tls.cipher.to_owned(),
+            group: tls.group.map(str::to_owned),
+            fingerprint: tls.client_fingerprint.as_deref().map(str::to_owned),
+        }),
+        notice_about: None,
+        client: Some(stream.peer().ip()),
+        hello: Some(greeting.name.to_string()),
     }
-    match &session.login {
-        Some(identity) => add("account", &identity.account.0.to_string()),
-        None => {
-            add("helo", &greeting.name);
-            add("peer", &session.connection.stream.peer().ip().to_string());
-        }
-    }
-    add(
-        "body",
-        match sender.body {
-            crate::grammar::Body::SevenBit => "7bit",
-            crate::grammar::Body::EightBitMime => "8bitmime",
-        },
-    );
-    if sender.charset == formats::received::Charset::Utf8 {
-        add("smtputf8", "yes");
-    }
-    facts
 }

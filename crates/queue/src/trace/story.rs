@@ -1,0 +1,397 @@
+//! Tells a message's story in whole sentences, German or English. Pure: lines in, text out.
+
+use super::{Accepted, Entry, Noticed, Origin, Session, SessionTls, Settled, Told};
+use crate::relay::{Cause, TlsSeen, Try};
+use formats::language::Language;
+use formats::rfc3339;
+
+/// A line of the story as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// When, in UTC: `22.11.2026 20:14:03` or `2026-11-22 20:14:03`.
+    pub time: String,
+    /// What happened.
+    pub text: String,
+}
+
+/// The whole story. `origin` is told with the acceptance.
+pub fn tell(entries: &[Entry], origin: &Origin, language: Language) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    for entry in entries {
+        let time = time(entry.at.0, language);
+        let mut say = |text| {
+            sentences.push(Sentence {
+                time: time.clone(),
+                text,
+            });
+        };
+        match &entry.told {
+            Told::Accepted(accepted) => {
+                say(came(accepted, origin, language));
+                say(went(accepted, language));
+            }
+            Told::Settled(settled) => {
+                for tried in &settled.tries {
+                    say(attempt(tried, language));
+                }
+                say(outcome(&entry.event, settled, language));
+            }
+            Told::Noticed(noticed) => say(notice(noticed, language)),
+            Told::Text(text) => say(old(&entry.event, text, language)),
+        }
+    }
+    sentences
+}
+
+/// A time in the manner of the language, UTC.
+pub fn time(unix_ms: i64, language: Language) -> String {
+    // 2026-11-22T20:14:03.000Z
+    let text = rfc3339::format(unix_ms);
+    let parts = (
+        text.get(..4),
+        text.get(5..7),
+        text.get(8..10),
+        text.get(11..19),
+    );
+    let (Some(year), Some(month), Some(day), Some(clock)) = parts else {
+        return text;
+    };
+    match language {
+        Language::German => format!("{day}.{month}.{year} {clock}"),
+        Language::English => format!("{year}-{month}-{day} {clock}"),
+    }
+}
+
+fn pick(language: Language, german: String, english: String) -> String {
+    match language {
+        Language::German => german,
+        Language::English => english,
+    }
+}
+
+fn came(accepted: &Accepted, origin: &Origin, language: Language) -> String {
+    let session = &accepted.session;
+    if let Some(about) = &session.notice_about {
+        return pick(
+            language,
+            format!("Dieser Server hat sie geschrieben, als Mitteilung zur Nachricht {about}."),
+            format!("This server wrote it, as a notice about message {about}."),
+        );
+    }
+    let from = sender(&accepted.from, language);
+    let over = channel(session.tls.as_ref(), language);
+    let client = client(session, origin, language);
+    match &session.login {
+        Some(login) => pick(
+            language,
+            format!("{login} hat sie {over} eingeliefert, Absender {from}.{client}"),
+            format!("{login} submitted it {over}, sender {from}.{client}"),
+        ),
+        None => pick(
+            language,
+            format!("Ein anderer Server hat sie {over} übergeben, Absender {from}.{client}"),
+            format!("Another server handed it over {over}, sender {from}.{client}"),
+        ),
+    }
+}
+
+fn sender(from: &str, language: Language) -> String {
+    match (from, language) {
+        ("", Language::German) => "<> (eine automatische Mitteilung)".to_owned(),
+        ("", Language::English) => "<> (an automatic notice)".to_owned(),
+        (from, _) => from.to_owned(),
+    }
+}
+
+fn channel(tls: Option<&SessionTls>, language: Language) -> String {
+    match tls {
+        Some(tls) => pick(
+            language,
+            format!("über {} ({})", tls.version, tls.cipher),
+            format!("over {} ({})", tls.version, tls.cipher),
+        ),
+        None => pick(
+            language,
+            "unverschlüsselt".into(),
+            "without encryption".into(),
+        ),
+    }
+}
+
+fn client(session: &Session, origin: &Origin, language: Language) -> String {
+    match origin {
+        Origin::None => String::new(),
+        Origin::Known { client, hello } => pick(
+            language,
+            format!(" Sie kam von der Adresse {client}, die sich „{hello}“ nannte."),
+            format!(" It came from address {client}, which called itself \"{hello}\"."),
+        ),
+        Origin::Expired if session.notice_about.is_some() => String::new(),
+        Origin::Expired => pick(
+            language,
+            " Von welcher Adresse, ist nicht mehr gespeichert (abgelaufen).".into(),
+            " From which address is no longer kept (expired).".into(),
+        ),
+    }
+}
+
+fn went(accepted: &Accepted, language: Language) -> String {
+    let more = match (accepted.to_more, language) {
+        (0, _) => String::new(),
+        (more, Language::German) => format!(" und {more} weitere"),
+        (more, Language::English) => format!(" and {more} more"),
+    };
+    let to = format!("{}{more}", accepted.to.join(", "));
+    let id = accepted.message_id.as_deref().unwrap_or("-");
+    let (local, waiting, bytes) = (accepted.local, accepted.waiting, accepted.bytes);
+    pick(
+        language,
+        format!(
+            "Angenommen für {to}; {bytes} Byte, Message-ID {id}. In Postfächern hier: {local}; in der Warteschlange: {waiting}."
+        ),
+        format!(
+            "Accepted for {to}; {bytes} bytes, Message-ID {id}. In mailboxes here: {local}; in the queue: {waiting}."
+        ),
+    )
+}
+
+fn attempt(tried: &Try, language: Language) -> String {
+    let at = tried
+        .address
+        .map(|address| format!(" [{}]:{}", address.ip(), address.port()))
+        .unwrap_or_default();
+    let host = &tried.host;
+    let how = encryption(tried.tls.as_ref(), language);
+    let because = match tried.why.is_empty() {
+        true => String::new(),
+        false => pick(
+            language,
+            format!(", weil: {}", tried.why),
+            format!(", because: {}", tried.why),
+        ),
+    };
+    let (policy, result) = (or_dash(&tried.policy), or_dash(&tried.result));
+    pick(
+        language,
+        format!("Versucht bei {host}{at}: {how}. Regel {policy}{because}. Ergebnis: {result}"),
+        format!("Tried {host}{at}: {how}. Policy {policy}{because}. Result: {result}"),
+    )
+}
+
+fn or_dash(text: &str) -> &str {
+    match text {
+        "" => "-",
+        text => text,
+    }
+}
+
+fn encryption(tls: Option<&TlsSeen>, language: Language) -> String {
+    let Some(tls) = tls else {
+        return pick(
+            language,
+            "keine verschlüsselte Verbindung".into(),
+            "no encrypted connection".into(),
+        );
+    };
+    let proof = proof(&tls.verified, language);
+    pick(
+        language,
+        format!("verschlüsselt mit {} {}, {proof}", tls.version, tls.cipher),
+        format!("encrypted with {} {}, {proof}", tls.version, tls.cipher),
+    )
+}
+
+fn proof(verified: &str, language: Language) -> String {
+    let (german, english) = match verified {
+        "dane" => (
+            "Zertifikat durch DANE bewiesen",
+            "certificate proven by DANE",
+        ),
+        "name" | "pkix" => (
+            "Zertifikat durch Namen und anerkannte Stelle bewiesen",
+            "certificate proven by name and a trusted authority",
+        ),
+        "fingerprint" => (
+            "Zertifikat am Fingerabdruck erkannt",
+            "certificate known by its fingerprint",
+        ),
+        "" | "no" => ("Zertifikat nicht geprüft", "certificate not checked"),
+        other => {
+            return pick(
+                language,
+                format!("Zertifikat geprüft: {other}"),
+                format!("certificate checked: {other}"),
+            );
+        }
+    };
+    pick(language, german.into(), english.into())
+}
+
+fn outcome(event: &str, settled: &Settled, language: Language) -> String {
+    let (to, reply) = (&settled.to, or_dash(&settled.reply));
+    let tls = match (settled.cause, language) {
+        (Cause::Other, _) => "",
+        (Cause::TlsPolicy, Language::German) => {
+            " Es fehlte nur die geforderte sichere Verschlüsselung."
+        }
+        (Cause::TlsPolicy, Language::English) => {
+            " Only the secure encryption that is required was missing."
+        }
+    };
+    let next = settled.next_ms.map(|at| time(at, language));
+    let next = match (next, language) {
+        (None, _) => String::new(),
+        (Some(at), Language::German) => format!(" Nächster Versuch: {at}."),
+        (Some(at), Language::English) => format!(" Next try: {at}."),
+    };
+    let (german, english) = match event {
+        "relayed" => (
+            "hat der andere Server übernommen",
+            "was taken over by the other server",
+        ),
+        "delivered" => ("liegt im Postfach", "is in the mailbox"),
+        "deferred" => ("wartet weiter", "goes on waiting"),
+        "failed" => ("ist endgültig gescheitert", "failed for good"),
+        _ => ("", ""),
+    };
+    pick(
+        language,
+        format!("Empfänger {to} {german}: {reply}.{tls}{next}"),
+        format!("Recipient {to} {english}: {reply}.{tls}{next}"),
+    )
+}
+
+fn notice(noticed: &Noticed, language: Language) -> String {
+    let Noticed { notice, says } = noticed;
+    let german = match says.as_str() {
+        "failed" => "unzustellbar",
+        "delayed" => "verspätet",
+        "relayed" => "weitergegeben",
+        "delivered" => "zugestellt",
+        other => other,
+    };
+    pick(
+        language,
+        format!("Der Absender bekam eine Mitteilung ({german}): {notice}."),
+        format!("The sender was sent a notice ({says}): {notice}."),
+    )
+}
+
+/// Lines of older releases.
+fn old(event: &str, text: &str, language: Language) -> String {
+    let german = match event {
+        "accepted" => "Angenommen",
+        "delivered" => "Zugestellt",
+        "relayed" => "Weitergegeben",
+        "deferred" => "Aufgeschoben",
+        "failed" => "Gescheitert",
+        "bounced" => "Mitteilung an den Absender",
+        other => other,
+    };
+    pick(
+        language,
+        format!("{german}: {text}"),
+        format!("{event}: {text}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::clock::Timestamp;
+
+    fn entry(event: &str, told: Told) -> Entry {
+        Entry {
+            at: Timestamp(1_795_378_443_000),
+            event: event.into(),
+            detail: String::new(),
+            told,
+        }
+    }
+
+    fn texts(entries: &[Entry], origin: &Origin, language: Language) -> String {
+        tell(entries, origin, language)
+            .iter()
+            .map(|s| format!("{} {}\n", s.time, s.text))
+            .collect()
+    }
+
+    fn submitted() -> Entry {
+        let accepted = Accepted {
+            from: "anna@firma.test".into(),
+            to: vec!["b@else.test".into()],
+            waiting: 1,
+            bytes: 12,
+            message_id: Some("<1@firma.test>".into()),
+            session: Session {
+                role: "submission".into(),
+                login: Some("anna@firma.test".into()),
+                tls: Some(SessionTls {
+                    version: "TLSv1.3".into(),
+                    cipher: "TLS_AES_256_GCM_SHA384".into(),
+                    ..SessionTls::default()
+                }),
+                ..Session::default()
+            },
+            ..Accepted::default()
+        };
+        entry("accepted", Told::Accepted(Box::new(accepted)))
+    }
+
+    #[test]
+    fn a_story_says_who_how_and_why() {
+        let relayed = Settled {
+            to: "b@else.test".into(),
+            reply: "250 2.0.0 ok".into(),
+            tries: vec![Try {
+                host: "mx.else.test".into(),
+                address: Some(([192, 0, 2, 1], 25).into()),
+                tls: Some(TlsSeen {
+                    version: "TLSv1.3".into(),
+                    cipher: "TLS_AES_256_GCM_SHA384".into(),
+                    verified: "dane".into(),
+                }),
+                policy: "dane".into(),
+                why: "TLSA records, proven by DNSSEC".into(),
+                result: "250 2.0.0 ok".into(),
+            }],
+            ..Settled::default()
+        };
+        let entries = [
+            submitted(),
+            entry("relayed", Told::Settled(Box::new(relayed))),
+        ];
+        let origin = Origin::Known {
+            client: "192.0.2.7".into(),
+            hello: "laptop".into(),
+        };
+        assert_eq!(
+            texts(&entries, &origin, Language::English),
+            "2026-11-22 20:14:03 anna@firma.test submitted it over TLSv1.3 (TLS_AES_256_GCM_SHA384), sender anna@firma.test. It came from address 192.0.2.7, which called itself \"laptop\".\n\
+             2026-11-22 20:14:03 Accepted for b@else.test; 12 bytes, Message-ID <1@firma.test>. In mailboxes here: 0; in the queue: 1.\n\
+             2026-11-22 20:14:03 Tried mx.else.test [192.0.2.1]:25: encrypted with TLSv1.3 TLS_AES_256_GCM_SHA384, certificate proven by DANE. Policy dane, because: TLSA records, proven by DNSSEC. Result: 250 2.0.0 ok\n\
+             2026-11-22 20:14:03 Recipient b@else.test was taken over by the other server: 250 2.0.0 ok.\n"
+        );
+        let german = texts(&entries, &origin, Language::German);
+        assert!(
+            german.starts_with("22.11.2026 20:14:03 anna@firma.test hat sie"),
+            "{german}"
+        );
+    }
+
+    #[test]
+    fn an_origin_that_is_gone_is_said_to_be_expired() {
+        let text = texts(&[submitted()], &Origin::Expired, Language::English);
+        assert!(text.contains("no longer kept (expired)"), "{text}");
+    }
+
+    #[test]
+    fn lines_of_older_releases_are_told_as_they_are() {
+        let line = entry("relayed", Told::Text("to=<b@x.test> host=mx 250 ok".into()));
+        let text = texts(&[line], &Origin::Expired, Language::English);
+        assert!(
+            text.contains("relayed: to=<b@x.test> host=mx 250 ok"),
+            "{text}"
+        );
+    }
+}

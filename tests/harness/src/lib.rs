@@ -1,11 +1,15 @@
 //! A running server and its peers for tests. Never part of a product; called by test code only.
 
+pub mod authority;
 pub mod dns;
 pub mod lines;
 pub mod openssl;
 pub mod postgres;
 pub mod server;
+pub mod sink;
 
+pub use authority::Authority;
 pub use dns::Dns;
 pub use lines::{Lines, deliver};
 pub use server::{Account, Server};
+pub use sink::Sink;

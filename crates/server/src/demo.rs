@@ -81,6 +81,26 @@ pub(crate) struct Options {
     /// A server (host:port) that takes all mail to other domains.
     #[arg(long, default_value = "127.0.0.1:9", value_name = "HOST:PORT")]
     next_hop: String,
+    /// Any setting, instead of what the demo would write; may be given several times. A VALUE that
+    /// is no TOML value is taken as text.
+    ///
+    /// Example: --set queue.smtp_port=2525 --set 'dns.servers=["127.0.0.1:5353"]'
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = written_setting)]
+    settings: Vec<(String, toml::Value)>,
+}
+
+/// Reads one `--set`.
+fn written_setting(text: &str) -> Result<(String, toml::Value), String> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| name.contains('.'))
+        .ok_or("expected SECTION.NAME=VALUE, such as queue.smtp_port=2525")?;
+    let value = format!("value = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    Ok((name.to_owned(), value))
 }
 
 /// Runs the demo until it is told to stop.
@@ -127,31 +147,59 @@ fn make_dir(dir: &Path) -> Result<PathBuf, String> {
 
 /// Writes the settings anew at each start, because ports may differ.
 fn write_settings(config: &Path, dir: &Path, options: &Options) -> Result<(), String> {
-    let quoted = |path: PathBuf| toml::Value::String(path.display().to_string()).to_string();
-    let mut text = format!(
-        "# Made by `rohrpost demo` at each start.\n[node]\nhost_name = \"mx.rp.test\"\n\
-         data_dir = {}\nconnections_per_address_max = 20000\n\n[tls]\ncertificate_dir = {}\n\
-         ca_file = {}\n\n[smtp]\ntest_peers = [\"127.0.0.1\"]\n\n[queue]\nnext_hop = {}\n",
-        quoted(dir.join("store")),
-        quoted(dir.join("tls")),
-        quoted(dir.join("tls/ca.pem")),
-        toml::Value::String(options.next_hop.clone()),
-    );
-    for (_, port, mode, role) in LISTENERS {
-        let port = match options.port_base {
-            0 => 0,
-            base => base
-                .checked_add(port)
-                .ok_or("--port-base is too large; at most 64540")?,
-        };
-        let address = std::net::SocketAddr::new(options.listen, port);
-        text.push_str(&format!(
-            "\n[[listener]]\naddress = \"{address}\"\nmode = \"{}\"\nrole = \"{}\"\n",
-            mode.word(),
-            role.word()
-        ));
+    let path = |path: PathBuf| toml::Value::from(path.display().to_string());
+    let usual: [(&str, toml::Value); 7] = [
+        ("node.host_name", "mx.rp.test".into()),
+        ("node.data_dir", path(dir.join("store"))),
+        ("node.connections_per_address_max", 20_000.into()),
+        ("tls.certificate_dir", path(dir.join("tls"))),
+        ("tls.ca_file", path(dir.join("tls/ca.pem"))),
+        ("smtp.test_peers", vec!["127.0.0.1"].into()),
+        ("queue.next_hop", options.next_hop.clone().into()),
+    ];
+    let usual = usual.map(|(name, value)| (name.to_owned(), value));
+    let mut settings = toml::Table::new();
+    for (name, value) in usual.iter().chain(&options.settings) {
+        put(&mut settings, name, value)?;
     }
-    write_whole(config, &text)
+    let listeners: Result<Vec<_>, _> = LISTENERS
+        .iter()
+        .map(|(_, port, mode, role)| listener(options, *port, *mode, *role))
+        .collect();
+    settings.insert("listener".to_owned(), listeners?.into());
+    let text = toml::to_string(&settings).map_err(|e| e.to_string())?;
+    write_whole(
+        config,
+        &format!("# Made by `rohrpost demo` at each start.\n{text}"),
+    )
+}
+
+/// Puts `section.name` in its place.
+fn put(settings: &mut toml::Table, name: &str, value: &toml::Value) -> Result<(), String> {
+    let (section, key) = name.split_once('.').unwrap_or(("", name));
+    let section = settings
+        .entry(section)
+        .or_insert_with(|| toml::Table::new().into());
+    let section = section
+        .as_table_mut()
+        .ok_or_else(|| format!("--set {name}: no such setting"))?;
+    section.insert(key.to_owned(), value.clone());
+    Ok(())
+}
+
+fn listener(options: &Options, port: u16, mode: Mode, role: Role) -> Result<toml::Table, String> {
+    let port = match options.port_base {
+        0 => 0,
+        base => base
+            .checked_add(port)
+            .ok_or("--port-base is too large; at most 64540")?,
+    };
+    let address = std::net::SocketAddr::new(options.listen, port);
+    let mut listener = toml::Table::new();
+    listener.insert("address".to_owned(), address.to_string().into());
+    listener.insert("mode".to_owned(), mode.word().into());
+    listener.insert("role".to_owned(), role.word().into());
+    Ok(listener)
 }
 
 /// Replaces a file at once, so that nobody reads half of it.

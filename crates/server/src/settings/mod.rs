@@ -9,10 +9,10 @@ mod types;
 
 pub(crate) use file::{Problem, load};
 pub(crate) use listeners::Listener;
-pub(crate) use listeners::{Mode, Role};
+pub(crate) use listeners::{Mode, Profile, Role};
 pub(crate) use reference::{reference_page, sample_file};
 pub(crate) use types::{
-    Bytes, Choice, Count, HostName, Name, Network, Networks, Span, StoreEngine, Switch, Value,
+    Bytes, Choice, Count, HostName, Name, Network, Networks, Raw, Span, StoreEngine, Switch, Value,
     Words,
 };
 
@@ -153,6 +153,8 @@ settings! {
         "The same to one domain.";
     "queue.next_hop" next_hop: Name = "\"\"", AtStart,
         "A server that takes all outgoing mail, as \"host:port\". Empty: the MX of each domain.";
+    "queue.smtp_port" smtp_port: Count = "25" in "1" ..= "65535", AtStart,
+        "The port of other domains' mail exchangers. Another one than 25 is for tests only.";
     "queue.retry_first" retry_first: Span = "\"5 min\"" in "1 s" ..= "4 h", AtStart,
         "Wait after the first failed attempt; it doubles up to queue.retry_longest.";
     "queue.retry_longest" retry_longest: Span = "\"4000 s\"" in "1 s" ..= "1 d", AtStart,
@@ -167,6 +169,12 @@ settings! {
         "Age at which such a message is returned; never later than queue.give_up_after.";
     "dns.servers" dns_servers: types::Addresses = "[]", AtStart,
         "Resolvers asked for MX and addresses, as \"address:port\". Empty: the system's.";
+    "trace.kept" trace_kept: Span = "\"28 d\"" in "1 h" ..= "3650 d", AtStart,
+        "How long the stories of messages are kept (`rohrpost trace`).";
+    "trace.addresses_kept" trace_addresses_kept: Span = "\"7 d\"" in "1 h" ..= "90 d", AtStart,
+        "How long the client's address and EHLO name belong to a story. After that it says that they are expired.";
+    "trace.views_kept" trace_views_kept: Span = "\"180 d\"" in "7 d" ..= "3650 d", AtStart,
+        "How long it is kept who looked at which story (`rohrpost trace --views`).";
     "log.level" log_level: Choice<types::LogLevel> = "\"info\"", AtStart,
         "How much is logged: \"error\", \"warn\", \"info\" or \"debug\".";
 }

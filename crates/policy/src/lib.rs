@@ -1,12 +1,18 @@
 //! What a provider decides about sending and receiving: scoped settings, stages, findings, identities, and the
 //! pure rulings over them. Carries nothing out; `smtp`, `routing` and `queue` ask it.
 
+pub mod admin;
 pub mod findings;
 mod handle;
+mod local_time;
 pub mod model;
 pub mod ownership;
+mod rows;
 mod schema;
+pub mod setting;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 
 pub use findings::{Findings, Measure};
 pub use handle::Policies;
@@ -14,5 +20,6 @@ pub use model::{
     Class, DaneMode, Decided, Delay, DestinationRule, Direction, InboundTls, Language, Limits,
     OutboundTls, Pool, Scope, SendAs, Sender, Stage, TlsLevel,
 };
+pub use rows::{Past, Setting, remove_account, remove_domain, remove_group};
 pub use schema::SCHEMA;
 pub use snapshot::Snapshot;

@@ -1,9 +1,14 @@
 //! All settings at one moment, made for lookups: one hash per scope asked, nothing allocated. Immutable;
 //! `Policies` swaps it as a whole. Pure.
 
+mod build;
+
+use crate::local_time;
 use crate::model::*;
+use build::SetLimits;
 use directory::AccountId;
 use formats::header_edit::{self, Action};
+use jiff::tz::TimeZone;
 use platform::clock::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,10 +28,10 @@ pub(crate) struct Scoped {
     pub(crate) priority: Option<i8>,
     pub(crate) delay: Option<Delay>,
     pub(crate) strip_origin: Option<bool>,
-    pub(crate) strip_client: Option<bool>,
-    pub(crate) account_limits: Limits,
-    pub(crate) domain_limits: Limits,
-    pub(crate) group_limits: Limits,
+    pub(crate) strip_mail_program: Option<bool>,
+    pub(crate) account_limits: SetLimits,
+    pub(crate) domain_limits: SetLimits,
+    pub(crate) group_limits: SetLimits,
     pub(crate) header_actions_inbound: Box<[Action]>,
     pub(crate) header_actions_outbound: Box<[Action]>,
     pub(crate) destinations: HashMap<Box<str>, DestinationRule>,
@@ -44,6 +49,7 @@ pub struct Snapshot {
     pub(crate) send_as: HashMap<AccountId, Box<[SendAs]>>,
     pub(crate) dane: DaneMode,
     pub(crate) help_url: Option<Box<str>>,
+    pub(crate) zone: TimeZone,
     /// When a rule in it ends first; a later snapshot leaves that rule out.
     pub(crate) ends_at: Option<Timestamp>,
 }
@@ -60,6 +66,7 @@ impl Default for Snapshot {
             send_as: HashMap::new(),
             dane: DaneMode::Enforce,
             help_url: None,
+            zone: TimeZone::UTC,
             ends_at: None,
         }
     }
@@ -176,7 +183,7 @@ impl Snapshot {
         );
         let client = given(
             header_edit::mail_programs(),
-            on(|at| at.strip_client, false),
+            on(|at| at.strip_mail_program, false),
         );
         fn of(at: &Scoped, direction: Direction) -> &[Action] {
             match direction {
@@ -197,8 +204,47 @@ impl Snapshot {
         match self.class(group).delay {
             Delay::None => None,
             Delay::For(wait) => Some(now.plus(wait)),
-            Delay::Window { .. } => None,
+            Delay::Window {
+                from_minute,
+                to_minute,
+            } => local_time::opens_at(from_minute, to_minute, now, &self.zone),
         }
+    }
+
+    /// What this sender may send: per scope whose use is added up (the account itself, its domain, its
+    /// group) the limits that hold. Scopes without limits are left out; nothing is allocated then.
+    pub fn limits(&self, sender: &Sender<'_>) -> Vec<(Scope, Limits)> {
+        let mut limits = Vec::new();
+        let merged = |pick: fn(&Scoped) -> SetLimits| {
+            self.narrowest_first(sender)
+                .map(pick)
+                .reduce(SetLimits::over)
+                .map_or_else(Limits::default, SetLimits::resolved)
+        };
+        let account = merged(|at| at.account_limits);
+        if let Some(number) = sender.account
+            && !account.is_none()
+        {
+            limits.push((Scope::Account(number), account));
+        }
+        let domain = merged(|at| at.domain_limits);
+        if !domain.is_none()
+            && let Ok(name) = directory::DomainName::parse(sender.domain)
+        {
+            limits.push((Scope::Domain(name), domain));
+        }
+        let group = merged(|at| at.group_limits);
+        if let Some(name) = sender.group
+            && !group.is_none()
+        {
+            limits.push((Scope::Group(name.to_owned()), group));
+        }
+        limits
+    }
+
+    /// The calendar day of `now` where the installation is, counted from 1970-01-01.
+    pub fn day(&self, now: Timestamp) -> i64 {
+        local_time::day(now, &self.zone)
     }
 
     /// What DANE does here.

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod dns;
+pub mod https;
 pub mod lines;
 pub mod openssl;
 pub mod postgres;

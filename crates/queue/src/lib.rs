@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod list;
 pub mod relay;
 pub mod retry;
+pub mod schedule;
 mod schema;
 pub mod trace;
 pub mod verify;

@@ -1,0 +1,375 @@
+//! The promises of the schedule: shares, no starvation, dead destinations that cost nothing, bounds.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+const START: Timestamp = Timestamp(1_800_000_000_000);
+
+fn limits() -> Limits {
+    Limits {
+        attempts_max: 100,
+        attempts_per_destination_max: 20,
+        entries_max: 1_000_000,
+        slow_after: Duration::from_secs(3),
+        times: Times {
+            first: Duration::from_secs(30),
+            longest: Duration::from_secs(900),
+        },
+    }
+}
+
+fn work<'a>(message: i64, domain: &'a str, group: Option<&'a str>) -> Waiting<'a> {
+    Waiting {
+        message,
+        domain,
+        group,
+        share: Share::default(),
+        due: START,
+        priority: 0,
+        warned: false,
+    }
+}
+
+fn ended(peer: Peer, now: Timestamp) -> Finish<'static> {
+    Finish {
+        peer,
+        reply: "says so",
+        now,
+        jitter: 0,
+    }
+}
+
+/// Serves one at a time; gives the messages in their order.
+fn serve(schedule: &mut Schedule, turns: usize) -> Vec<Claim> {
+    let mut served = Vec::new();
+    for _ in 0..turns {
+        let Some(claim) = schedule.pick(START) else {
+            break;
+        };
+        schedule.finish(&claim, ended(Peer::Answered, START));
+        served.push(claim);
+    }
+    served
+}
+
+fn share(weight: u32, priority: i8) -> Share {
+    Share { weight, priority }
+}
+
+#[test]
+fn business_goes_first_and_private_keeps_its_tenth() {
+    let mut schedule = Schedule::new(limits());
+    for message in 0..2000 {
+        let (group, share) = match message % 2 {
+            0 => ("business", share(100, 9)),
+            _ => ("private", share(1, -9)),
+        };
+        let domain = format!("d{}.test", message / 2 % 10);
+        let waiting = Waiting {
+            share,
+            ..work(message, &domain, Some(group))
+        };
+        assert_eq!(schedule.push(&waiting), Pushed::Added);
+    }
+    let served = serve(&mut schedule, 900);
+    let private = served.iter().filter(|claim| claim.message % 2 == 1).count();
+    assert!((90..=110).contains(&private), "{private} of 900");
+}
+
+#[test]
+fn late_business_mail_does_not_queue_behind_a_full_private_queue() {
+    let mut schedule = Schedule::new(limits());
+    for message in 0..10_000 {
+        schedule.push(&work(message, "big.test", Some("private")));
+    }
+    let running: Vec<_> = std::iter::from_fn(|| schedule.pick(START)).collect();
+    assert_eq!(running.len(), 5, "an unknown destination gets few at once");
+    let business = Waiting {
+        share: share(10, 5),
+        ..work(10_000, "big.test", Some("business"))
+    };
+    schedule.push(&business);
+    schedule.finish(&running[0], ended(Peer::Answered, START));
+    assert_eq!(schedule.pick(START).unwrap().message, 10_000);
+}
+
+#[test]
+fn priority_is_a_head_start_and_no_rank() {
+    let mut schedule = Schedule::new(limits());
+    let minutes = |n: u64| START.plus(Duration::from_secs(60 * n));
+    let at = |message, due, priority| Waiting {
+        due,
+        priority,
+        ..work(message, "a.test", None)
+    };
+    for waiting in [
+        at(1, minutes(0), 0),
+        at(2, minutes(10), 9),
+        at(3, minutes(30), 9),
+        at(4, minutes(0), -9),
+    ] {
+        schedule.push(&waiting);
+    }
+    let order: Vec<_> = serve(&mut schedule, 9).iter().map(|c| c.message).collect();
+    assert_eq!(order, [2, 1, 3, 4]);
+}
+
+#[test]
+fn an_urgent_message_passes_other_destinations_of_its_group() {
+    let mut schedule = Schedule::new(limits());
+    for message in 0..50 {
+        schedule.push(&work(message, &format!("d{message}.test"), None));
+    }
+    let urgent = Waiting {
+        priority: 9,
+        ..work(99, "zz.test", None)
+    };
+    schedule.push(&urgent);
+    assert_eq!(schedule.pick(START).unwrap().message, 99);
+}
+
+#[test]
+fn what_waits_for_a_dead_destination_is_not_tried_one_by_one() {
+    let mut schedule = Schedule::new(limits());
+    for message in 0..100_000 {
+        schedule.push(&work(message, "dead.test", None));
+    }
+    let running: Vec<_> = std::iter::from_fn(|| schedule.pick(START)).collect();
+    let mut changes = Vec::new();
+    for claim in &running {
+        changes.extend(schedule.finish(claim, ended(Peer::Unreachable, START)));
+    }
+    assert_eq!(changes.len(), 1, "side by side they count once: {changes:?}");
+    assert_eq!(schedule.pick(START), None);
+    let later = schedule.next_wake().unwrap();
+    assert_eq!(later.since(START), Duration::from_secs(30));
+    let probe = schedule.pick(later).unwrap();
+    assert_eq!(schedule.pick(later), None, "one probe");
+    let Some(Change::Down(down)) = schedule.finish(&probe, ended(Peer::Unreachable, later)) else {
+        panic!("still down")
+    };
+    assert_eq!((down.failures, down.since), (2, START));
+    assert_eq!(down.until.since(later), Duration::from_secs(60));
+    let probe = schedule.pick(down.until).unwrap();
+    let change = schedule.finish(&probe, ended(Peer::Answered, down.until));
+    assert_eq!(change, Some(Change::Up));
+    assert!(schedule.pick(down.until).is_some());
+}
+
+#[test]
+fn hanging_destinations_leave_slots_to_proven_ones() {
+    let mut schedule = Schedule::new(limits());
+    schedule.push(&work(0, "live.test", None));
+    assert_eq!(serve(&mut schedule, 1).len(), 1);
+    for message in 1..1000 {
+        let domain = format!("slow{}.test", message % 100);
+        schedule.push(&work(message, &domain, Some("private")));
+    }
+    let hanging = std::iter::from_fn(|| schedule.pick(START)).count();
+    assert_eq!(hanging, 75);
+    schedule.push(&work(5000, "live.test", None));
+    assert_eq!(schedule.pick(START).unwrap().message, 5000);
+}
+
+#[test]
+fn one_group_alone_never_has_the_last_slots() {
+    let mut schedule = Schedule::new(limits());
+    let prove = |schedule: &mut Schedule, n: i64| {
+        schedule.push(&work(n, &format!("d{n}.test"), Some("private")));
+        serve(schedule, 1);
+    };
+    (0..50).for_each(|n| prove(&mut schedule, n));
+    for message in 100..1000 {
+        let domain = format!("d{}.test", message % 50);
+        schedule.push(&work(message, &domain, Some("private")));
+    }
+    let private = std::iter::from_fn(|| schedule.pick(START)).count();
+    assert_eq!(private, 88);
+    schedule.push(&work(5000, "d1.test", Some("business")));
+    assert_eq!(schedule.pick(START).unwrap().message, 5000);
+}
+
+#[test]
+fn concurrency_grows_with_answers_and_shrinks_when_asked() {
+    let mut schedule = Schedule::new(limits());
+    for message in 0..1000 {
+        schedule.push(&work(message, "a.test", None));
+    }
+    serve(&mut schedule, 100);
+    let running: Vec<_> = std::iter::from_fn(|| schedule.pick(START)).collect();
+    assert_eq!(running.len(), 20, "the setting is the bound");
+    schedule.finish(&running[0], ended(Peer::Busy, START));
+    assert_eq!(schedule.pick(START), None);
+    for claim in &running[1..] {
+        schedule.finish(claim, ended(Peer::Answered, START));
+    }
+    let later = START.plus(Duration::from_secs(60));
+    let after = std::iter::from_fn(|| schedule.pick(later)).count();
+    assert!((10..20).contains(&after), "{after}");
+}
+
+#[test]
+fn old_mail_for_a_dead_destination_is_settled_without_a_try() {
+    let mut schedule = Schedule::new(limits());
+    let id = |minutes: i64| TraceId::first_at(Timestamp(START.0 + minutes * 60_000)).0;
+    schedule.push(&work(id(0), "dead.test", None));
+    schedule.push(&work(id(10), "dead.test", None));
+    schedule.push(&work(id(20), "dead.test", None));
+    let warned = Waiting {
+        warned: true,
+        ..work(id(1), "dead.test", None)
+    };
+    schedule.push(&warned);
+    let warn_before = TraceId(id(15));
+    let found = schedule.settle_aged("dead.test", warn_before, TraceId(0), START);
+    assert_eq!(found, 2, "the warned one waits for its end");
+    let claim = schedule.pick(START).unwrap();
+    assert!(matches!(claim.task, Task::Settle(_)));
+    assert_eq!(schedule.len(), 2);
+}
+
+#[test]
+fn memory_is_bounded_and_live_destinations_find_room() {
+    let mut schedule = Schedule::new(Limits {
+        entries_max: 16_000,
+        ..limits()
+    });
+    let mut full = 0;
+    for message in 0..100_000 {
+        let domain = format!("dead{}.test", message % 20);
+        if schedule.push(&work(message, &domain, None)) == Pushed::Full {
+            full += 1;
+        }
+    }
+    assert!(schedule.len() <= 14_000, "{}", schedule.len());
+    assert_eq!(schedule.len() + full, 100_000);
+    assert_eq!(
+        schedule.push(&work(200_000, "live.test", None)),
+        Pushed::Added
+    );
+}
+
+#[test]
+fn a_frozen_message_is_not_claimed() {
+    let mut schedule = Schedule::new(limits());
+    schedule.push(&work(1, "a.test", None));
+    assert!(schedule.freeze(1));
+    assert_eq!(schedule.pick(START), None);
+    schedule.thaw(1, START);
+    let claim = schedule.pick(START).unwrap();
+    assert!(!schedule.freeze(1), "it is under way");
+    schedule.finish(&claim, ended(Peer::Answered, START));
+    assert!(schedule.freeze(1));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push { message: i64, domain: u8, group: u8 },
+    Pick,
+    Finish { which: usize, peer: u8 },
+    Wait { seconds: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0_i64..500, 0_u8..6, 0_u8..4)
+            .prop_map(|(message, domain, group)| Step::Push { message, domain, group }),
+        3 => Just(Step::Pick),
+        3 => (0_usize..50, 0_u8..10).prop_map(|(which, peer)| Step::Finish { which, peer }),
+        1 => (0_u64..2000).prop_map(|seconds| Step::Wait { seconds }),
+    ];
+    prop::collection::vec(step, 1..400)
+}
+
+proptest! {
+    /// Whatever happens: nothing is lost, nothing is given out twice at once, limits hold, and in the
+    /// end everything is served.
+    #[test]
+    fn everything_is_served_once(steps in steps()) {
+        let limits = Limits { attempts_max: 12, attempts_per_destination_max: 4, ..limits() };
+        let mut schedule = Schedule::new(limits);
+        let (mut now, mut running) = (START, Vec::<Claim>::new());
+        let mut waiting = HashMap::<(i64, String), usize>::new();
+        for step in steps {
+            match step {
+                Step::Push { message, domain, group } => {
+                    let domain = format!("d{domain}.test");
+                    let group = format!("g{}", message % i64::from(group + 1));
+                    let pushed = schedule.push(&work(message, &domain, Some(&group)));
+                    if pushed == Pushed::Added {
+                        *waiting.entry((message, domain)).or_default() += 1;
+                    }
+                }
+                Step::Pick => running.extend(schedule.pick(now)),
+                Step::Finish { which, peer } if !running.is_empty() => {
+                    let claim = running.swap_remove(which % running.len());
+                    let peer = match peer { 0 => Peer::Unreachable, 1 => Peer::Busy, _ => Peer::Answered };
+                    schedule.finish(&claim, ended(peer, now));
+                    *waiting.get_mut(&(claim.message, claim.domain.to_string())).unwrap() -= 1;
+                }
+                Step::Finish { .. } => {}
+                Step::Wait { seconds } => now = now.plus(Duration::from_secs(seconds)),
+            }
+            prop_assert!(running.len() <= 12);
+            let mut per = HashMap::<&str, usize>::new();
+            running.iter().for_each(|claim| *per.entry(&claim.domain).or_default() += 1);
+            prop_assert!(per.values().all(|n| *n <= 4), "{per:?}");
+            prop_assert_eq!(schedule.under_way(), running.len());
+        }
+        for claim in running.drain(..) {
+            schedule.finish(&claim, ended(Peer::Answered, now));
+            *waiting.get_mut(&(claim.message, claim.domain.to_string())).unwrap() -= 1;
+        }
+        now = now.plus(Duration::from_secs(10_000));
+        while let Some(claim) = schedule.pick(now) {
+            schedule.finish(&claim, ended(Peer::Answered, now));
+            *waiting.get_mut(&(claim.message, claim.domain.to_string())).unwrap() -= 1;
+        }
+        prop_assert!(schedule.is_empty());
+        prop_assert!(waiting.values().all(|n| *n == 0), "{waiting:?}");
+    }
+
+    /// Groups that always wait are served by their weights, to within two turns of each.
+    #[test]
+    fn shares_are_kept(weights in prop::collection::vec(1_u32..8, 2..6)) {
+        let mut schedule = Schedule::new(limits());
+        let mut message = 0;
+        for (group, weight) in weights.iter().enumerate() {
+            for _ in 0..1000 {
+                message += 1;
+                let (name, domain) = (format!("g{group}"), format!("d{}.test", message % 7));
+                schedule.push(&Waiting { share: share(*weight, 0), ..work(message, &domain, Some(&name)) });
+            }
+        }
+        let turns = 800;
+        let mut counts = vec![0_f64; weights.len()];
+        for claim in serve(&mut schedule, turns) {
+            counts[claim.group as usize - 1] += 1.0;
+        }
+        let sum: u32 = weights.iter().sum();
+        for (count, weight) in counts.iter().zip(&weights) {
+            let fair = turns as f64 * f64::from(*weight) / f64::from(sum);
+            prop_assert!((count - fair).abs() <= 3.0 + fair * 0.05, "{count} for {fair}: {weights:?}");
+        }
+    }
+
+    /// New destinations that come without end do not keep an old one waiting.
+    #[test]
+    fn nobody_starves_behind_newcomers(urgent in 0_i8..=9) {
+        let mut schedule = Schedule::new(limits());
+        schedule.push(&Waiting { priority: -9, ..work(0, "old.test", None) });
+        let mut served = false;
+        for message in 1..2000 {
+            let domain = format!("new{message}.test");
+            schedule.push(&Waiting { priority: urgent, ..work(message, &domain, None) });
+            schedule.push(&Waiting { priority: urgent, ..work(message + 5000, &domain, None) });
+            let claim = schedule.pick(START).unwrap();
+            served |= claim.message == 0;
+            schedule.finish(&claim, ended(Peer::Answered, START));
+        }
+        prop_assert!(served);
+    }
+}

@@ -41,6 +41,8 @@ pub enum Mode {
 pub enum Role {
     /// SMTP for other servers (RFC 5321).
     Mx,
+    /// SMTP for other servers, which must start TLS before they bring mail.
+    SecureMx,
     /// SMTP for customers (RFC 6409).
     Submission,
     /// IMAP.
@@ -426,7 +428,7 @@ impl Role {
             }
         };
         match self {
-            Self::Mx | Self::Submission => format!("421 4.7.0 {text}\r\n"),
+            Self::Mx | Self::SecureMx | Self::Submission => format!("421 4.7.0 {text}\r\n"),
             Self::Imap => format!("* BYE [UNAVAILABLE] {text}\r\n"),
             Self::Pop3 => format!("-ERR [SYS/TEMP] {text}\r\n"),
             Self::ManageSieve => format!("BYE (TRYLATER) \"{text}\"\r\n"),

@@ -366,14 +366,44 @@ fn takes_ecdsa(hello: &ClientHello<'_>) -> bool {
     by_scheme && (speaks_tls13 || by_curve)
 }
 
+/// The certificates of a store for a listener that has a name of its own: who names no host, or one we
+/// do not have, gets the certificate for that name.
+#[derive(Debug)]
+pub(crate) struct CertificatesFor {
+    store: Arc<CertStore>,
+    name: String,
+}
+
+impl CertificatesFor {
+    pub(crate) fn new(store: Arc<CertStore>, name: &str) -> Self {
+        Self {
+            store,
+            name: name.to_ascii_lowercase(),
+        }
+    }
+}
+
+impl ResolvesServerCert for CertificatesFor {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.store.choose(&hello, Some(&self.name))
+    }
+}
+
 impl ResolvesServerCert for CertStore {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.choose(&hello, None)
+    }
+}
+
+impl CertStore {
+    fn choose(&self, hello: &ClientHello<'_>, own: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let table = self.table();
         let pair = hello
             .server_name()
             .and_then(|name| table.find(&name.to_ascii_lowercase()))
+            .or_else(|| own.and_then(|name| table.find(name)))
             .unwrap_or_else(|| table.default.clone());
-        let chosen = if takes_ecdsa(&hello) {
+        let chosen = if takes_ecdsa(hello) {
             pair.ecdsa.or(pair.rsa)
         } else {
             pair.rsa.or(pair.ecdsa)

@@ -2,12 +2,12 @@
 //! forward secrecy and authenticated encryption only. No early data, no client certificates, no renegotiation.
 
 use crate::tls::capture::ExporterCapture;
-use crate::tls::certificates::CertStore;
+use crate::tls::certificates::{CertStore, CertificatesFor};
 use crate::tls::session::{Connection, Handshake};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider, kx_group};
-use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, UnbufferedServerConnection};
 use std::sync::Arc;
 
 /// Whose order of cipher suites counts.
@@ -27,6 +27,21 @@ pub struct ServerTlsSettings {
     pub cipher_order: CipherOrder,
     /// Application protocols to agree on (ALPN), best first; default: none, which accepts whatever a client offers.
     pub alpn: Vec<Vec<u8>>,
+    /// The listener's own name: clients that name no host, or one we do not have, get the certificate
+    /// for it. `None`: the default of the certificates.
+    pub host_name: Option<String>,
+    /// Which versions are agreed on.
+    pub versions: Versions,
+}
+
+/// Which versions of TLS a listener agrees on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Versions {
+    /// 1.2 and 1.3.
+    #[default]
+    Both,
+    /// 1.3 only.
+    Tls13,
 }
 
 /// A listener's TLS. Cheap to clone; clones share certificates and session tickets.
@@ -45,10 +60,18 @@ impl ServerTls {
     /// # Errors
     /// Where the operating system has no randomness for ticket keys.
     pub fn new(store: Arc<CertStore>, settings: &ServerTlsSettings) -> Result<Self, rustls::Error> {
+        let versions = match settings.versions {
+            Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12][..],
+            Versions::Tls13 => &[&rustls::version::TLS13],
+        };
+        let certificates: Arc<dyn ResolvesServerCert> = match &settings.host_name {
+            Some(name) => Arc::new(CertificatesFor::new(store, name)),
+            None => store,
+        };
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_protocol_versions(versions)?
             .with_no_client_auth()
-            .with_cert_resolver(store);
+            .with_cert_resolver(certificates);
         config.ignore_client_order = settings.cipher_order == CipherOrder::Server;
         config.alpn_protocols.clone_from(&settings.alpn);
         // Tickets need no memory here and work on both versions; their keys change every six hours.

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod dns;
 pub mod https;
+pub mod lab;
 pub mod lines;
 pub mod openssl;
 pub mod postgres;
@@ -11,6 +12,7 @@ pub mod sink;
 
 pub use authority::Authority;
 pub use dns::Dns;
+pub use lab::{Lab, Letter};
 pub use lines::{Lines, deliver};
 pub use server::{Account, Server};
 pub use sink::Sink;

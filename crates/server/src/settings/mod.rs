@@ -122,9 +122,9 @@ settings! {
     "tls.handshake_time_max" handshake_time_max: Span = "\"30 s\"" in "1 s" ..= "5 min", AtStart,
         "How long a TLS handshake may take.";
     "tls.ca_file" ca_file: types::MaybePath = "\"\"", AtStart,
-        "tls.mta_sts_port" mta_sts_port: Count = "443" in "1" ..= "65535", AtStart,
+        "Certificates (PEM) trusted for connections to other servers. Empty: the system's.";
+    "tls.mta_sts_port" mta_sts_port: Count = "443" in "1" ..= "65535", AtStart,
         "The port of the hosts that MTA-STS policies are fetched from. Another one than 443 is for tests only.";
-    "Certificates (PEM) trusted for connections to other servers. Empty: the system's.";
     "smtp.message_size_max" message_size_max: Bytes = "\"50 MiB\"" in "64 KiB" ..= "1 GiB", PerConnection,
         "Largest message taken, as announced with SIZE (RFC 1870).";
     "smtp.recipients_max" recipients_max: Count = "1000" in "100" ..= "50000", PerConnection,

@@ -23,6 +23,10 @@ pub struct Dispatch {
     pub tls_required_no: TlsRequiredNo,
     /// Where it came from, which decides how it is signed when it leaves.
     pub origin: Origin,
+    /// Whole header lines that stand before those in what leaves: a Delivered-To for each address of
+    /// ours that forwards it, so that a circle is seen when it comes back. Copies that stay here do
+    /// not have them: their readers need not know of each other.
+    pub marks: String,
 }
 
 /// Whether a message is kept back until somebody releases it.

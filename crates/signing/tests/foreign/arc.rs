@@ -1,0 +1,1 @@
+//! ARC before dkimpy.

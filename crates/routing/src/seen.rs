@@ -1,0 +1,366 @@
+//! Which TLS mail really used, per day and pair of domains: counted in memory, written now and then,
+//! forgotten after 30 days. From it come the previews "who would no longer get through". Counts
+//! messages, knows no addresses of people and no IP addresses.
+
+use platform::clock::Timestamp;
+use platform::params;
+use platform::store::{Store, StoreError, Tx};
+use platform::tls::TlsVersion;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a message was protected on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protection {
+    /// Not at all.
+    Clear,
+    /// TLS 1.2; nobody looked who the other side is.
+    Tls12,
+    /// TLS 1.3; nobody looked who the other side is.
+    Tls13,
+    /// TLS, and the other side proved who it is.
+    Verified,
+}
+
+/// Whether the other side proved who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// By DANE, a certificate's name or a fingerprint.
+    Proved,
+    /// Nobody asked.
+    Unknown,
+}
+
+impl Protection {
+    /// That of a session; `None` is a session in clear.
+    pub fn of(version: Option<TlsVersion>, identity: Identity) -> Self {
+        match (version, identity) {
+            (None, _) => Self::Clear,
+            (Some(_), Identity::Proved) => Self::Verified,
+            (Some(TlsVersion::V1_2), Identity::Unknown) => Self::Tls12,
+            (Some(TlsVersion::V1_3), Identity::Unknown) => Self::Tls13,
+        }
+    }
+
+    fn number(self) -> i64 {
+        match self {
+            Self::Clear => 0,
+            Self::Tls12 => 1,
+            Self::Tls13 => 2,
+            Self::Verified => 3,
+        }
+    }
+}
+
+/// Which way mail went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Direction {
+    Outbound,
+    Inbound,
+}
+
+impl Direction {
+    fn number(self) -> i64 {
+        match self {
+            Self::Outbound => 0,
+            Self::Inbound => 1,
+        }
+    }
+}
+
+/// Counts kept in memory between two flushes; what does not fit is not counted.
+const PENDING_MAX: usize = 100_000;
+/// Rows written in one transaction.
+const WRITTEN_AT_ONCE: usize = 500;
+/// Days of counts that are kept.
+pub const KEPT_DAYS: u32 = 30;
+/// Domains named in a preview.
+const PREVIEW_ROWS_MAX: i64 = 10_000;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// Counts. Cheap to clone.
+#[derive(Clone)]
+pub struct Seen {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    pending: Mutex<HashMap<Key, i64>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    direction: Direction,
+    ours: Box<str>,
+    theirs: Box<str>,
+    protection: Protection,
+    day: i64,
+}
+
+/// A domain on the other side, and how mail to or from it was protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// The other side's domain, as A-labels.
+    pub domain: String,
+    /// Messages in clear.
+    pub clear: u64,
+    /// Messages over TLS 1.2 or newer.
+    pub protected: u64,
+    /// The last day with a message in clear, as midnight UTC at which it began.
+    pub last_clear: Timestamp,
+}
+
+impl Seen {
+    /// Nothing counted yet; rows go to `store`.
+    pub fn new(store: Store) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                pending: Mutex::default(),
+            }),
+        }
+    }
+
+    /// A message from `sender_domain` went to `destination`. Both as A-labels in lower case; a null
+    /// sender counts for the empty domain.
+    pub fn outbound(
+        &self,
+        sender_domain: &str,
+        destination: &str,
+        protection: Protection,
+        now: Timestamp,
+    ) {
+        self.count(
+            Direction::Outbound,
+            sender_domain,
+            destination,
+            protection,
+            now,
+        );
+    }
+
+    /// A message came for `recipient_domain` from `sender_domain`.
+    pub fn inbound(
+        &self,
+        recipient_domain: &str,
+        sender_domain: &str,
+        protection: Protection,
+        now: Timestamp,
+    ) {
+        self.count(
+            Direction::Inbound,
+            recipient_domain,
+            sender_domain,
+            protection,
+            now,
+        );
+    }
+
+    fn count(
+        &self,
+        direction: Direction,
+        ours: &str,
+        theirs: &str,
+        protection: Protection,
+        now: Timestamp,
+    ) {
+        let key = Key {
+            direction,
+            ours: ours.into(),
+            theirs: theirs.into(),
+            protection,
+            day: day(now),
+        };
+        let mut pending = self.lock();
+        if pending.len() < PENDING_MAX || pending.contains_key(&key) {
+            *pending.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Writes what was counted. For a chore, every few seconds; counts since the last flush are lost in
+    /// a crash, which no preview notices.
+    ///
+    /// # Errors
+    /// Those of the store; what was not written is written next time.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let taken: Vec<(Key, i64)> = std::mem::take(&mut *self.lock()).into_iter().collect();
+        let mut rest: Arc<[(Key, i64)]> = taken.into();
+        while !rest.is_empty() {
+            let batch: Arc<[(Key, i64)]> = rest[..rest.len().min(WRITTEN_AT_ONCE)].into();
+            let rows = batch.clone();
+            if let Err(error) = self.inner.store.write(move |tx| add(tx, &rows)).await {
+                let mut pending = self.lock();
+                for (key, count) in rest.iter() {
+                    *pending.entry(key.clone()).or_default() += count;
+                }
+                return Err(error);
+            }
+            rest = rest[batch.len()..].into();
+        }
+        Ok(())
+    }
+
+    /// Removes what is older than `KEPT_DAYS`. For a chore, now and then.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn forget(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let before = day(now) - i64::from(KEPT_DAYS);
+        self.inner
+            .store
+            .write(move |tx| tx.execute("DELETE FROM tls_seen WHERE day < ?1", params![before]))
+            .await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, i64>> {
+        self.inner
+            .pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn day(at: Timestamp) -> i64 {
+    at.0.div_euclid(DAY_MS)
+}
+
+fn add(tx: &mut dyn Tx, rows: &[(Key, i64)]) -> Result<(), StoreError> {
+    for (key, count) in rows {
+        tx.execute(
+            "INSERT INTO tls_seen (direction, ours, day, theirs, protection, messages) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (direction, ours, day, theirs, protection) \
+             DO UPDATE SET messages = tls_seen.messages + excluded.messages",
+            params![
+                key.direction.number(),
+                &*key.ours,
+                key.day,
+                &*key.theirs,
+                key.protection.number(),
+                *count
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// Where mail from `sender_domain` went in clear in the last `days` days (today counts): who could not
+/// be written to any more with mandatory TLS. Most messages first.
+///
+/// # Errors
+/// Those of the store.
+pub fn outbound_preview(
+    tx: &mut dyn Tx,
+    sender_domain: &str,
+    days: u32,
+    now: Timestamp,
+) -> Result<Vec<Counted>, StoreError> {
+    preview(tx, Direction::Outbound, sender_domain, days, now)
+}
+
+/// Which domains sent mail for `recipient_domain` in clear in the last `days` days (today counts): who
+/// would be refused. Most messages first.
+///
+/// # Errors
+/// Those of the store.
+pub fn inbound_preview(
+    tx: &mut dyn Tx,
+    recipient_domain: &str,
+    days: u32,
+    now: Timestamp,
+) -> Result<Vec<Counted>, StoreError> {
+    preview(tx, Direction::Inbound, recipient_domain, days, now)
+}
+
+fn preview(
+    tx: &mut dyn Tx,
+    direction: Direction,
+    ours: &str,
+    days: u32,
+    now: Timestamp,
+) -> Result<Vec<Counted>, StoreError> {
+    let first = day(now) - i64::from(days.clamp(1, KEPT_DAYS)) + 1;
+    // CAST: PostgreSQL adds BIGINTs up to a NUMERIC.
+    tx.all(
+        "SELECT theirs, \
+         CAST(SUM(CASE WHEN protection = 0 THEN messages ELSE 0 END) AS BIGINT), \
+         CAST(SUM(CASE WHEN protection > 0 THEN messages ELSE 0 END) AS BIGINT), \
+         MAX(CASE WHEN protection = 0 THEN day ELSE 0 END) \
+         FROM tls_seen WHERE direction = ?1 AND ours = ?2 AND day >= ?3 \
+         GROUP BY theirs \
+         HAVING SUM(CASE WHEN protection = 0 THEN messages ELSE 0 END) > 0 \
+         ORDER BY 2 DESC, theirs LIMIT ?4",
+        params![direction.number(), ours, first, PREVIEW_ROWS_MAX],
+        |row| {
+            Ok(Counted {
+                domain: row.text(0)?.to_owned(),
+                clear: u64::try_from(row.int(1)?).unwrap_or(0),
+                protected: u64::try_from(row.int(2)?).unwrap_or(0),
+                last_clear: Timestamp(row.int(3)?.saturating_mul(DAY_MS)),
+            })
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    const NOW: Timestamp = Timestamp(20_000 * DAY_MS + 5);
+
+    fn days_ago(days: i64) -> Timestamp {
+        Timestamp(NOW.0 - days * DAY_MS)
+    }
+
+    #[tokio::test]
+    async fn previews_name_who_was_reached_in_clear() {
+        let store = testing::store();
+        let seen = Seen::new(store.clone());
+        for _ in 0..3 {
+            seen.outbound("firma.test", "clear.test", Protection::Clear, NOW);
+        }
+        seen.outbound("firma.test", "clear.test", Protection::Tls13, NOW);
+        seen.outbound("firma.test", "tls.test", Protection::Tls12, NOW);
+        seen.outbound("firma.test", "old.test", Protection::Clear, days_ago(7));
+        seen.outbound("other.test", "clear2.test", Protection::Clear, NOW);
+        seen.inbound("firma.test", "sender.test", Protection::Clear, days_ago(1));
+        seen.flush().await.unwrap();
+        seen.outbound("firma.test", "clear.test", Protection::Clear, NOW);
+        seen.flush().await.unwrap();
+        let (out, week, inbound) = store
+            .read(|tx| {
+                Ok::<_, StoreError>((
+                    outbound_preview(tx, "firma.test", 8, NOW)?,
+                    outbound_preview(tx, "firma.test", 7, NOW)?,
+                    inbound_preview(tx, "firma.test", 30, NOW)?,
+                ))
+            })
+            .await
+            .unwrap();
+        let counted = |domain: &str, clear, protected, ago| Counted {
+            domain: domain.to_owned(),
+            clear,
+            protected,
+            last_clear: Timestamp(days_ago(ago).0 - 5),
+        };
+        assert_eq!(
+            out,
+            [counted("clear.test", 4, 1, 0), counted("old.test", 1, 0, 7)]
+        );
+        assert_eq!(week, [counted("clear.test", 4, 1, 0)]);
+        assert_eq!(inbound, [counted("sender.test", 1, 0, 1)]);
+    }
+
+    #[tokio::test]
+    async fn counts_end_after_thirty_days() {
+        let store = testing::store();
+        let seen = Seen::new(store.clone());
+        seen.outbound("a.test", "b.test", Protection::Clear, days_ago(31));
+        seen.outbound("a.test", "b.test", Protection::Clear, days_ago(30));
+        seen.flush().await.unwrap();
+        assert_eq!(seen.forget(NOW).await.unwrap(), 1);
+        assert_eq!(seen.forget(NOW).await.unwrap(), 0);
+    }
+}

@@ -3,10 +3,15 @@
 //! `StaticResolver` answers from memory in tests. Never guesses: a failure is not an absence, and a name server's
 //! word (the AD bit) is not a proof.
 
-pub mod anchors;
+mod anchors;
+mod ask;
+mod denial;
 mod fixed;
+mod signed;
 mod system;
+mod validate;
 
+pub use anchors::Anchors;
 pub use fixed::StaticResolver;
 pub use system::SystemResolver;
 

@@ -1,60 +1,53 @@
-//! The resolver that asks DNS servers.
+//! The resolver that asks DNS servers and validates their answers. Remembers what is known for its TTL; what is bogus
+//! or could not be learned is never remembered. Follows no search list and gives no name a special meaning.
 
-use super::{Answer, Lookup, Mx, MxHost, Outcome, Resolver, Security, Tlsa, both_families};
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use super::anchors::Anchors;
+use super::ask::Servers;
+use super::validate::{Fault, Found, Known, Validator};
+use super::{Answer, Lookup, Mx, MxHost, Outcome, Resolver, Tlsa, both_families};
+use hickory_proto::rr::{Name, RData, RecordType};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// Asks DNS servers, and remembers answers for their TTL. Cheap to clone.
-#[derive(Clone)]
-pub struct SystemResolver {
-    resolver: hickory_resolver::TokioResolver,
-}
-
-impl std::fmt::Debug for SystemResolver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SystemResolver").finish_non_exhaustive()
-    }
-}
+use tokio::time::Instant;
 
 /// Answers kept in memory.
-const CACHED_ANSWERS_MAX: u64 = 10_000;
-/// How long one server may take for one attempt.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long all attempts together may take before a question counts as failed for now.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(12);
+const CACHED_ANSWERS_MAX: usize = 20_000;
+/// How long an answer is kept at most, whatever its TTL.
+const CACHED_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How long one answer, with all that proves it, may take before it counts as failed for now.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Asks DNS servers, validates, and remembers answers for their TTL. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SystemResolver {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    validator: Validator,
+    cache: Mutex<HashMap<(Name, RecordType), (Known, Instant)>>,
+}
 
 impl SystemResolver {
-    /// Asks `servers`, or those of `/etc/resolv.conf` where the list is empty.
+    /// Asks `servers`, or those of `/etc/resolv.conf` where the list is empty. They may validate or not; only
+    /// `anchors` count.
     ///
     /// # Errors
     /// In words, where `/etc/resolv.conf` is needed and cannot be used.
-    pub fn new(servers: &[SocketAddr], _anchors: Option<&Path>) -> Result<Self, String> {
-        use hickory_resolver::config::{NameServerConfig, ResolverConfig};
-        use hickory_resolver::net::runtime::TokioRuntimeProvider;
-        let mut builder = if servers.is_empty() {
-            hickory_resolver::Resolver::builder_tokio().map_err(|e| {
-                format!("the DNS servers in /etc/resolv.conf cannot be used: {e}; name servers in the settings")
-            })?
-        } else {
-            let servers = servers.iter().map(|server| {
-                let mut config = NameServerConfig::udp_and_tcp(server.ip());
-                for connection in &mut config.connections {
-                    connection.port = server.port();
-                }
-                config
-            });
-            let config = ResolverConfig::from_name_servers(servers.collect());
-            hickory_resolver::Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+    pub fn new(servers: &[SocketAddr], anchors: Anchors) -> Result<Self, String> {
+        let servers = match servers {
+            [] => Servers::of_system()?,
+            servers => servers.to_vec(),
         };
-        let options = builder.options_mut();
-        options.cache_size = CACHED_ANSWERS_MAX;
-        options.timeout = ATTEMPT_TIMEOUT;
-        let resolver = builder.build().map_err(|e| e.to_string())?;
-        Ok(Self { resolver })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                validator: Validator::new(Servers::new(servers), anchors),
+                cache: Mutex::default(),
+            }),
+        })
     }
 
     /// Asks for `kind` and lets `pick` choose from the records.
@@ -64,57 +57,86 @@ impl SystemResolver {
         kind: RecordType,
         pick: impl Fn(&RData) -> Option<T>,
     ) -> Outcome<Vec<T>> {
-        let absolute = match absolute_name(name) {
-            Ok(absolute) => absolute,
-            // RFC 1035 §2.3.4: what does not fit into a name cannot exist.
-            Err(_) => return Outcome::NxDomain(Security::Insecure),
+        // RFC 1035 §2.3.4: what does not fit into a name cannot exist.
+        let Ok(name) = absolute_name(name) else {
+            return Outcome::NxDomain(super::Security::Secure);
         };
-        let question = self.resolver.lookup(absolute, kind);
-        let Ok(answer) = tokio::time::timeout(QUESTION_TIMEOUT, question).await else {
-            return Outcome::TemporaryFailure("no DNS server answered in time".to_owned());
+        let known = match self.known(name, kind).await {
+            Ok(known) => known,
+            Err(Fault::Bogus(why)) => return Outcome::Bogus(why),
+            Err(Fault::Temporary(why)) => return Outcome::TemporaryFailure(why),
         };
-        match answer {
-            Ok(lookup) => {
-                let answers = lookup.answers();
-                let ttl = answers.iter().map(|record| record.ttl).min().unwrap_or(0);
-                let value: Vec<T> = answers
-                    .iter()
-                    .filter_map(|record| pick(&record.data))
-                    .collect();
-                if value.is_empty() {
-                    return Outcome::NoData(Security::Insecure);
-                }
-                Outcome::Found(Answer {
-                    value,
-                    ttl: Duration::from_secs(ttl.into()),
-                    security: Security::Insecure,
-                    name: name.into(),
-                })
-            }
-            Err(e) => Outcome::of_error(&e),
+        let records = match known.found {
+            Found::Records(records) => records,
+            Found::NoData => return Outcome::NoData(known.security),
+            Found::NxDomain => return Outcome::NxDomain(known.security),
+        };
+        let value: Vec<T> = records
+            .iter()
+            .filter_map(|record| pick(&record.data))
+            .collect();
+        if value.is_empty() {
+            return Outcome::NoData(known.security);
         }
+        Outcome::Found(Answer {
+            value,
+            ttl: known.ttl,
+            security: known.security,
+            name: host_text(&known.name).into(),
+        })
+    }
+
+    async fn known(&self, name: Name, kind: RecordType) -> Result<Known, Fault> {
+        let key = (name, kind);
+        if let Some(known) = self.cached(&key) {
+            return Ok(known);
+        }
+        let asking = self.shared.validator.look_up(&key.0, kind);
+        let known = tokio::time::timeout(ANSWER_TIME_MAX, asking)
+            .await
+            .map_err(|_| Fault::Temporary("the DNS servers did not answer in time".to_owned()))??;
+        self.keep(key, &known);
+        Ok(known)
+    }
+
+    fn cached(&self, key: &(Name, RecordType)) -> Option<Known> {
+        let cache = self
+            .shared
+            .cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (known, until) = cache.get(key)?;
+        let left = until.checked_duration_since(Instant::now())?;
+        let mut known = known.clone();
+        known.ttl = known.ttl.min(left);
+        Some(known)
+    }
+
+    fn keep(&self, key: (Name, RecordType), known: &Known) {
+        if known.ttl.is_zero() {
+            return;
+        }
+        let now = Instant::now();
+        let mut cache = self
+            .shared
+            .cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHED_ANSWERS_MAX {
+            cache.retain(|_, (_, until)| *until > now);
+        }
+        if cache.len() >= CACHED_ANSWERS_MAX {
+            cache.clear();
+        }
+        cache.insert(key, (known.clone(), now + known.ttl.min(CACHED_TIME_MAX)));
     }
 }
 
-/// A name that no search list is tried on.
-fn absolute_name(name: &str) -> Result<Name, hickory_resolver::proto::ProtoError> {
-    let mut absolute = Name::from_ascii(name)?;
+/// In lower case and up to the root.
+fn absolute_name(name: &str) -> Result<Name, hickory_proto::ProtoError> {
+    let mut absolute = Name::from_ascii(name)?.to_lowercase();
     absolute.set_fqdn(true);
     Ok(absolute)
-}
-
-impl<T> Outcome<T> {
-    /// Absence only where a server said so; everything else is a failure for now.
-    fn of_error(error: &NetError) -> Self {
-        match error {
-            NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-                ResponseCode::NXDomain => Self::NxDomain(Security::Insecure),
-                ResponseCode::NoError => Self::NoData(Security::Insecure),
-                other => Self::TemporaryFailure(format!("the DNS server answered {other}")),
-            },
-            other => Self::TemporaryFailure(other.to_string()),
-        }
-    }
 }
 
 /// Lower case, without the final dot; the root is empty.
@@ -189,20 +211,5 @@ impl Resolver for SystemResolver {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Nobody answers on the port: that must be a failure, and soon.
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_server_is_a_temporary_failure() {
-        let dns = SystemResolver::new(&["127.0.0.1:9".parse().unwrap()], None).unwrap();
-        assert!(matches!(
-            dns.mx("firma.test").await,
-            Outcome::TemporaryFailure(_)
-        ));
-        assert_eq!(
-            dns.mx(&"x".repeat(300)).await,
-            Outcome::NxDomain(Security::Insecure)
-        );
-    }
-}
+#[path = "system_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
 mod chores;
 mod listeners;
 mod parts;
+mod policies;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use access::pop3::{MaildropLocks, Pop3Context};
 use platform::clock::Clock;
 use platform::net::{Deadline, Shutdown, ShutdownTrigger};
 use platform::spool::SpoolLimits;
-use platform::tls::{CertStore, CipherOrder, ClientTls, ServerTls, ServerTlsSettings};
+use platform::tls::{CertStore, ClientTls};
 use queue::relay::{Relay, RelayParts, RelaySettings};
 use queue::retry::RetryPlan;
 use smtp::client::{Client, ClientSettings, ClientTimes};
@@ -63,27 +64,17 @@ impl Node {
         let certificates =
             CertStore::from_dir(&settings.certificate_dir, Some(&settings.host_name.0))
                 .map_err(|error| StartError::new("tls.certificate_dir", error))?;
-        let order = if settings.prefer_server_order.0 {
-            CipherOrder::Server
-        } else {
-            CipherOrder::Client
-        };
-        let tls_settings = ServerTlsSettings {
-            cipher_order: order,
-            ..Default::default()
-        };
-        let tls = ServerTls::new(certificates.clone(), &tls_settings)
-            .map_err(|error| StartError::new("TLS", error))?;
         let (trigger, shutdown) = Shutdown::new();
         let contexts = listeners::Contexts {
             smtp: smtp_context(&parts),
             imap: Arc::new(imap_context(&parts)),
             pop3: Arc::new(pop3_context(&parts)),
         };
-        let (bound, mut tasks) = listeners::bind(&parts.settings, &tls, &contexts, &shutdown)?;
+        let (bound, mut tasks) = listeners::bind(&parts.settings, &certificates, &contexts, &shutdown)?;
         let relay = relay(&parts)?;
         let relaying = tokio::spawn(relay.clone().run());
         tasks.extend(chores::start(&parts));
+        tasks.extend(policies::start(&parts));
         let control = control::listen(&parts, certificates.clone())
             .map_err(|error| StartError::new("the control socket", error))?;
         tasks.push(tokio::spawn(control));
@@ -127,6 +118,7 @@ impl Node {
         for task in self.tasks {
             task.abort();
         }
+        policies::keep(&self.parts).await;
     }
 }
 
@@ -225,6 +217,7 @@ fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
             },
             host: settings.host_name.0.clone(),
             spool: spool(parts),
+            wording: queue::bounce::Wording::default(),
             poll: QUEUE_POLL,
         },
     ))

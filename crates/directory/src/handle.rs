@@ -10,7 +10,7 @@ use crate::login::verified::VerifiedLogins;
 use crate::password::Verifier;
 use crate::resolution::{self, Rules};
 use crate::rows::facts::StoreFacts;
-use crate::{AddressKey, Resolution, Settings, rows};
+use crate::{AddressKey, DomainName, Resolution, Settings, rows};
 use formats::address::Address;
 use platform::random::Random;
 use platform::store::{Store, StoreError, Tx};
@@ -43,6 +43,26 @@ struct Remembered {
     refused: Cache<Address, Arc<Resolution>>,
     accounts: Cache<Box<str>, Arc<LoginAccount>>,
     unknown_users: Cache<Box<str>, ()>,
+    domains: Cache<DomainName, Hosting>,
+}
+
+/// Whether a domain is hosted here, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosting {
+    /// It is not.
+    Elsewhere,
+    /// It is; of this group, where it has one.
+    Here(Option<Arc<str>>),
+}
+
+impl Hosting {
+    /// The group of a hosted domain.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Elsewhere => None,
+            Self::Here(group) => group.as_deref(),
+        }
+    }
 }
 
 impl Remembered {
@@ -54,6 +74,7 @@ impl Remembered {
             self.refused.clear();
             self.accounts.clear();
             self.unknown_users.clear();
+            self.domains.clear();
         }
     }
 }
@@ -88,6 +109,7 @@ impl Directory {
                 refused: Cache::new(entries),
                 accounts: Cache::new(entries),
                 unknown_users: Cache::new(entries),
+                domains: Cache::new(entries),
             }),
             verified: Mutex::new(VerifiedLogins::new(&settings, &random)),
             back_off: Mutex::new(BackOffTable::new(settings.back_off.clone())),
@@ -170,6 +192,29 @@ impl Directory {
             cache.insert(address.clone(), resolution.clone());
         });
         Ok(resolution)
+    }
+
+    /// Whether `domain` is hosted here and whose it is. Without store access where it is remembered.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn hosting(&self, domain: &DomainName) -> Result<Hosting, StoreError> {
+        if let Some(known) = lock(&self.inner.remembered).domains.get_mut(domain) {
+            return Ok(known.clone());
+        }
+        let wanted = domain.clone();
+        let (revision, hosting) = self
+            .inner
+            .store
+            .read(move |tx: &mut dyn Tx| {
+                let revision = rows::revision(tx)?;
+                Ok::<_, StoreError>((revision, rows::facts::hosting(tx, &wanted)?))
+            })
+            .await?;
+        self.remember(revision, |remembered| {
+            remembered.domains.insert(domain.clone(), hosting.clone());
+        });
+        Ok(hosting)
     }
 
     /// Where mail for `<Postmaster>` without a domain goes (RFC 5321 §4.1.1.3); `written` is what

@@ -21,7 +21,7 @@ pub mod state;
 mod testing;
 
 pub use address_block::AddressBlock;
-pub use handle::Directory;
+pub use handle::{Directory, Hosting};
 pub use login::{Credential, Identity, Login, LoginRuling, Pop3Delete, Protocol, Refusal};
 pub use names::{AccountId, AddressKey, DomainName, NameError};
 pub use resolution::{Delivery, Resolution};

@@ -24,15 +24,15 @@ use crate::resolution::{Resolution, resolve};
 use crate::rows::facts::StoreFacts;
 use crate::rows::write::{Hands, carry_out};
 use crate::state::{Change, StateError};
-use crate::{AccountId, Directory};
+use crate::{AccountId, Directory, DomainName};
 use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::store::{StoreError, Tx};
 use std::sync::Arc;
 
-/// What else happens, in the same transaction, when an account appears or goes: the mailbox crate
-/// makes and removes its mailboxes there. `added` and `removed` may be called again where the
-/// engine retries the transaction.
+/// What else happens, in the same transaction, when an account appears or goes, or a domain or group
+/// goes: the mailbox crate makes and removes mailboxes there, the policy crate removes settings. All of
+/// them may be called again where the engine retries the transaction.
 pub trait AccountHooks: Send + Sync {
     /// A new account.
     ///
@@ -44,6 +44,20 @@ pub trait AccountHooks: Send + Sync {
     /// # Errors
     /// Those of the store; the account stays then.
     fn removed(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError>;
+    /// A domain goes; its accounts are gone already.
+    ///
+    /// # Errors
+    /// Those of the store; the domain stays then.
+    fn domain_removed(&self, _tx: &mut dyn Tx, _domain: &DomainName) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// A group goes.
+    ///
+    /// # Errors
+    /// Those of the store; the group stays then.
+    fn group_removed(&self, _tx: &mut dyn Tx, _group: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Nothing else happens.

@@ -2,10 +2,21 @@
 
 use super::{damaged, status_from};
 use crate::resolution::{DomainFacts, Entry, Facts};
-use crate::{AccountId, AddressKey, DomainName};
+use crate::{AccountId, AddressKey, DomainName, Hosting};
 use formats::address::Address;
 use platform::params;
 use platform::store::{Row, StoreError, Tx};
+use std::sync::Arc;
+
+/// Whether `domain` is hosted here, and for which group.
+pub(crate) fn hosting(tx: &mut dyn Tx, domain: &DomainName) -> Result<Hosting, StoreError> {
+    let found = tx.one(
+        "SELECT group_name FROM directory_domains WHERE domain = ?1",
+        params![domain.as_str()],
+        |row| Ok(row.maybe_text(0)?.map(Arc::from)),
+    )?;
+    Ok(found.map_or(Hosting::Elsewhere, Hosting::Here))
+}
 
 /// Reads facts within a transaction; remembers domains, which one walk asks for again and again.
 pub(crate) struct StoreFacts<'t, 'x> {

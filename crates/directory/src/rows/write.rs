@@ -44,22 +44,26 @@ fn one(tx: &mut dyn Tx, change: &Change, hands: &Hands<'_>) -> Result<(), StoreE
                 params![name, &group.description],
             )
             .map(drop),
-        Change::GroupRemoved { name } => tx
-            .execute(
+        Change::GroupRemoved { name } => {
+            hands.hooks.group_removed(tx, name)?;
+            tx.execute(
                 "DELETE FROM directory_groups WHERE name = ?1",
                 params![name],
             )
-            .map(drop),
+            .map(drop)
+        }
         Change::DomainAdded { name, domain }
         | Change::DomainChanged {
             name, to: domain, ..
         } => put_domain(tx, name, domain, hands.now),
-        Change::DomainRemoved { name } => tx
-            .execute(
+        Change::DomainRemoved { name } => {
+            hands.hooks.domain_removed(tx, name)?;
+            tx.execute(
                 "DELETE FROM directory_domains WHERE domain = ?1",
                 params![name.as_str()],
             )
-            .map(drop),
+            .map(drop)
+        }
         Change::AccountAdded { login, account } => add_account(tx, login, account, hands),
         Change::AccountChanged { login, to, .. } => set_profile(tx, login, to),
         Change::AccountRemoved { login } => remove_account(tx, login, hands),

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod findings;
 mod handle;
+pub mod identities;
 mod local_time;
 pub mod model;
 pub mod ownership;
@@ -13,6 +14,7 @@ pub mod setting;
 mod snapshot;
 #[cfg(test)]
 mod testing;
+pub mod usage;
 
 pub use findings::{Findings, Measure};
 pub use handle::Policies;
@@ -23,3 +25,4 @@ pub use model::{
 pub use rows::{Past, Setting, remove_account, remove_domain, remove_group};
 pub use schema::SCHEMA;
 pub use snapshot::Snapshot;
+pub use usage::Usage;

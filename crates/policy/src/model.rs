@@ -2,6 +2,7 @@
 //! that are more than a number. Plain data; `setting` reads and writes their text, `snapshot` finds them.
 
 use directory::{AccountId, AddressKey, DomainName};
+pub use formats::language::Language;
 use platform::clock::Timestamp;
 use platform::tls::TlsVersion;
 use std::fmt;
@@ -196,16 +197,6 @@ pub enum Direction {
     Inbound,
     /// From our customers, to whomever.
     Outbound,
-}
-
-/// Which language comes first in what people read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Language {
-    /// German.
-    #[default]
-    German,
-    /// English.
-    English,
 }
 
 /// How much may be sent. `None`: no limit.

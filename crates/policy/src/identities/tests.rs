@@ -1,0 +1,207 @@
+use super::*;
+use crate::testing::*;
+
+const DAY: i64 = 24 * 3600 * 1000;
+
+async fn asked(code: &str) -> (Fixture, Identities) {
+    let fixture = Fixture::new().await;
+    let identities = Identities::new(fixture.store.clone());
+    identities
+        .request(
+            &key("anna@firma.test"),
+            &key("anna@gmx.test"),
+            code,
+            author(),
+        )
+        .await
+        .unwrap();
+    (fixture, identities)
+}
+
+async fn confirm(identities: &Identities, code: &str, now: i64) -> Confirmed {
+    identities
+        .confirm(
+            &key("anna@firma.test"),
+            &key("anna@gmx.test"),
+            code,
+            Timestamp(now),
+        )
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_right_code_makes_an_identity() {
+    let code = new_code(&Random::seeded(7));
+    assert_eq!((code.len(), code.matches('-').count()), (14, 2), "{code}");
+    let (fixture, identities) = asked(&code).await;
+    let policies = fixture.policies().await;
+    assert_eq!(
+        policies.snapshot().send_as(fixture.anna),
+        [],
+        "not before the code"
+    );
+    assert_eq!(
+        confirm(&identities, "ABCD-EFGH-JKLM", NOON.0).await,
+        Confirmed::Wrong { left: 4 }
+    );
+    let typed = code.to_lowercase().replace('-', " ");
+    assert_eq!(
+        confirm(&identities, &typed, NOON.0 + DAY - 1).await,
+        Confirmed::Right
+    );
+    policies.refresh().await.unwrap();
+    assert_eq!(
+        policies.snapshot().send_as(fixture.anna),
+        [SendAs::Address(key("anna@gmx.test"))]
+    );
+    assert_eq!(
+        confirm(&identities, &code, NOON.0).await,
+        Confirmed::NotWaiting,
+        "once"
+    );
+    let row = fixture
+        .store
+        .read(|tx: &mut dyn Tx| list(tx, 0, 10))
+        .await
+        .unwrap();
+    assert_eq!((row.len(), row[0].kind), (1, Kind::Proven));
+}
+
+#[tokio::test]
+async fn codes_end_and_cannot_be_tried_out() {
+    let (_fixture, identities) = asked("AAAA-BBBB-CCCC").await;
+    assert_eq!(
+        confirm(&identities, "AAAA-BBBB-CCCC", NOON.0 + DAY).await,
+        Confirmed::NotWaiting
+    );
+    for left in (0..5).rev() {
+        assert_eq!(
+            confirm(&identities, "X", NOON.0).await,
+            Confirmed::Wrong { left }
+        );
+    }
+    assert_eq!(
+        confirm(&identities, "AAAA-BBBB-CCCC", NOON.0).await,
+        Confirmed::NotWaiting
+    );
+    let again = async |minutes: i64| {
+        let author = Author {
+            now: Timestamp(NOON.0 + minutes * 60_000),
+            ..author()
+        };
+        identities
+            .request(
+                &key("anna@firma.test"),
+                &key("anna@gmx.test"),
+                "NEW",
+                author,
+            )
+            .await
+    };
+    assert!(
+        again(9)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("a moment ago")
+    );
+    again(10).await.unwrap();
+    assert_eq!(confirm(&identities, "NEW", NOON.0).await, Confirmed::Right);
+    assert!(again(30).await.unwrap_err().to_string().contains("already"));
+}
+
+#[tokio::test]
+async fn addresses_here_need_no_code_and_strangers_no_flood() {
+    let (fixture, identities) = asked("A").await;
+    let ask = async |address: &str| {
+        identities
+            .request(&key("anna@firma.test"), &key(address), "A", author())
+            .await
+    };
+    let own = ask("chef@firma.test").await.unwrap_err().to_string();
+    assert!(own.contains("identity grant"), "{own}");
+    for n in 1..WAITING_MAX {
+        ask(&format!("a{n}@gmx.test")).await.unwrap();
+    }
+    assert!(ask("more@gmx.test").await.is_err());
+    identities
+        .forget_expired(Timestamp(NOON.0 + DAY))
+        .await
+        .unwrap();
+    assert_eq!(identities.list(None, 100).await.unwrap(), []);
+    drop(fixture);
+}
+
+#[tokio::test]
+async fn grants_need_a_reason_and_go_with_whom_they_are_about() {
+    let fixture = Fixture::new().await;
+    let identities = Identities::new(fixture.store.clone());
+    let any = SendAs::AnyAt(DomainName::parse("verein.test").unwrap());
+    let silent = Author {
+        reason: " ".into(),
+        ..author()
+    };
+    assert!(
+        identities
+            .grant(&key("anna@firma.test"), &any, silent)
+            .await
+            .is_err()
+    );
+    identities
+        .grant(&key("anna@firma.test"), &any, author())
+        .await
+        .unwrap();
+    let policies = fixture.policies().await;
+    assert_eq!(policies.snapshot().send_as(fixture.anna), [any.clone()]);
+    fixture
+        .store
+        .write(|tx: &mut dyn Tx| {
+            crate::remove_domain(tx, &DomainName::parse("verein.test").unwrap())
+        })
+        .await
+        .unwrap();
+    policies.refresh().await.unwrap();
+    assert_eq!(
+        policies.snapshot().send_as(fixture.anna),
+        [],
+        "a new owner of verein.test is safe"
+    );
+    let gone = identities
+        .remove(&key("anna@firma.test"), &any)
+        .await
+        .unwrap_err();
+    assert!(
+        gone.to_string().contains("has no identity *@verein.test"),
+        "{gone}"
+    );
+}
+
+#[tokio::test]
+async fn who_takes_over_an_address_is_not_sent_for_by_others() {
+    let fixture = Fixture::new().await;
+    let identities = Identities::new(fixture.store.clone());
+    let bernd = fixture
+        .directory
+        .add_account(
+            &key("bernd@firma.test"),
+            &directory::admin::NewAccount::default(),
+            &directory::admin::NewPassword::None,
+            NOON,
+        )
+        .await
+        .unwrap();
+    let anna = SendAs::Address(key("anna@firma.test"));
+    identities
+        .grant(&key("bernd@firma.test"), &anna, author())
+        .await
+        .unwrap();
+    let removed = fixture.anna;
+    fixture
+        .store
+        .write(move |tx: &mut dyn Tx| crate::remove_account(tx, removed))
+        .await
+        .unwrap();
+    let policies = fixture.policies().await;
+    assert_eq!(policies.snapshot().send_as(bernd), []);
+}

@@ -1,0 +1,149 @@
+//! A limit that is reached, in words for the customer and for the operator. Pure.
+
+use super::counters::Period;
+use crate::model::Scope;
+use platform::clock::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// Which limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Messages in an hour.
+    MessagesPerHour,
+    /// Recipients in a day.
+    RecipientsPerDay,
+    /// Recipients in a day that were not written to in the last 30 days.
+    NewRecipientsPerDay,
+    /// Recipients of one message.
+    RecipientsPerMessage,
+}
+
+impl Limit {
+    /// The reason code for logs.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::MessagesPerHour => "messages_per_hour",
+            Self::RecipientsPerDay => "recipients_per_day",
+            Self::NewRecipientsPerDay => "new_recipients_per_day",
+            Self::RecipientsPerMessage => "recipients_per_message",
+        }
+    }
+}
+
+/// A limit is reached: the ruling is to refuse for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Which limit.
+    pub limit: Limit,
+    /// Whose.
+    pub scope: Scope,
+    /// How much it allows.
+    pub allowed: u32,
+    /// When there is room again; zero where another message can be sent at once.
+    pub wait: Duration,
+}
+
+impl Exceeded {
+    pub(super) fn new(
+        limit: Limit,
+        scope: &Scope,
+        allowed: u32,
+        now: Timestamp,
+        period: Period,
+    ) -> Self {
+        let wait = match limit {
+            Limit::MessagesPerHour => Timestamp::from_seconds((period.hour + 1) * 3600).since(now),
+            // The days of the time zone are shifted against those of `now` by less than one.
+            Limit::RecipientsPerDay | Limit::NewRecipientsPerDay => {
+                let into = now.seconds().rem_euclid(24 * 3600).unsigned_abs();
+                Duration::from_secs(24 * 3600 - into)
+            }
+            Limit::RecipientsPerMessage => Duration::ZERO,
+        };
+        Self {
+            limit,
+            scope: scope.clone(),
+            allowed,
+            wait,
+        }
+    }
+
+    /// Reply code and enhanced code (RFC 5321 §4.5.3.1.10, RFC 3463): temporary, nothing is lost.
+    pub fn code(&self) -> (u16, &'static str) {
+        match self.limit {
+            Limit::RecipientsPerMessage => (452, "4.5.3"),
+            _ => (450, "4.7.1"),
+        }
+    }
+
+    /// What the customer reads, in English; one line of ASCII.
+    pub fn text(&self) -> String {
+        let n = self.allowed;
+        let whose = match self.scope {
+            Scope::Account(_) => "this account",
+            Scope::Domain(_) => "your domain",
+            Scope::Group(_) | Scope::Installation => "your group of customers",
+        };
+        let what = match self.limit {
+            Limit::MessagesPerHour => format!("{n} messages an hour"),
+            Limit::RecipientsPerDay => format!("{n} recipients a day"),
+            Limit::NewRecipientsPerDay => format!("{n} new recipients a day"),
+            Limit::RecipientsPerMessage => {
+                return format!(
+                    "A message may have {n} recipients here; send it to the others as another message"
+                );
+            }
+        };
+        format!(
+            "The limit of {what} for {whose} is reached; nothing was sent. Send again in {}, or ask your \
+             provider for a higher limit",
+            span(self.wait, ["minutes", "hours"])
+        )
+    }
+
+    /// What the customer reads, in German; one line of ASCII, as a reply must be.
+    pub fn text_de(&self) -> String {
+        let n = self.allowed;
+        let whose = match self.scope {
+            Scope::Account(_) => "dieses Konto",
+            Scope::Domain(_) => "Ihre Domain",
+            Scope::Group(_) | Scope::Installation => "Ihre Kundengruppe",
+        };
+        let what = match self.limit {
+            Limit::MessagesPerHour => format!("{n} Nachrichten je Stunde"),
+            Limit::RecipientsPerDay => format!("{n} Empfaengern am Tag"),
+            Limit::NewRecipientsPerDay => format!("{n} neuen Empfaengern am Tag"),
+            Limit::RecipientsPerMessage => {
+                return format!(
+                    "Eine Nachricht darf hier {n} Empfaenger haben; senden Sie sie den uebrigen gesondert"
+                );
+            }
+        };
+        format!(
+            "Das Limit von {what} fuer {whose} ist erreicht; es wurde nichts gesendet. Senden Sie in {} \
+             erneut, oder bitten Sie Ihren Anbieter um ein hoeheres Limit",
+            span(self.wait, ["Minuten", "Stunden"])
+        )
+    }
+}
+
+fn span(wait: Duration, [minutes, hours]: [&str; 2]) -> String {
+    match wait.as_secs().div_ceil(60) {
+        whole @ 0..=120 => format!("{} {minutes}", whole.max(1)),
+        whole => format!("{} {hours}", whole.div_ceil(60)),
+    }
+}
+
+impl fmt::Display for Exceeded {
+    /// For the operator.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of {} for {} is reached",
+            self.limit.reason(),
+            self.allowed,
+            self.scope
+        )
+    }
+}

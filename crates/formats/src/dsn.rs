@@ -5,9 +5,11 @@
 use crate::address::Address;
 use crate::date::{DateTime, format_rfc5322};
 use crate::header::{self, write_field};
-use advice::{Advice, advice};
+use crate::language::Language;
 
 mod advice;
+mod people;
+pub mod report;
 
 /// Bytes of one foreign text, such as another server's answer; a longer one is cut.
 const FOREIGN_BYTES_MAX: usize = 2000;
@@ -23,6 +25,22 @@ pub enum Action {
     Delivered,
     /// Handed to a host that does not report successes.
     Relayed,
+    /// Delivered to several recipients in place of this one, here or elsewhere.
+    Expanded,
+}
+
+/// What stands behind a failure or a delay, where the status alone does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reason {
+    /// What the status says.
+    #[default]
+    Status,
+    /// The sender's side sends over secure TLS only, by a switch the sender can change.
+    MandatoryTls,
+    /// The recipient's domain demands proved TLS (DANE, MTA-STS) and fails its own demand.
+    RecipientTls,
+    /// The message said REQUIRETLS (RFC 8689).
+    RequireTls,
 }
 
 /// One recipient of a notice.
@@ -34,6 +52,8 @@ pub struct Recipient<'a> {
     pub original: Option<&'a str>,
     /// What happened.
     pub action: Action,
+    /// What stands behind it.
+    pub reason: Reason,
     /// Enhanced status code such as `5.1.1` (RFC 3463). Anything else is written as `x.0.0`.
     pub status: &'a str,
     /// Host that answered.
@@ -76,6 +96,10 @@ pub struct Notice<'a> {
     pub recipients: &'a [Recipient<'a>],
     /// What goes back.
     pub returned: Returned<'a>,
+    /// The language of the first half of the text; the other one follows.
+    pub first: Language,
+    /// Base of the pages that explain what a sender can do, without a slash at its end.
+    pub help: Option<&'a str>,
 }
 
 /// Writes the whole message with CRLF line ends.
@@ -92,7 +116,7 @@ pub fn build(notice: &Notice<'_>) -> Vec<u8> {
     write_header(&mut out, notice, &boundary, returned);
     begin_part(&mut out, &boundary);
     out.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
-    quoted_printable(&mut out, &human_text(notice));
+    quoted_printable(&mut out, &people::text(notice));
     begin_part(&mut out, &boundary);
     // RFC 6533 §4: the global types allow UTF-8, which a mail to an ASCII sender must not need.
     out.extend_from_slice(match charset {
@@ -159,7 +183,7 @@ fn write_header(out: &mut Vec<u8>, notice: &Notice<'_>, boundary: &str, returned
         &format!("Mail Delivery System <{}>", notice.from),
     );
     write_field(out, "To", &format!("<{}>", notice.to));
-    write_field(out, "Subject", subject(notice));
+    write_field(out, "Subject", &people::subject(notice));
     let id = format!("<{}@{}>", token(notice.token), host(notice.reporting_mta));
     write_field(out, "Message-ID", &id);
     if let Some(original) = original_id(returned) {
@@ -183,75 +207,6 @@ fn original_id(returned: &[u8]) -> Option<String> {
     let inside = id.strip_prefix('<')?.strip_suffix('>')?;
     let is_safe = |byte: u8| byte.is_ascii_graphic() && !b"<>()\"\\,;".contains(&byte);
     (inside.contains('@') && inside.len() <= 500 && inside.bytes().all(is_safe)).then_some(id)
-}
-
-fn subject(notice: &Notice<'_>) -> &'static str {
-    let has = |action| {
-        notice
-            .recipients
-            .iter()
-            .any(|recipient| recipient.action == action)
-    };
-    if has(Action::Failed) {
-        "Nachricht nicht zugestellt / Message not delivered"
-    } else if has(Action::Delayed) {
-        "Zustellung dauert noch / Delivery delayed"
-    } else {
-        "Nachricht zugestellt / Message delivered"
-    }
-}
-
-fn human_text(notice: &Notice<'_>) -> String {
-    let arrived = format_rfc5322(DateTime::utc(notice.arrived_ms));
-    let mut text = format!(
-        "(English text below)\n\nDies ist eine automatische Mitteilung von {host}.\nEs geht um Ihre Nachricht vom {arrived}.\n",
-        host = host(notice.reporting_mta),
-    );
-    for recipient in notice.recipients {
-        let advice = advice(recipient.action, recipient.status).german;
-        let labels = [
-            "Empfänger",
-            "Was geschehen ist",
-            "Wer am Zug ist",
-            "Was Sie tun können",
-            "Antwort von",
-            "Wir versuchen es bis",
-        ];
-        write_advice(&mut text, recipient, advice, labels);
-    }
-    text += &format!(
-        "\n----------------------------------------\n\nThis is an automatic notice from {host}.\nIt is about your message of {arrived}.\n",
-        host = host(notice.reporting_mta),
-    );
-    for recipient in notice.recipients {
-        let advice = advice(recipient.action, recipient.status).english;
-        let labels = [
-            "Recipient",
-            "What happened",
-            "Whose move it is",
-            "What you can do",
-            "Answer of",
-            "We keep trying until",
-        ];
-        write_advice(&mut text, recipient, advice, labels);
-    }
-    text
-}
-
-fn write_advice(text: &mut String, recipient: &Recipient<'_>, advice: Advice, labels: [&str; 6]) {
-    let [to, what, whose_move, what_to_do, answer, until] = labels;
-    *text += &format!(
-        "\n{to}: {}\n{what}: {}\n{whose_move}: {}\n{what_to_do}: {}\n",
-        recipient.address, advice.what, advice.whose_move, advice.what_to_do
-    );
-    if let (Action::Delayed, Some(until_ms)) = (recipient.action, recipient.retry_until_ms) {
-        let date = format_rfc5322(DateTime::utc(until_ms));
-        *text += &format!("{until}: {date}\n");
-    }
-    if let Some(diagnostic) = recipient.diagnostic {
-        let mta = host(recipient.remote_mta.unwrap_or("localhost"));
-        *text += &format!("{answer} {mta}: {}\n", one_line(diagnostic));
-    }
 }
 
 /// Foreign text on one line, without controls, at most [`FOREIGN_BYTES_MAX`] long.
@@ -302,6 +257,7 @@ fn write_recipient(out: &mut Vec<u8>, recipient: &Recipient<'_>, charset: Charse
         Action::Delayed => ("delayed", '4'),
         Action::Delivered => ("delivered", '2'),
         Action::Relayed => ("relayed", '2'),
+        Action::Expanded => ("expanded", '2'),
     };
     status_field(out, "Action", action, charset);
     let status = match is_status(recipient.status) {

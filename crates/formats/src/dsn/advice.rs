@@ -1,7 +1,7 @@
 //! What a delivery status means for a person, in German and English: what happened, whose move it
 //! is, what to do. A table over enhanced status codes (RFC 3463); knows nothing of messages.
 
-use super::Action;
+use super::{Action, Reason};
 
 /// One explanation in one language.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +47,29 @@ const fn both(
 }
 
 /// The explanation of an outcome.
-pub(super) fn advice(action: Action, status: &str) -> Both {
+pub(super) fn advice(action: Action, reason: Reason, status: &str) -> Both {
     let mut numbers = status
         .split('.')
         .skip(1)
         .map(|number| number.parse::<u16>().ok());
     let subject = numbers.next().flatten().unwrap_or(0);
     let detail = numbers.next().flatten().unwrap_or(0);
+    match (action, reason) {
+        (Action::Failed, Reason::MandatoryTls) => MANDATORY_TLS_FAILED,
+        (Action::Delayed, Reason::MandatoryTls) => MANDATORY_TLS_DELAYED,
+        (Action::Failed, Reason::RecipientTls) => NO_SAFE_TLS,
+        (Action::Delayed, Reason::RecipientTls) => RECIPIENT_TLS_DELAYED,
+        (Action::Failed, Reason::RequireTls) => REQUIRETLS_FAILED,
+        (Action::Delayed, Reason::RequireTls) => REQUIRETLS_DELAYED,
+        _ => by_status(action, subject, detail),
+    }
+}
+
+fn by_status(action: Action, subject: u16, detail: u16) -> Both {
     match action {
         Action::Failed => failed(subject, detail),
         Action::Delayed => DELAYED,
+        Action::Expanded => EXPANDED,
         Action::Delivered => DELIVERED,
         Action::Relayed => RELAYED,
     }
@@ -249,4 +262,67 @@ const RELAYED: Both = both(
         "The next mail server has accepted the message; it does not report whether it arrives.",
     ),
     ("Nichts.", "Nothing."),
+);
+const EXPANDED: Both = both(
+    NOBODY,
+    (
+        "Die Nachricht wurde unter dieser Adresse an mehrere Empfänger weitergegeben.",
+        "The message was passed on to several recipients behind this address.",
+    ),
+    ("Nichts.", "Nothing."),
+);
+const MANDATORY_TLS_FAILED: Both = both(
+    YOU,
+    (
+        "Wir haben es einen Tag lang versucht, aber zum Mailserver des Empfängers kam keine sichere verschlüsselte Verbindung zustande. Für Sie ist eingestellt, dass Nachrichten nur sicher verschlüsselt übertragen werden; deshalb wurde sie nicht gesendet.",
+        "We tried for a day, but no secure encrypted connection to the recipient's mail server was possible. Your settings say that messages are sent over secure encryption only; so it was not sent.",
+    ),
+    (
+        "Wählen Sie eine der Möglichkeiten unten.",
+        "Choose one of the options below.",
+    ),
+);
+const MANDATORY_TLS_DELAYED: Both = both(
+    US,
+    (
+        "Die Nachricht ist noch nicht zugestellt, weil zum Mailserver des Empfängers keine sichere verschlüsselte Verbindung zustande kommt. Für Sie ist eingestellt, dass Nachrichten nur sicher verschlüsselt übertragen werden.",
+        "The message has not been delivered yet, because no secure encrypted connection to the recipient's mail server is possible (no secure encryption). Your settings say that messages are sent over secure encryption only.",
+    ),
+    (
+        "Nichts, wenn Sie warten können: Wir versuchen es weiter und melden uns, wenn es nicht gelingt. Ist es eilig, wählen Sie eine der Möglichkeiten unten.",
+        "Nothing, if you can wait: we keep trying and will tell you if it does not succeed. If it is urgent, choose one of the options below.",
+    ),
+);
+const RECIPIENT_TLS_DELAYED: Both = both(
+    THEIR_PROVIDER,
+    (
+        "Die Nachricht ist noch nicht zugestellt, weil der Anbieter des Empfängers gesicherte Verbindungen verlangt und sein Mailserver selbst keine zustande bringt.",
+        "The message has not been delivered yet, because the recipient's mail provider demands secured connections and its own mail server does not manage one (no secure encryption).",
+    ),
+    (
+        "Nichts. Wir versuchen es weiter und melden uns, wenn es nicht gelingt. Ist es eilig, erreichen Sie den Empfänger auf anderem Weg.",
+        "Nothing. We keep trying and will tell you if it does not succeed. If it is urgent, reach the recipient in another way.",
+    ),
+);
+const REQUIRETLS_FAILED: Both = both(
+    YOU,
+    (
+        "Ihr Mailprogramm hat verlangt, dass diese Nachricht auf dem ganzen Weg gesichert übertragen wird (REQUIRETLS). Der Mailserver des Empfängers kann das nicht zusagen.",
+        "Your mail program demanded that this message travels secured all the way (REQUIRETLS). The recipient's mail server cannot promise that.",
+    ),
+    (
+        "Senden Sie die Nachricht ohne diese Forderung noch einmal, oder erreichen Sie den Empfänger auf anderem Weg.",
+        "Send the message again without this demand, or reach the recipient in another way.",
+    ),
+);
+const REQUIRETLS_DELAYED: Both = both(
+    US,
+    (
+        "Die Nachricht ist noch nicht zugestellt, weil sie auf dem ganzen Weg gesichert übertragen werden soll (REQUIRETLS) und das bisher nicht möglich war.",
+        "The message has not been delivered yet, because it is to travel secured all the way (REQUIRETLS) and that was not possible so far (no secure encryption).",
+    ),
+    (
+        "Nichts. Wir versuchen es weiter und melden uns, wenn es nicht gelingt.",
+        "Nothing. We keep trying and will tell you if it does not succeed.",
+    ),
 );

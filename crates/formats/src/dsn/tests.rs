@@ -27,6 +27,7 @@ fn recipient(address: &Address) -> Recipient<'_> {
         address,
         original: Some("rfc822;Bernd@x.test"),
         action: Action::Failed,
+        reason: Reason::Status,
         status: "5.1.1",
         remote_mta: Some("mx.x.test"),
         diagnostic: Some("550 5.1.1 no such user"),
@@ -46,6 +47,8 @@ fn build_for(to: &Address, recipients: &[Recipient<'_>], returned: Returned<'_>)
         arrived_ms: 837_596_000_000,
         recipients,
         returned,
+        first: Language::German,
+        help: Some("https://help.firma.test"),
     })
 }
 
@@ -176,17 +179,76 @@ fn every_status_has_an_explanation() {
                 Action::Delayed,
                 Action::Delivered,
                 Action::Relayed,
+                Action::Expanded,
             ] {
-                let both = advice(action, &format!("5.{subject}.{detail}"));
-                for advice in [both.german, both.english] {
-                    assert!(advice.what.ends_with('.') && advice.what_to_do.ends_with('.'));
+                for reason in [
+                    Reason::Status,
+                    Reason::MandatoryTls,
+                    Reason::RecipientTls,
+                    Reason::RequireTls,
+                ] {
+                    let status = format!("5.{subject}.{detail}");
+                    let both = advice::advice(action, reason, &status);
+                    for advice in [both.german, both.english] {
+                        assert!(advice.what.ends_with('.') && advice.what_to_do.ends_with('.'));
+                    }
                 }
             }
         }
     }
 }
 
+#[test]
+fn mandatory_tls_lists_the_options_with_links_in_both_languages() {
+    let (anna, bernd) = (address("anna@firma.test"), address("bernd@x.test"));
+    let late = Recipient {
+        action: Action::Delayed,
+        reason: Reason::MandatoryTls,
+        status: "4.7.5",
+        diagnostic: None,
+        ..recipient(&bernd)
+    };
+    let notice = build_for(&anna, &[late], Returned::Headers(ORIGINAL));
+    let facts = Facts::scan(&notice);
+    let parts: Vec<_> = facts.root().children().collect();
+    let text = body(&notice, parts[0]);
+    for line in [
+        "keine sichere verschlüsselte Verbindung",
+        "Ihre Möglichkeiten:",
+        "Ausnahme nur für die Domain x.test",
+        "geschützten Web-Link",
+        "auf anderem Weg",
+        "no secure encryption",
+        "Your options:",
+        "https://help.firma.test/mandatory-tls/off\r\n",
+        "https://help.firma.test/mandatory-tls/exception\r\n",
+        "https://help.firma.test/mandatory-tls/web-link\r\n",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    assert!(text.find("Empfänger") < text.find("Recipient"));
+    assert!(body(&notice, parts[1]).contains("Status: 4.7.5\r\n"));
+}
+
+#[test]
+fn our_own_notices_read_back() {
+    let (anna, jorg) = (address("anna@firma.test"), address("jörg@x.test"));
+    let notice = build_for(&anna, &[recipient(&jorg)], Returned::Message(ORIGINAL));
+    let read = report::parse(&notice, &Facts::scan(&notice)).expect("a notice");
+    assert_eq!(read.reporting_mta.as_deref(), Some("mail.firma.test"));
+    assert_eq!(read.envelope_id.as_deref(), Some("QQ 314159"));
+    assert_eq!(read.message_id.as_deref(), Some("<1@firma.test>"));
+    assert_eq!(read.recipients[0].address, "jörg@x.test");
+    assert_eq!(read.recipients[0].original.as_deref(), Some("Bernd@x.test"));
+    assert_eq!(read.recipients[0].status, "5.1.1");
+}
+
 proptest! {
+    #[test]
+    fn any_bytes_can_be_read_as_a_notice(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = report::parse_status(&bytes);
+    }
+
     #[test]
     fn nothing_is_injected(
         foreign in "(\r\n|\n|\r|[ -~]|ä|Bcc: x|--=_abc123){0,30}",
@@ -212,7 +274,10 @@ proptest! {
             arrived_ms: i64::MIN,
             recipients: &hostile,
             returned: Returned::Headers(&original),
+            first: Language::English,
+            help: Some(&foreign),
         });
+        let _ = report::parse(&notice, &Facts::scan(&notice));
         let facts = Facts::scan(&notice);
         prop_assert!(!facts.marks().bare_cr && !facts.marks().bare_lf);
         prop_assert_eq!(facts.root().children().count(), 3);

@@ -1,8 +1,9 @@
 //! Accounts and their mailboxes come and go in one transaction: the directory's operations with
-//! the mailbox crate hooked in.
+//! the mailbox crate hooked in. What goes, account, domain or group, takes its policy along, so that
+//! whoever comes back under the name meets no old settings.
 
 use directory::admin::{AccountHooks, Admin};
-use directory::{AccountId, Directory};
+use directory::{AccountId, Directory, DomainName};
 use platform::clock::Clock;
 use platform::store::{StoreError, Tx};
 use std::sync::Arc;
@@ -17,7 +18,16 @@ impl AccountHooks for MailboxHooks {
     }
 
     fn removed(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
+        policy::remove_account(tx, account)?;
         mailbox::remove_account(tx, account)
+    }
+
+    fn domain_removed(&self, tx: &mut dyn Tx, domain: &DomainName) -> Result<(), StoreError> {
+        policy::remove_domain(tx, domain)
+    }
+
+    fn group_removed(&self, tx: &mut dyn Tx, group: &str) -> Result<(), StoreError> {
+        policy::remove_group(tx, group)
     }
 }
 

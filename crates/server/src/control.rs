@@ -5,6 +5,7 @@
 
 use crate::node::Parts;
 use platform::clock::Timestamp;
+use platform::store::StoreError;
 use platform::tls::CertStore;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -24,7 +25,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// Notice changes of the directory at once.
+    /// Notice changes of the directory and the policy at once.
     Refresh,
     /// Read certificates again.
     Reload,
@@ -118,8 +119,8 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
         text: text.to_owned(),
     };
     match request {
-        Request::Refresh => match parts.directory.refresh().await {
-            Ok(()) => done("the directory is up to date"),
+        Request::Refresh => match refresh(parts).await {
+            Ok(()) => done("the directory and the policy are up to date"),
             Err(error) => Answer {
                 ok: false,
                 text: error.to_string(),
@@ -139,6 +140,11 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
             done("the queue is looked through")
         }
     }
+}
+
+async fn refresh(parts: &Parts) -> Result<(), StoreError> {
+    parts.directory.refresh().await?;
+    parts.policies.refresh().await
 }
 
 /// Reads certificates again and logs what could not be used.

@@ -15,6 +15,7 @@ use platform::segments::{BodyRef, SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::SpoolBudget;
 use platform::store::{BeforeCommit, Component, Engine, Options, Store, StoreError, Tx};
+use policy::{Findings, Policies, Usage};
 use queue::{Queue, TraceIds};
 use signing::{Signing, SigningParts};
 use std::fmt;
@@ -24,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 /// Every table of the program, in the order they may refer to each other.
 pub(crate) const COMPONENTS: &[Component] = &[
     directory::SCHEMA,
+    policy::SCHEMA,
     mailbox::SCHEMA,
     queue::SCHEMA,
     signing::SCHEMA,
@@ -78,6 +80,12 @@ pub(crate) struct Parts {
     pub mailboxes: Mailboxes,
     /// The DNS.
     pub resolver: Arc<dyn Resolver>,
+    /// What the provider decided.
+    pub policies: Policies,
+    /// What measures saw.
+    pub findings: Findings,
+    /// How much of its limits everybody has used.
+    pub usage: Usage,
     /// Signatures on what leaves.
     pub signing: Signing,
     /// Mail in motion.
@@ -130,6 +138,11 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
     let directory = Directory::open(store.clone(), directory_settings(settings), random.clone())
         .await
         .map_err(|error| StartError::new("the directory", error))?;
+    let in_policy = |error| StartError::new("the policy", error);
+    let policies = Policies::open(store.clone(), clock.clone())
+        .await
+        .map_err(in_policy)?;
+    let usage = Usage::open(store.clone()).await.map_err(in_policy)?;
     let resolver = resolver(settings)?;
     let signing = open_signing(settings, &store, &clock, &random, resolver.clone()).await?;
     let newest = store
@@ -142,6 +155,9 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         traces: TraceIds::after(clock.clone(), newest),
         clock,
         random,
+        findings: Findings::new(store.clone()),
+        policies,
+        usage,
         store,
         segments,
         resolver,

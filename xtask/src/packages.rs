@@ -34,6 +34,12 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("neomutt", &["/usr/bin/neomutt"]),
     // delv, a foreign DNSSEC validator, and dig.
     ("bind9-dnsutils", &["/usr/bin/delv"]),
+    // A foreign DNS server and signer of zones.
+    ("bind9", &["/usr/sbin/named"]),
+    (
+        "bind9-utils",
+        &["/usr/bin/dnssec-signzone", "/usr/sbin/dnssec-signzone"],
+    ),
     ("curl", &["/usr/bin/curl"]),
     ("openssl", &["/usr/bin/openssl"]),
     ("python3", &["/usr/bin/python3"]),

@@ -8,7 +8,7 @@ use directory::settings::BackOff;
 use directory::{AddressBlock, AddressKey, Directory};
 use mailbox::Mailboxes;
 use platform::clock::Clock;
-use platform::dns::{Resolver, SystemResolver};
+use platform::dns::{Anchors, Resolver, SystemResolver};
 use platform::files::{Files, RealFiles};
 use platform::random::Random;
 use platform::segments::{BodyRef, SegmentOptions, Segments};
@@ -173,9 +173,15 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
 /// The DNS as the settings name it.
 ///
 /// # Errors
-/// Where `/etc/resolv.conf` is needed and cannot be used.
+/// Where `/etc/resolv.conf` is needed, or the file of trust anchors, and cannot be used.
 pub(crate) fn resolver(settings: &Settings) -> Result<Arc<dyn Resolver>, StartError> {
-    let resolver = SystemResolver::new(&settings.dns_servers.0, None)
+    let anchors = match &settings.trust_anchor_file.0 {
+        _ if !settings.dns_validate.0 => Anchors::none(),
+        Some(path) => Anchors::read(path)
+            .map_err(|error| StartError::new("dns.trust_anchor_file", error))?,
+        None => Anchors::root(),
+    };
+    let resolver = SystemResolver::new(&settings.dns_servers.0, anchors)
         .map_err(|error| StartError::new("dns.servers", error))?;
     Ok(Arc::new(resolver))
 }

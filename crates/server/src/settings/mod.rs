@@ -171,6 +171,10 @@ settings! {
         "Age at which such a message is returned; never later than queue.give_up_after.";
     "dns.servers" dns_servers: types::Addresses = "[]", AtStart,
         "Resolvers asked for MX and addresses, as \"address:port\". Empty: the system's.";
+    "dns.validate" dns_validate: Switch = "true", AtStart,
+        "Whether answers are validated by DNSSEC, which DANE needs. Only for resolvers that cannot pass signatures on: false.";
+    "dns.trust_anchor_file" trust_anchor_file: types::MaybePath = "\"\"", AtStart,
+        "Keys from which validation starts: DS or DNSKEY records in zone-file form, for the root or zones below it. Empty: the root's keys that this program knows.";
     "trace.kept" trace_kept: Span = "\"28 d\"" in "1 h" ..= "3650 d", AtStart,
         "How long the stories of messages are kept (`rohrpost trace`).";
     "trace.addresses_kept" trace_addresses_kept: Span = "\"7 d\"" in "1 h" ..= "90 d", AtStart,

@@ -2,21 +2,32 @@
 //! mailbox, a row per remote recipient and the trace. Returns after that transaction is durable;
 //! only then may anybody answer 250. On an error nothing of the message exists.
 
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, Front, Hold, Origin, RequireTls, TlsRequiredNo};
 use crate::envelope::{DeliverTo, DsnOptions, Recipient, Return, ReversePath};
-use crate::relay::HERE;
+use crate::front;
+use crate::relay::{self, Attempt, HERE, Ordered};
+use crate::schedule::{self, Share, State};
 use crate::trace::{self, Event, TraceId};
+use crate::work::{Work, share};
 use directory::AccountId;
+use formats::address::Address;
 use mailbox::{Delivery, Mailboxes};
 use platform::clock::Timestamp;
 use platform::params;
 use platform::segments::{BodyRef, Segments};
 use platform::spool::Spool;
 use platform::store::{Expectation, Store, StoreError, Tx};
+use policy::Policies;
+use signing::{Signing, SigningError};
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokio::sync::Notify as Wake;
 
+/// `next_attempt_at` of what is held: nobody who looks for what is due ever meets it.
+pub(crate) const HELD: Timestamp = Timestamp(i64::MAX);
+/// `held` of what a session asked to be held.
+const HELD_BY_RULE: &str = "rule";
+/// Recipients of a first attempt that is remembered from the acceptance; the rows of more are read.
+const FIRST_ATTEMPT_RECIPIENTS_MAX: usize = 20;
 /// Bodies up to this size are appended on the session's own task; the write into the page cache
 /// takes some ten microseconds, less than handing it to another thread.
 const INLINE_APPEND_BYTES_MAX: u64 = 256 * 1024;
@@ -59,6 +70,9 @@ pub enum AcceptError {
     /// A local mailbox refused it, for example because it is gone.
     #[error("a mailbox refused it: {0}")]
     Mailbox(#[from] mailbox::Error),
+    /// It could not be signed.
+    #[error("signing failed: {0}")]
+    Signing(#[from] SigningError),
     /// Nobody to deliver to.
     #[error("no recipient")]
     NoRecipient,
@@ -70,23 +84,46 @@ pub struct Queue {
     pub(crate) store: Store,
     pub(crate) segments: Segments,
     pub(crate) mailboxes: Mailboxes,
-    pub(crate) due: Arc<Wake>,
+    pub(crate) work: Arc<Work>,
+    pub(crate) signing: Option<Signing>,
+    pub(crate) policies: Option<Policies>,
 }
 
 impl Queue {
-    /// A queue over these stores.
+    /// A queue over these stores, that signs nothing and treats all groups alike.
     pub fn new(store: Store, segments: Segments, mailboxes: Mailboxes) -> Self {
         Self {
             store,
             segments,
             mailboxes,
-            due: Arc::new(Wake::new()),
+            work: Arc::default(),
+            signing: None,
+            policies: None,
         }
     }
 
-    /// Makes the relay worker look for what is due now.
+    /// The same, signing what leaves.
+    #[must_use]
+    pub fn with_signing(mut self, signing: Signing) -> Self {
+        self.signing = Some(signing);
+        self
+    }
+
+    /// The same, with shares and delays of groups.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Policies) -> Self {
+        self.policies = Some(policies);
+        self
+    }
+
+    /// Makes the relay worker look through all rows for what is due now.
     pub fn wake(&self) {
-        self.due.notify_one();
+        self.work.look();
+    }
+
+    /// What the relay worker is doing; `None` where none runs in this program.
+    pub fn state(&self) -> Option<State> {
+        self.work.state()
     }
 
     /// Announces that an `accept` is near, so that parallel sessions share one flush. Goes into
@@ -95,16 +132,14 @@ impl Queue {
         self.store.expect_write()
     }
 
-    /// Takes a message over. Durable when it returns.
+    /// Takes a message over. Durable, and signed where it leaves, when it returns.
     ///
     /// # Errors
     /// See `AcceptError`; nothing was kept then.
-    pub async fn accept(&self, message: Accept) -> Result<(), AcceptError> {
-        let plan = Plan::new(message)?;
-        let (mut plan, body) = self.append(plan).await?;
-        let accounts = plan.accounts();
-        let waiting = plan.has_waiting();
-        let announced = plan.message.announced.take();
+    pub async fn accept(&self, mut message: Accept) -> Result<(), AcceptError> {
+        let announced = message.announced.take();
+        let (plan, body) = self.prepare(message, Unsigned::Refused).await?;
+        let (accounts, arrival) = (plan.accounts(), self.arrival(&plan, body));
         let rows = move |tx: &mut dyn Tx| write_rows(tx, &plan, body);
         match announced {
             Some(announced) => announced.write(rows).await?,
@@ -113,13 +148,82 @@ impl Queue {
         for account in accounts {
             self.mailboxes.announce(account);
         }
-        if waiting {
-            self.due.notify_one();
-        }
+        self.arrived(arrival);
         Ok(())
     }
 
-    pub(crate) async fn append(&self, plan: Plan) -> Result<(Plan, BodyRef), AcceptError> {
+    /// Everything before the rows: release time, signatures, bytes.
+    pub(crate) async fn prepare(
+        &self,
+        mut message: Accept,
+        unsigned: Unsigned,
+    ) -> Result<(Plan, BodyRef), AcceptError> {
+        self.delay(&mut message);
+        let mut plan = Plan::new(message)?;
+        if let Some(signing) = self.signing.as_ref().filter(|_| plan.leaves()) {
+            plan.front = match front::make(signing, &plan.message).await {
+                Ok(front) => front,
+                Err(error) if unsigned == Unsigned::Sent => {
+                    tracing::error!(%error, trace = %plan.message.trace, "queue.notice_unsigned");
+                    Front::default()
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        self.append(plan).await
+    }
+
+    /// Customers' mail leaves when their group's mail may.
+    fn delay(&self, message: &mut Accept) {
+        if let (Some(policies), Origin::Submitted { .. }) =
+            (&self.policies, &message.dispatch.origin)
+        {
+            let dispatch = &mut message.dispatch;
+            let group = dispatch.group.as_deref();
+            let earliest = policies.snapshot().release_at(group, message.now);
+            dispatch.release_at = dispatch.release_at.max(earliest);
+        }
+    }
+
+    /// What the schedule is to know once the rows are there; `None` where nothing is due yet.
+    pub(crate) fn arrival(&self, plan: &Plan, body: BodyRef) -> Option<Arrival> {
+        let message = &plan.message;
+        if plan.waiting.is_empty() || plan.next_attempt_at() > message.now {
+            return None;
+        }
+        let mut domains: Vec<_> = (plan.waiting.iter())
+            .map(|waiting| waiting.domain.as_str().into())
+            .collect();
+        domains.sort_unstable();
+        domains.dedup();
+        Some(Arrival {
+            message: message.trace.0,
+            group: message.dispatch.group.clone(),
+            share: share(self.policies.as_ref(), message.dispatch.group.as_deref()),
+            due: message.now,
+            priority: message.dispatch.priority,
+            attempt: plan.first_attempt(&domains, body),
+            domains,
+        })
+    }
+
+    pub(crate) fn arrived(&self, arrival: Option<Arrival>) {
+        let Some(arrival) = arrival else { return };
+        let waiting: Vec<_> = (arrival.domains.iter())
+            .map(|domain| schedule::Waiting {
+                message: arrival.message,
+                domain,
+                group: arrival.group.as_deref(),
+                share: arrival.share,
+                due: arrival.due,
+                priority: arrival.priority,
+                warned: false,
+            })
+            .collect();
+        self.work.arrived(&waiting, arrival.attempt);
+    }
+
+    async fn append(&self, plan: Plan) -> Result<(Plan, BodyRef), AcceptError> {
         if plan.message.body.len() <= INLINE_APPEND_BYTES_MAX {
             let at = self
                 .segments
@@ -143,11 +247,34 @@ struct LocalCopy {
     prefix: String,
 }
 
+/// What to do where a message cannot be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsigned {
+    /// Its sender keeps it and comes again.
+    Refused,
+    /// A notice without a signature is better than none.
+    Sent,
+}
+
+/// Work for the schedule.
+pub(crate) struct Arrival {
+    message: i64,
+    domains: Vec<Box<str>>,
+    group: Option<Box<str>>,
+    share: Share,
+    due: Timestamp,
+    priority: i8,
+    attempt: Option<Box<Attempt>>,
+}
+
 pub(crate) struct Plan {
     message: Accept,
     local: Vec<LocalCopy>,
-    /// Waits for another server, or (in the domain `relay::HERE`) for its notice of delivery.
+    /// Waits for another server, for its release, or (in the domain `relay::HERE`) for its notice of
+    /// delivery.
     waiting: Vec<Waiting>,
+    /// What goes in front of it where it leaves.
+    front: Front,
     /// The first line of its story.
     story: String,
 }
@@ -157,34 +284,43 @@ pub(crate) struct Plan {
 struct Waiting {
     domain: String,
     recipient: Recipient,
+    /// The mailbox it goes to when it is released.
+    account: Option<AccountId>,
 }
 
 impl Plan {
-    pub(crate) fn new(mut message: Accept) -> Result<Self, AcceptError> {
+    fn new(mut message: Accept) -> Result<Self, AcceptError> {
         let mut local = Vec::new();
         let mut waiting = Vec::new();
         let mut seen = HashSet::new();
         let has_sender = message.sender != ReversePath::Null;
+        let is_kept = is_kept(&message);
         let mut told = told(&mut message);
         for recipient in std::mem::take(&mut message.recipients) {
             let account = match recipient.deliver_to {
                 DeliverTo::Account(account) => account,
                 DeliverTo::Remote => {
                     let domain = recipient.address.domain().to_owned();
-                    waiting.push(Waiting { domain, recipient });
+                    waiting.push(Waiting {
+                        domain,
+                        recipient,
+                        account: None,
+                    });
                     continue;
                 }
             };
-            if seen.insert(account) {
-                let prefix = format!("Delivered-To: {}\r\n", recipient.address);
+            let is_first = seen.insert(account);
+            if is_first && !is_kept {
+                let prefix = delivered_to(&recipient.address);
                 local.push(LocalCopy { account, prefix });
             }
             // RFC 3461 §5.2.3: a success that was asked for is reported; the worker does it, so
             // that accepting stays one short transaction.
-            if recipient.notify.success && has_sender {
+            if (is_first && is_kept) || (recipient.notify.success && has_sender) {
                 waiting.push(Waiting {
                     domain: HERE.to_owned(),
                     recipient,
+                    account: (is_first && is_kept).then_some(account),
                 });
             }
         }
@@ -197,6 +333,7 @@ impl Plan {
             message,
             local,
             waiting,
+            front: Front::default(),
             story: trace::stored(&told),
         })
     }
@@ -205,13 +342,75 @@ impl Plan {
         self.local.iter().map(|copy| copy.account).collect()
     }
 
-    pub(crate) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     pub(crate) fn trace(&self) -> TraceId {
         self.message.trace
     }
+
+    /// Whether anything of it goes to another server.
+    fn leaves(&self) -> bool {
+        self.waiting.iter().any(|waiting| waiting.domain != HERE)
+    }
+
+    fn next_attempt_at(&self) -> Timestamp {
+        let dispatch = &self.message.dispatch;
+        match dispatch.hold {
+            Hold::Held => HELD,
+            Hold::None => dispatch
+                .release_at
+                .unwrap_or(self.message.now)
+                .max(self.message.now),
+        }
+    }
+
+    /// The first attempt, where there is one only.
+    fn first_attempt(&self, domains: &[Box<str>], body: BodyRef) -> Option<Box<Attempt>> {
+        let message = &self.message;
+        let [domain] = domains else { return None };
+        if self.waiting.len() > FIRST_ATTEMPT_RECIPIENTS_MAX {
+            return None;
+        }
+        let recipients = (0..).zip(&self.waiting).map(|(n, waiting)| relay::Waiting {
+            n,
+            address: waiting.recipient.address.clone(),
+            notify: waiting.recipient.notify,
+            original: waiting.recipient.original.clone(),
+            attempts: 0,
+            warned: false,
+            cause: None,
+            account: waiting.account,
+            ordered: Ordered::Nothing,
+        });
+        Some(Box::new(Attempt {
+            trace: message.trace,
+            sender: message.sender.clone(),
+            mail_from: (self.front.forward_sender)
+                .clone()
+                .unwrap_or_else(|| message.sender.clone()),
+            dsn: message.dsn.clone(),
+            submitter: message.submitter,
+            group: message.dispatch.group.clone(),
+            front: self.front.lines.clone(),
+            require_tls: message.dispatch.require_tls,
+            tls_required_no: message.dispatch.tls_required_no,
+            route: None,
+            domain: domain.to_string(),
+            recipients: recipients.collect(),
+            body,
+            accepted_at: message.now,
+            released_at: None,
+        }))
+    }
+}
+
+/// Whether a message stays in the queue for a while, whoever it is for.
+fn is_kept(message: &Accept) -> bool {
+    let release_at = message.dispatch.release_at;
+    message.dispatch.hold == Hold::Held || release_at.is_some_and(|at| at > message.now)
+}
+
+/// The line that a copy in a mailbox begins with.
+pub(crate) fn delivered_to(address: &Address) -> String {
+    format!("Delivered-To: {address}\r\n")
 }
 
 pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), AcceptError> {
@@ -230,7 +429,7 @@ pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<
             },
         )?;
     }
-    if plan.has_waiting() {
+    if !plan.waiting.is_empty() {
         write_queue_rows(tx, plan, body)?;
     }
     let (id, at) = (message.trace, message.now);
@@ -268,15 +467,24 @@ fn told(message: &mut Accept) -> trace::Accepted {
 
 fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), StoreError> {
     let message = &plan.message;
-    let sender = message.sender.to_text();
+    let dispatch = &message.dispatch;
+    // Where copies were delivered already, nothing can be called back any more.
+    let recipients = if plan.local.is_empty() {
+        plan.waiting.len()
+    } else {
+        0
+    };
+    let front = Some(&plan.front.lines).filter(|lines| !lines.is_empty());
+    let forward_sender = plan.front.forward_sender.as_ref().map(ReversePath::to_text);
     tx.execute(
         "INSERT INTO queue_messages (message, accepted_at, sender, submitter, envelope_id, ret, \
-         segment, segment_offset, facts_bytes, body_bytes) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         segment, segment_offset, facts_bytes, body_bytes, recipients, release_at, tls_demand, \
+         front, forward_sender) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
             message.trace.0,
             message.now.0,
-            &sender,
+            &message.sender.to_text(),
             message.submitter.map(|account| account.0),
             message.dsn.envelope_id.as_deref(),
             return_code(message.dsn.ret),
@@ -284,25 +492,54 @@ fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), S
             body.offset,
             body.facts_bytes,
             body.body_bytes,
+            i64::try_from(recipients).unwrap_or(0),
+            dispatch.release_at.map(|at| at.0),
+            tls_demand(dispatch),
+            front,
+            forward_sender.as_deref(),
         ],
     )?;
-    for (n, Waiting { domain, recipient }) in (0_i64..).zip(&plan.waiting) {
+    let held = (dispatch.hold == Hold::Held).then_some(HELD_BY_RULE);
+    for (n, waiting) in (0_i64..).zip(&plan.waiting) {
         tx.execute(
             "INSERT INTO queue_recipients (message, n, domain, address, notify, original, \
-             attempts, next_attempt_at, delay_notified, last_reply) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, '')",
+             attempts, next_attempt_at, delay_notified, last_reply, customer_group, priority, \
+             account, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, '', ?8, ?9, ?10, ?11)",
             params![
                 message.trace.0,
                 n,
-                domain,
-                &recipient.address.to_string(),
-                recipient.notify.to_bits(),
-                recipient.original.as_deref(),
-                message.now.0,
+                &waiting.domain,
+                &waiting.recipient.address.to_string(),
+                waiting.recipient.notify.to_bits(),
+                waiting.recipient.original.as_deref(),
+                plan.next_attempt_at().0,
+                dispatch.group.as_deref(),
+                i64::from(dispatch.priority),
+                waiting.account.map(|account| account.0),
+                held,
             ],
         )?;
     }
     Ok(())
+}
+
+fn tls_demand(dispatch: &Dispatch) -> i64 {
+    i64::from(dispatch.require_tls == RequireTls::Yes)
+        | i64::from(dispatch.tls_required_no == TlsRequiredNo::Present) << 1
+}
+
+pub(crate) fn require_tls(demand: i64) -> RequireTls {
+    match demand & 1 {
+        0 => RequireTls::No,
+        _ => RequireTls::Yes,
+    }
+}
+
+pub(crate) fn tls_required_no(demand: i64) -> TlsRequiredNo {
+    match demand & 2 {
+        0 => TlsRequiredNo::Absent,
+        _ => TlsRequiredNo::Present,
+    }
 }
 
 pub(crate) fn return_code(ret: Return) -> i64 {

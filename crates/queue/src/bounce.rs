@@ -3,19 +3,21 @@
 //! what it tells. Never for a message that itself came from the null sender.
 
 use crate::accept::Accept;
-use crate::dispatch::{Dispatch, Origin};
+use crate::dispatch::{Dispatch, Origin, RequireTls};
 use crate::envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
 use crate::relay::Cause;
 use crate::trace::{self, TraceId};
 use crate::xtext;
-use directory::{Directory, Resolution};
+use directory::{AccountId, Directory, Resolution};
 use formats::address::Address;
-use formats::dsn::{self, Action, Returned};
+use formats::dsn::{self, Action, Reason, Returned};
+use formats::language::Language;
 use formats::message::Facts;
 use platform::clock::Timestamp;
 use platform::segments::{BodyRef, Segments};
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::StoreError;
+use policy::Policies;
 use std::io;
 
 /// Most of a failed message that is sent back.
@@ -51,6 +53,31 @@ impl NoticeKind {
     }
 }
 
+/// How notices speak.
+#[derive(Clone, Default)]
+pub struct Wording {
+    /// The language of the first half of the text.
+    pub first: Language,
+    /// Where the help pages are; without it notices have no links.
+    pub policies: Option<Policies>,
+}
+
+impl std::fmt::Debug for Wording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wording")
+            .field("first", &self.first)
+            .finish()
+    }
+}
+
+impl Wording {
+    fn help(&self) -> Option<String> {
+        let snapshot = self.policies.as_ref()?.snapshot();
+        let url = snapshot.help_url()?.trim_end_matches('/');
+        Some(url.to_owned())
+    }
+}
+
 /// A recipient a notice is about.
 #[derive(Debug, Clone)]
 pub struct Reported {
@@ -62,6 +89,10 @@ pub struct Reported {
     pub reply: String,
     /// Why it failed or is late.
     pub cause: Cause,
+    /// The TLS policy that applied in the last try, as the trace names it; empty where none did.
+    pub policy: String,
+    /// The host of the last try, where there was one.
+    pub host: Option<String>,
     /// Until when it is tried, where it is late.
     pub retry_until: Option<Timestamp>,
 }
@@ -97,6 +128,10 @@ pub struct About<'a> {
     pub sender: &'a ReversePath,
     /// RET and ENVID.
     pub dsn: &'a DsnOptions,
+    /// Who submitted it, so that what the account demands of the way counts for the notice too.
+    pub submitter: Option<AccountId>,
+    /// Whether it said REQUIRETLS; its notices then say so too (RFC 8689 §5).
+    pub require_tls: RequireTls,
     /// When it was taken over.
     pub accepted_at: Timestamp,
     /// Its name.
@@ -107,6 +142,8 @@ pub struct About<'a> {
     pub spool: &'a SpoolLimits,
     /// What goes back of it.
     pub original: Original,
+    /// How the notice speaks.
+    pub wording: &'a Wording,
 }
 
 /// What goes back of a message.
@@ -118,10 +155,17 @@ pub enum Original {
     Whole(Vec<u8>),
 }
 
-/// Reads what goes back: the whole message only where RET=FULL asked for it and it is small.
-pub fn original(segments: &Segments, body: &BodyRef, ret: Return) -> io::Result<Original> {
+/// Reads what goes back: the whole message only where RET=FULL asked for it and it is small, and
+/// never of a message with REQUIRETLS (RFC 8689 §5).
+pub fn original(
+    segments: &Segments,
+    body: &BodyRef,
+    ret: Return,
+    require_tls: RequireTls,
+) -> io::Result<Original> {
     let size = u64::try_from(body.body_bytes).unwrap_or(0);
-    if ret == Return::Full && size <= RETURNED_BYTES_MAX {
+    let is_whole = ret == Return::Full && require_tls == RequireTls::No;
+    if is_whole && size <= RETURNED_BYTES_MAX {
         return segments.read_body(body, 0..size).map(Original::Whole);
     }
     let mut head = segments.read_body(body, 0..size.min(RETURNED_HEADER_BYTES_MAX))?;
@@ -152,7 +196,7 @@ pub async fn accept_for(
         trace: notice.trace,
         sender: ReversePath::Null,
         recipients: recipients(to, directory).await?,
-        submitter: None,
+        submitter: about.submitter,
         dsn: DsnOptions::default(),
         facts: Facts::scan(&bytes).to_bytes(),
         body,
@@ -164,6 +208,7 @@ pub async fn accept_for(
         announced: None,
         dispatch: Dispatch {
             origin: Origin::Ours,
+            require_tls: about.require_tls,
             ..Dispatch::default()
         },
     })
@@ -230,8 +275,9 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
             address: &reported.address,
             original: original.as_deref(),
             action: action(notice.kind),
-            status: reply.status(notice.kind),
-            remote_mta: reply.host,
+            reason: reason(reported, reply),
+            status: reply.status(notice.kind, reported.cause),
+            remote_mta: reply.host.or(reported.host.as_deref()),
             diagnostic: reply.code.is_some().then_some(reply.text),
             last_attempt_ms: Some(notice.now.0),
             retry_until_ms: reported
@@ -241,6 +287,7 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
         })
         .collect();
     let token = notice.trace.to_string();
+    let help = about.wording.help();
     // RFC 3461 §6.3 (a): ENVID is decoded on its way into the notice.
     let envelope_id = about.dsn.envelope_id.as_deref().and_then(xtext::decode);
     Ok(dsn::build(&dsn::Notice {
@@ -256,7 +303,22 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
             Original::Header(bytes) => Returned::Headers(bytes),
             Original::Whole(bytes) => Returned::Message(bytes),
         },
+        first: about.wording.first,
+        help: help.as_deref(),
     }))
+}
+
+/// Whose demand for TLS could not be met, where that is the only trouble.
+fn reason(reported: &Reported, reply: &Reply<'_>) -> Reason {
+    if reported.cause == Cause::Other {
+        return Reason::Status;
+    }
+    match reported.policy.as_str() {
+        "requiretls" => Reason::RequireTls,
+        _ if reply.enhanced == Some("5.7.30") => Reason::RequireTls,
+        "dane" | "mta-sts" => Reason::RecipientTls,
+        _ => Reason::MandatoryTls,
+    }
 }
 
 fn action(kind: NoticeKind) -> Action {
@@ -300,7 +362,16 @@ impl<'a> Reply<'a> {
     }
 
     /// The enhanced status, of the class the kind of notice demands (RFC 3464 §2.3.4).
-    fn status(&self, kind: NoticeKind) -> &'a str {
+    fn status(&self, kind: NoticeKind, cause: Cause) -> &'a str {
+        // RFC 3463 §3.8, RFC 8689 §4.2.1: late because of 4.7.4 (feature not there) or 4.7.5
+        // (cryptographic failure); in the end the demand for encryption was not met.
+        match (kind, cause, self.enhanced) {
+            (NoticeKind::Delayed, Cause::TlsPolicy, Some("4.7.4" | "5.7.4")) => return "4.7.4",
+            (NoticeKind::Delayed, Cause::TlsPolicy, _) => return "4.7.5",
+            (NoticeKind::Failed, Cause::TlsPolicy, Some("5.7.30")) => return "5.7.30",
+            (NoticeKind::Failed, Cause::TlsPolicy, _) => return "5.7.10",
+            _ => {}
+        }
         let (class, unknown) = match kind {
             NoticeKind::Failed => ("5", "5.0.0"),
             NoticeKind::Delayed => ("4", "4.0.0"),
@@ -365,6 +436,9 @@ mod tests {
                 dir: std::path::Path::new("").into(),
             },
             original: Original::Header(Vec::new()),
+            submitter: None,
+            require_tls: RequireTls::No,
+            wording: &Wording::default(),
         };
         let to = Address::parse("anna@firma.test").unwrap();
         let notice = Notice {
@@ -374,6 +448,8 @@ mod tests {
                 original: None,
                 reply: "550 5.1.1 no".to_owned(),
                 cause: Cause::Other,
+                policy: String::new(),
+                host: None,
                 retry_until: None,
             }],
             now: Timestamp(0),
@@ -390,6 +466,8 @@ mod tests {
             original: Some(original.to_owned()),
             reply: String::new(),
             cause: Cause::Other,
+            policy: String::new(),
+            host: None,
             retry_until: None,
         };
         let text = |original| reported(original).original_text();
@@ -405,15 +483,40 @@ mod tests {
 
     #[test]
     fn the_status_class_fits_the_notice() {
-        assert_eq!(
-            Reply::of("451 4.3.0 busy").status(NoticeKind::Failed),
-            "5.4.7"
-        );
-        assert_eq!(
-            Reply::of("550 5.1.1 no").status(NoticeKind::Failed),
-            "5.1.1"
-        );
-        assert_eq!(Reply::of("250 ok").status(NoticeKind::Relayed), "2.0.0");
-        assert_eq!(Reply::of("550 1.2 odd").status(NoticeKind::Failed), "5.0.0");
+        let failed = |reply| Reply::of(reply).status(NoticeKind::Failed, Cause::Other);
+        assert_eq!(failed("451 4.3.0 busy"), "5.4.7");
+        assert_eq!(failed("550 5.1.1 no"), "5.1.1");
+        assert_eq!(failed("550 1.2 odd"), "5.0.0");
+        let relayed = Reply::of("250 ok").status(NoticeKind::Relayed, Cause::Other);
+        assert_eq!(relayed, "2.0.0");
+    }
+
+    #[test]
+    fn a_tls_duty_has_statuses_of_its_own() {
+        for (kind, reply, status) in [
+            (NoticeKind::Delayed, "4.7.4 no STARTTLS", "4.7.4"),
+            (
+                NoticeKind::Delayed,
+                "4.7.5 the certificate is expired",
+                "4.7.5",
+            ),
+            (NoticeKind::Delayed, "the handshake failed", "4.7.5"),
+            (
+                NoticeKind::Failed,
+                "4.7.5 the certificate is expired",
+                "5.7.10",
+            ),
+            (
+                NoticeKind::Failed,
+                "5.7.30 REQUIRETLS is not offered",
+                "5.7.30",
+            ),
+        ] {
+            assert_eq!(
+                Reply::of(reply).status(kind, Cause::TlsPolicy),
+                status,
+                "{reply}"
+            );
+        }
     }
 }

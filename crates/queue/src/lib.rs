@@ -8,6 +8,7 @@ pub mod accept;
 pub mod bounce;
 pub mod dispatch;
 pub mod envelope;
+mod front;
 pub mod list;
 pub mod relay;
 pub mod retry;
@@ -15,6 +16,7 @@ pub mod schedule;
 mod schema;
 pub mod trace;
 pub mod verify;
+mod work;
 pub mod xtext;
 
 pub use accept::{Accept, AcceptError, Queue};

@@ -7,35 +7,33 @@
 
 mod attempt;
 mod due;
+mod look;
+mod record;
 
+pub(crate) use attempt::Ordered;
 pub use attempt::{
     Attempt, Attempted, Attempting, Cause, Notices, Outcome, Peer, TlsSeen, Transport, Try, Waiting,
 };
 
-use crate::accept::{self, Queue};
-use crate::bounce::{self, Notice, NoticeKind};
-use crate::envelope::ReversePath;
-use crate::retry::{Failure, Next, RetryPlan, Warn, Warned};
-use crate::trace::{self, Event};
+use crate::accept::Queue;
+use crate::bounce;
+use crate::retry::RetryPlan;
+use crate::schedule::{self, Change, Claim, Down, Finish, Schedule, Task};
+use crate::trace::TraceId;
 use directory::Directory;
-use platform::clock::{Clock, Timestamp};
+use look::Look;
+use platform::clock::Clock;
 use platform::params;
 use platform::random::Random;
-use platform::segments::BodyRef;
 use platform::spool::SpoolLimits;
-use platform::store::{StoreError, Tx};
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use platform::store::StoreError;
+use record::{RecordError, delivered_here};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify as Wake;
 
 /// Recipients of one message and domain tried together (RFC 5321 §4.5.3.1.8 promises 100).
 const ATTEMPT_RECIPIENTS_MAX: i64 = 100;
-/// Pages of what is due looked at when an attempt ended: the first has work unless it is all for domains
-/// that are busy.
-const PAGES_AT_WAKE_MAX: usize = 1;
-/// Pages of them looked at now and then, so that much mail for a dead domain hides no other.
-const PAGES_AT_POLL_MAX: usize = 25;
 /// Wait before a record is tried again; doubles up to the longest.
 const RECORD_WAIT_FIRST: Duration = Duration::from_millis(100);
 const RECORD_WAIT_LONGEST: Duration = Duration::from_secs(60);
@@ -43,9 +41,11 @@ const RECORD_WAIT_LONGEST: Duration = Duration::from_secs(60);
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// Wait after an attempt that our own fault ended, before its rows are looked at again.
 const FAULT_WAIT: Duration = Duration::from_secs(60);
-
-/// Where lines about notices stand: after those of the recipients they tell about.
-const NOTICE_LINES_FROM: i64 = 1 << 32;
+/// Attempts that last longer than this on average make a destination slow.
+const SLOW_AFTER: Duration = Duration::from_secs(3);
+/// Wait before a destination that cannot be reached is probed; doubles up to the longest.
+const PROBE_WAIT_FIRST: Duration = Duration::from_secs(30);
+const PROBE_WAIT_LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// The domain of rows whose message is in its mailbox already and whose sender is to be told.
 pub(crate) const HERE: &str = "";
@@ -57,12 +57,16 @@ pub struct RelaySettings {
     pub attempts_max: usize,
     /// Attempts under way at once to one domain.
     pub attempts_per_domain_max: usize,
+    /// Waiting pairs of message and domain held in memory; the rows of more stay in the store.
+    pub entries_max: usize,
     /// When to try again and when to give up.
     pub plan: RetryPlan,
     /// The host name notices are sent as.
     pub host: String,
     /// Where notices are put together.
     pub spool: SpoolLimits,
+    /// How notices speak.
+    pub wording: bounce::Wording,
     /// How often the queue is looked through for what fell due.
     pub poll: Duration,
 }
@@ -76,14 +80,7 @@ pub struct Relay {
     clock: Clock,
     random: Random,
     traces: crate::TraceIds,
-    under_way: Mutex<UnderWay>,
-    slot_free: Wake,
-}
-
-#[derive(Default)]
-struct UnderWay {
-    attempts: HashSet<(i64, String)>,
-    per_domain: HashMap<String, usize>,
+    is_stopping: AtomicBool,
 }
 
 /// What the worker needs beside its settings.
@@ -105,6 +102,18 @@ pub struct RelayParts {
 impl Relay {
     /// A worker; `run` sets it going.
     pub fn new(parts: RelayParts, settings: RelaySettings) -> Arc<Self> {
+        let longest = settings.plan.longest_wait;
+        let limits = schedule::Limits {
+            attempts_max: settings.attempts_max,
+            attempts_per_destination_max: settings.attempts_per_domain_max,
+            entries_max: settings.entries_max,
+            slow_after: SLOW_AFTER,
+            times: schedule::Times {
+                first: PROBE_WAIT_FIRST.min(settings.plan.first_wait),
+                longest: PROBE_WAIT_LONGEST.min(longest),
+            },
+        };
+        parts.queue.work.begin(Schedule::new(limits));
         Arc::new(Self {
             queue: parts.queue,
             directory: parts.directory,
@@ -113,23 +122,28 @@ impl Relay {
             clock: parts.clock,
             random: parts.random,
             traces: parts.traces,
-            under_way: Mutex::default(),
-            slot_free: Wake::new(),
+            is_stopping: AtomicBool::new(false),
         })
     }
 
     /// Works until dropped. Errors of the store are logged and tried again.
     pub async fn run(self: Arc<Self>) {
+        let _stops = Stops(self.clone());
+        self.restore_destinations().await;
+        let mut look = Look::new();
         let mut poll = tokio::time::interval(self.settings.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let pages_max = tokio::select! {
+            let polled = tokio::select! {
                 biased;
-                _ = poll.tick() => PAGES_AT_POLL_MAX,
-                () = self.queue.due.notified() => PAGES_AT_WAKE_MAX,
-                () = self.slot_free.notified() => PAGES_AT_WAKE_MAX,
+                _ = poll.tick() => true,
+                () = self.queue.work.woken() => false,
             };
-            if let Err(error) = self.start_due(pages_max).await {
+            self.start_ready();
+            if self.queue.work.is_look_wanted() {
+                look.want_all();
+            }
+            if let Err(error) = look.go(&self, polled).await {
                 tracing::error!(%error, "queue.scan_failed");
                 tokio::time::sleep(self.settings.poll).await;
             }
@@ -142,7 +156,7 @@ impl Relay {
     pub async fn drained(&self, wait: Duration) -> usize {
         let ends = tokio::time::Instant::now() + wait;
         loop {
-            let left = self.attempts_under_way();
+            let left = self.schedule(|schedule| schedule.under_way());
             if left == 0 || tokio::time::Instant::now() >= ends {
                 return left;
             }
@@ -150,102 +164,64 @@ impl Relay {
         }
     }
 
-    async fn start_due(self: &Arc<Self>, pages_max: usize) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let mut after = None;
-        for _ in 0..pages_max {
-            let page = self
-                .queue
-                .store
-                .read(move |tx| due::due(tx, now, after))
-                .await?;
-            for (message, domain) in page.pairs {
-                if self.claim(message, &domain) {
-                    self.start(message, domain);
-                }
-            }
-            after = page.last;
-            if after.is_none() || !self.has_room() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets an attempt going whose pair was claimed.
-    fn start(self: &Arc<Self>, message: i64, domain: String) {
-        let relay = self.clone();
-        tokio::spawn(async move {
-            let attempt = tokio::spawn({
-                let (relay, domain) = (relay.clone(), domain.clone());
-                async move { relay.try_once(message, &domain).await }
-            });
-            // Rows that are due still would be claimed again at once, for ever.
-            if !matches!(attempt.await, Ok(Tried::Recorded)) {
-                tracing::error!(message, domain, "queue.attempt_without_record");
-                tokio::time::sleep(FAULT_WAIT).await;
-            }
-            relay.release(message, &domain);
-        });
-    }
-
-    fn has_room(&self) -> bool {
-        self.attempts_under_way() < self.settings.attempts_max
-    }
-
-    fn attempts_under_way(&self) -> usize {
-        let under_way = self.under_way.lock().unwrap_or_else(|e| e.into_inner());
-        under_way.attempts.len()
-    }
-
-    fn claim(&self, message: i64, domain: &str) -> bool {
-        let mut under_way = self.under_way.lock().unwrap_or_else(|e| e.into_inner());
-        let busy = under_way.per_domain.get(domain).copied().unwrap_or(0);
-        if under_way.attempts.len() >= self.settings.attempts_max
-            || busy >= self.settings.attempts_per_domain_max
-            || !under_way.attempts.insert((message, domain.to_owned()))
-        {
-            return false;
-        }
-        *under_way.per_domain.entry(domain.to_owned()).or_default() += 1;
-        true
-    }
-
-    fn release(&self, message: i64, domain: &str) {
-        let mut under_way = self.under_way.lock().unwrap_or_else(|e| e.into_inner());
-        under_way.attempts.remove(&(message, domain.to_owned()));
-        if let Some(busy) = under_way.per_domain.get_mut(domain) {
-            *busy -= 1;
-            if *busy == 0 {
-                under_way.per_domain.remove(domain);
-            }
-        }
-        self.slot_free.notify_one();
-    }
-
-    async fn try_once(&self, message: i64, domain: &str) -> Tried {
-        let (wanted, now) = (domain.to_owned(), self.clock.now());
-        let loaded = self
-            .queue
-            .store
-            .read(move |tx| due::load(tx, message, &wanted, now))
-            .await;
-        let attempt = match loaded {
-            Ok(due::Loaded::Attempt(attempt)) => *attempt,
-            Ok(due::Loaded::NotDue) => return Tried::Recorded,
-            Ok(due::Loaded::Unreadable) => {
-                tracing::error!(message, domain, "queue.rows_unreadable");
-                return Tried::OurFault;
-            }
+    async fn restore_destinations(&self) {
+        match self.queue.store.read(due::down).await {
+            Ok(known) => self.schedule(|schedule| {
+                known.iter().for_each(|down| schedule.restore(down));
+            }),
+            // They are found out about again, one attempt each.
             Err(error) => {
-                tracing::error!(%error, message, "queue.load_failed");
-                return Tried::OurFault;
+                let error: StoreError = error;
+                tracing::error!(%error, "queue.destinations_unreadable");
             }
+        }
+    }
+
+    fn schedule<T: Default>(&self, with: impl FnOnce(&mut Schedule) -> T) -> T {
+        self.queue.work.schedule(with).unwrap_or_default()
+    }
+
+    /// Sets going whatever may be begun now.
+    fn start_ready(self: &Arc<Self>) {
+        while let Some(claim) = self.pick() {
+            tokio::spawn(self.clone().work_on(claim));
+        }
+    }
+
+    fn pick(&self) -> Option<Claim> {
+        if self.is_stopping.load(Ordering::Acquire) {
+            return None;
+        }
+        let now = self.clock.now();
+        self.schedule(|schedule| schedule.pick(now))
+    }
+
+    /// Works on one pair after the other as long as there are any to begin.
+    async fn work_on(self: Arc<Self>, claim: Claim) {
+        let mut next = Some(claim);
+        while let Some(claim) = next.take() {
+            let held = Held {
+                relay: self.clone(),
+                claim: Some(claim.clone()),
+            };
+            let tried = self.try_once(&claim).await;
+            held.give_back(tried).await;
+            next = self.pick();
+            if next.is_some() {
+                self.start_ready();
+            }
+        }
+    }
+
+    async fn try_once(&self, claim: &Claim) -> Tried {
+        let Some((attempt, has_more)) = self.load(claim).await else {
+            return Tried::default();
         };
-        let mut attempted = if attempt.domain == HERE {
-            delivered_here(&attempt)
-        } else {
-            self.transport.attempt(&attempt, &self.queue.segments).await
+        let mut attempted = match &claim.task {
+            Task::Settle(reply) => deferred_all(&attempt, reply),
+            Task::Try if attempt.is_ordered_back() => returned(&attempt),
+            Task::Try if attempt.domain == HERE => delivered_here(&attempt),
+            Task::Try => self.transport.attempt(&attempt, &self.queue.segments).await,
         };
         attempted.outcomes.resize(
             attempt.recipients.len(),
@@ -254,295 +230,262 @@ impl Relay {
                 cause: Cause::Other,
             },
         );
-        self.record_surely(&attempt, &attempted).await;
-        Tried::Recorded
+        let tried = Tried::of(&attempted);
+        self.record_surely(&attempt, attempted).await;
+        if has_more {
+            self.queue.wake();
+        }
+        tried
+    }
+
+    /// What is to be tried, and whether it is not all; `None` where there is nothing to do.
+    async fn load(&self, claim: &Claim) -> Option<(Attempt, bool)> {
+        let now = self.clock.now();
+        if let Some(fresh) = self.queue.work.take_fresh(claim, now) {
+            return Some((*fresh, false));
+        }
+        let (message, destination) = (claim.message, claim.domain.clone());
+        let loaded = self
+            .queue
+            .store
+            .read(move |tx| due::load(tx, message, &destination, now))
+            .await;
+        match loaded {
+            Ok(due::Loaded::Attempt { attempt, has_more }) => return Some((*attempt, has_more)),
+            Ok(due::Loaded::NotDue) => return None,
+            Ok(due::Loaded::Unreadable) => {
+                tracing::error!(message, destination = %claim.domain, "queue.rows_unreadable");
+            }
+            Err(error) => tracing::error!(%error, message, "queue.load_failed"),
+        }
+        self.look_later();
+        None
+    }
+
+    /// Has all rows looked through when our own fault may have passed.
+    fn look_later(&self) {
+        let work = self.queue.work.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep(FAULT_WAIT).await;
+                work.look();
+            });
+        }
     }
 
     /// Tries to record until it is done. Going back to the queue instead would send the message
     /// again while our disk is full or the database away, once per try.
-    async fn record_surely(&self, attempt: &Attempt, attempted: &Attempted) {
+    async fn record_surely(&self, attempt: &Attempt, mut attempted: Attempted) {
         let mut wait = RECORD_WAIT_FIRST;
-        while let Err(error) = self.record(attempt.clone(), attempted.clone()).await {
-            tracing::error!(%error, trace = %attempt.trace, "queue.record_failed");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RECORD_WAIT_LONGEST);
-        }
-    }
-
-    /// Writes what came of an attempt, and the notices it calls for, in one transaction.
-    async fn record(&self, attempt: Attempt, attempted: Attempted) -> Result<(), RecordError> {
-        let now = self.clock.now();
-        let changes = self.changes(&attempt, attempted, now);
-        let mut notices = Vec::new();
-        for kind in NoticeKind::ALL {
-            let about: Vec<_> = changes
-                .iter()
-                .filter(|c| c.notice == Some(kind))
-                .map(Change::reported)
-                .collect();
-            if about.is_empty() || attempt.sender == ReversePath::Null {
-                continue;
+        loop {
+            match self.record(attempt.clone(), attempted.clone()).await {
+                Ok(()) => return,
+                Err(RecordError::Mailbox(error)) => attempted = mailbox_gone(attempt, &error),
+                Err(error) => {
+                    tracing::error!(%error, trace = %attempt.trace, "queue.record_failed");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(RECORD_WAIT_LONGEST);
+                }
             }
-            let notice = Notice {
-                kind,
-                about,
-                now,
-                trace: self.traces.next(),
-            };
-            let prepared = self.prepare_notice(&attempt, notice).await?;
-            notices.extend(prepared.map(|(plan, body)| (kind, plan, body)));
         }
-        let accounts: Vec<_> = notices
-            .iter()
-            .flat_map(|(_, plan, _)| plan.accounts())
-            .collect();
-        let wakes = notices.iter().any(|(_, plan, _)| plan.has_waiting());
-        self.queue
-            .store
-            .write(move |tx| write_record(tx, &attempt, &changes, &notices, now))
-            .await?;
-        for account in accounts {
-            self.queue.mailboxes.announce(account);
-        }
-        if wakes {
-            self.queue.due.notify_one();
-        }
-        Ok(())
     }
 
-    fn changes(&self, attempt: &Attempt, attempted: Attempted, now: Timestamp) -> Vec<Change> {
-        let mut tries = attempted.tries;
-        let pairs = attempt.recipients.iter().zip(attempted.outcomes);
-        let success = match attempt.domain.as_str() {
-            HERE => (Event::Delivered, NoticeKind::Delivered),
-            _ => (Event::Relayed, NoticeKind::Relayed),
-        };
-        pairs
-            .map(|(waiting, outcome)| {
-                let jitter = self.random.next_u64().to_le_bytes()[0];
-                let next = self.settings.plan.after(&Failure {
-                    since: attempt.accepted_at,
-                    attempts: waiting.attempts + 1,
-                    cause: outcome.cause(),
-                    previous: waiting.cause,
-                    warned: match waiting.warned {
-                        true => Warned::Yes,
-                        false => Warned::No,
-                    },
+    /// Gives a claim back to the schedule and remembers what that says of its destination.
+    async fn finish(&self, claim: &Claim, tried: &Tried) {
+        let now = self.clock.now();
+        let jitter = self.random.next_u64().to_le_bytes()[0];
+        let change = self.schedule(|schedule| {
+            schedule.finish(
+                claim,
+                Finish {
+                    peer: tried.peer,
+                    reply: &tried.reply,
                     now,
                     jitter,
-                });
-                let mut change = change(waiting, outcome, next, success);
-                change.tries = std::mem::take(&mut tries);
-                change
-            })
-            .collect()
+                },
+            )
+        });
+        match change {
+            None => {}
+            Some(Change::Up) => {
+                tracing::info!(destination = %claim.domain, "queue.destination_up");
+                self.forget_down(claim.domain.clone()).await;
+            }
+            Some(Change::Down(down)) => {
+                tracing::info!(destination = %down.domain, failures = down.failures,
+                    reply = %down.last_reply, "queue.destination_down");
+                self.settle_aged(&down);
+                self.remember_down(down).await;
+            }
+        }
     }
 
-    async fn prepare_notice(
-        &self,
-        attempt: &Attempt,
-        notice: Notice,
-    ) -> Result<Option<(accept::Plan, BodyRef)>, RecordError> {
-        let facts = bounce::About {
-            sender: &attempt.sender,
-            dsn: &attempt.dsn,
-            accepted_at: attempt.accepted_at,
-            trace: attempt.trace,
-            host: &self.settings.host,
-            spool: &self.settings.spool,
-            original: self.original(attempt),
+    /// Senders are told in time although nothing of theirs is tried one by one.
+    fn settle_aged(&self, down: &Down) {
+        let now = self.clock.now();
+        let plan = &self.settings.plan;
+        let before = |age: Duration| {
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            TraceId::first_at(platform::clock::Timestamp(now.0.saturating_sub(age)))
         };
-        let message = bounce::accept_for(&facts, &notice, &self.directory).await?;
-        if message.recipients.is_empty() {
-            tracing::warn!(trace = %attempt.trace, "queue.sender_gone");
-            return Ok(None);
-        }
-        Ok(Some(self.queue.append(accept::Plan::new(message)?).await?))
-    }
-
-    /// What goes back to the sender; nothing where its bytes cannot be read, because a sender who
-    /// is told without a copy is better off than one who is never told.
-    fn original(&self, attempt: &Attempt) -> bounce::Original {
-        bounce::original(&self.queue.segments, &attempt.body, attempt.dsn.ret).unwrap_or_else(
-            |error| {
-                tracing::error!(%error, trace = %attempt.trace, "queue.original_unreadable");
-                bounce::Original::Header(Vec::new())
-            },
-        )
-    }
-}
-
-/// What came of a claimed pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tried {
-    /// Its rows say what comes next, or there were none.
-    Recorded,
-    /// Its rows are as they were.
-    OurFault,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum RecordError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Accept(#[from] accept::AcceptError),
-    #[error("making a notice failed: {0}")]
-    Notice(#[from] bounce::NoticeError),
-}
-
-/// What one outcome does to a waiting recipient.
-#[derive(Debug, Clone)]
-struct Change {
-    waiting: Waiting,
-    /// Why it failed; without meaning for a success.
-    cause: Cause,
-    /// Until when it is tried.
-    until: Option<Timestamp>,
-    after: After,
-    event: Event,
-    detail: String,
-    /// What was tried; with the first recipient of an attempt only.
-    tries: Vec<Try>,
-    notice: Option<NoticeKind>,
-}
-
-impl Change {
-    fn told(&self) -> trace::Settled {
-        trace::Settled {
-            to: self.waiting.address.to_string(),
-            reply: trace::clean(&self.detail),
-            cause: self.cause,
-            next_ms: match self.after {
-                After::WaitsUntil(at) => Some(at.0),
-                After::Gone => None,
-            },
-            tries: self.tries.clone(),
+        let (warn, give_up) = (before(plan.warn_after), before(plan.give_up_after));
+        let found =
+            self.schedule(|schedule| schedule.settle_aged(&down.domain, warn, give_up, now));
+        if found > 0 {
+            self.queue.work.wake();
         }
     }
 
-    fn reported(&self) -> bounce::Reported {
-        bounce::Reported {
-            address: self.waiting.address.clone(),
-            original: self.waiting.original.clone(),
-            reply: self.detail.clone(),
-            cause: self.cause,
-            retry_until: self.until,
+    async fn remember_down(&self, down: Down) {
+        let written: Result<_, StoreError> = self
+            .queue
+            .store
+            .write(move |tx| {
+                tx.execute(
+                    "INSERT INTO queue_destinations \
+                     (domain, down_since, failures, next_attempt_at, last_reply) \
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (domain) DO UPDATE SET \
+                     down_since = excluded.down_since, failures = excluded.failures, \
+                     next_attempt_at = excluded.next_attempt_at, last_reply = excluded.last_reply",
+                    params![
+                        &*down.domain,
+                        down.since.0,
+                        down.failures,
+                        down.until.0,
+                        &*down.last_reply.replace('\0', " "),
+                    ],
+                )
+            })
+            .await;
+        if let Err(error) = written {
+            tracing::error!(%error, "queue.destination_not_remembered");
+        }
+    }
+
+    async fn forget_down(&self, domain: Arc<str>) {
+        let written: Result<_, StoreError> = self
+            .queue
+            .store
+            .write(move |tx| {
+                tx.execute(
+                    "DELETE FROM queue_destinations WHERE domain = ?1",
+                    params![&*domain],
+                )
+            })
+            .await;
+        if let Err(error) = written {
+            tracing::error!(%error, "queue.destination_not_forgotten");
         }
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum After {
-    Gone,
-    WaitsUntil(Timestamp),
+/// Ends the worker's tasks after their attempt when `run` is dropped.
+struct Stops(Arc<Relay>);
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.0.is_stopping.store(true, Ordering::Release);
+    }
 }
 
-/// What there is to say about recipients whose message is in its mailbox.
-fn delivered_here(attempt: &Attempt) -> Attempted {
-    let delivered = Outcome::Relayed {
-        detail: "250 2.1.5 delivered to the mailbox".to_owned(),
-        notices: Notices::Us,
-    };
+/// A claim that goes back to the schedule even where the attempt panics.
+struct Held {
+    relay: Arc<Relay>,
+    claim: Option<Claim>,
+}
+
+impl Held {
+    async fn give_back(mut self, tried: Tried) {
+        if let Some(claim) = self.claim.take() {
+            self.relay.finish(&claim, &tried).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(claim) = self.claim.take() else {
+            return;
+        };
+        if std::thread::panicking() {
+            let message = claim.message;
+            tracing::error!(message, destination = %claim.domain, "queue.attempt_without_record");
+        }
+        let now = self.relay.clock.now();
+        self.relay.schedule(|schedule| {
+            let finish = Finish {
+                peer: Peer::Answered,
+                reply: "",
+                now,
+                jitter: 0,
+            };
+            schedule.finish(&claim, finish);
+        });
+        self.relay.look_later();
+    }
+}
+
+/// What a claimed pair told of its destination.
+#[derive(Debug, Default)]
+struct Tried {
+    peer: Peer,
+    reply: String,
+}
+
+impl Tried {
+    fn of(attempted: &Attempted) -> Self {
+        let first = attempted.outcomes.first();
+        // A duty that this sender has says nothing of what others may do.
+        let is_general = (attempted.outcomes.iter()).all(
+            |outcome| matches!(outcome, Outcome::Deferred { cause, .. } if *cause == Cause::Other),
+        );
+        match (attempted.peer, first) {
+            (peer @ (Peer::Busy | Peer::Unreachable), Some(Outcome::Deferred { reply, .. }))
+                if is_general =>
+            {
+                Self {
+                    peer,
+                    reply: reply.clone(),
+                }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
+fn all(attempt: &Attempt, outcome: Outcome) -> Attempted {
     Attempted {
-        outcomes: vec![delivered; attempt.recipients.len()],
+        outcomes: vec![outcome; attempt.recipients.len()],
         ..Attempted::default()
     }
 }
 
-/// Decides what an outcome means; `success` is how a success is recorded and reported. Pure.
-fn change(waiting: &Waiting, outcome: Outcome, next: Next, success: (Event, NoticeKind)) -> Change {
-    let notify = waiting.notify;
-    let cause = outcome.cause();
-    let until = match next {
-        Next::Retry { until, .. } => Some(until),
-        Next::GiveUp => None,
-    };
-    let (after, event, detail, notice) = match (outcome, next) {
-        (Outcome::Relayed { detail, notices }, _) => {
-            let ours = notices == Notices::Us && notify.success;
-            (After::Gone, success.0, detail, ours.then_some(success.1))
-        }
-        (Outcome::Failed { reply, .. }, _) | (Outcome::Deferred { reply, .. }, Next::GiveUp) => (
-            After::Gone,
-            Event::Failed,
-            reply,
-            notify.failure.then_some(NoticeKind::Failed),
-        ),
-        (Outcome::Deferred { reply, .. }, Next::Retry { at, warn, .. }) => {
-            let due = warn == Warn::Now && notify.delay;
-            (
-                After::WaitsUntil(at),
-                Event::Deferred,
-                reply,
-                due.then_some(NoticeKind::Delayed),
-            )
-        }
-    };
-    Change {
-        waiting: waiting.clone(),
-        cause,
-        until,
-        after,
-        event,
-        detail,
-        tries: Vec::new(),
-        notice,
-    }
+/// Its destination is down; nothing was tried for it.
+fn deferred_all(attempt: &Attempt, reply: &str) -> Attempted {
+    let reply = reply.to_owned();
+    let cause = Cause::Other;
+    all(attempt, Outcome::Deferred { reply, cause })
 }
 
-fn write_record(
-    tx: &mut dyn Tx,
-    attempt: &Attempt,
-    changes: &[Change],
-    notices: &[(NoticeKind, accept::Plan, BodyRef)],
-    now: Timestamp,
-) -> Result<(), RecordError> {
-    let message = attempt.trace.0;
-    for change in changes {
-        let n = change.waiting.n;
-        match change.after {
-            After::Gone => tx.execute(
-                "DELETE FROM queue_recipients WHERE message = ?1 AND n = ?2",
-                params![message, n],
-            )?,
-            After::WaitsUntil(at) => tx.execute(
-                "UPDATE queue_recipients SET attempts = attempts + 1, next_attempt_at = ?3, \
-                 last_reply = ?4, delay_notified = ?5, last_cause = ?6 WHERE message = ?1 AND n = ?2",
-                params![
-                    message,
-                    n,
-                    at.0,
-                    &change.detail,
-                    change.waiting.warned || change.notice == Some(NoticeKind::Delayed),
-                    due::cause_code(change.cause),
-                ],
-            )?,
-        };
-        let story = trace::stored(&change.told());
-        trace::write(tx, attempt.trace, now, n + 1, change.event, &story)?;
+/// An operator gives it back.
+fn returned(attempt: &Attempt) -> Attempted {
+    let reply = "5.3.2 the operator of this server returned the message".to_owned();
+    let cause = Cause::Other;
+    all(attempt, Outcome::Failed { reply, cause })
+}
+
+/// The account was removed while the message was kept back.
+fn mailbox_gone(attempt: &Attempt, error: &mailbox::Error) -> Attempted {
+    tracing::info!(%error, trace = %attempt.trace, "queue.mailbox_gone");
+    let outcomes = (attempt.recipients.iter()).map(|recipient| match recipient.account {
+        Some(_) => Outcome::Failed {
+            reply: "5.1.1 the mailbox was removed while the message was kept back".to_owned(),
+            cause: Cause::Other,
+        },
+        None => record::delivered(),
+    });
+    Attempted {
+        outcomes: outcomes.collect(),
+        ..Attempted::default()
     }
-    for (n, (kind, plan, body)) in (0_i64..).zip(notices) {
-        accept::write_rows(tx, plan, *body)?;
-        let told = trace::Noticed {
-            notice: plan.trace().to_string(),
-            says: kind.word().to_owned(),
-        };
-        let story = trace::stored(&told);
-        trace::write(
-            tx,
-            attempt.trace,
-            now,
-            NOTICE_LINES_FROM + n,
-            Event::Bounced,
-            &story,
-        )?;
-    }
-    tx.execute(
-        "DELETE FROM queue_messages WHERE message = ?1 AND NOT EXISTS \
-         (SELECT 1 FROM queue_recipients WHERE queue_recipients.message = ?1)",
-        params![message],
-    )?;
-    Ok(())
 }

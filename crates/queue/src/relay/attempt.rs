@@ -4,11 +4,13 @@
 use crate::dispatch::{RequireTls, TlsRequiredNo};
 use crate::envelope::{DsnOptions, Notify, ReversePath};
 use crate::trace::TraceId;
+use crate::work;
 use directory::AccountId;
 use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::segments::{BodyRef, Segments};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -44,9 +46,28 @@ pub struct Attempt {
     pub body: BodyRef,
     /// When it was taken over.
     pub accepted_at: Timestamp,
+    /// Before which time it was kept back.
+    pub(crate) released_at: Option<Timestamp>,
 }
 
 impl Attempt {
+    /// What the schedule calls its destination.
+    pub(crate) fn destination(&self) -> Cow<'_, str> {
+        work::destination(&self.domain, self.route.as_deref())
+    }
+
+    /// Whether an operator gives it back instead of having it tried.
+    pub(crate) fn is_ordered_back(&self) -> bool {
+        (self.recipients.first()).is_some_and(|first| first.ordered == Ordered::Return)
+    }
+
+    /// From when on it could leave.
+    pub(crate) fn since(&self) -> Timestamp {
+        self.released_at
+            .unwrap_or(self.accepted_at)
+            .max(self.accepted_at)
+    }
+
     /// Whether it was tried before.
     pub fn is_retry(&self) -> bool {
         self.recipients.iter().any(|waiting| waiting.attempts > 0)
@@ -67,6 +88,18 @@ pub struct Waiting {
     /// Why the last attempt failed; `None` before the first.
     pub(crate) cause: Option<Cause>,
     pub(crate) warned: bool,
+    /// The mailbox it goes to, where it is for one here and was kept back.
+    pub(crate) account: Option<AccountId>,
+    pub(crate) ordered: Ordered,
+}
+
+/// What an operator ordered for a recipient beside trying it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ordered {
+    /// Nothing.
+    Nothing,
+    /// Give it back to its sender.
+    Return,
 }
 
 /// What came of an attempt.

@@ -1,128 +1,235 @@
-//! Reads from the queue what is due: first pairs of message and domain, then the rows of one pair.
-//! Never writes; called by the relay worker.
+//! Reads from the queue what is due: first pairs of message and destination, then the rows of one
+//! pair. Never writes; called by the relay worker.
 
-use super::{ATTEMPT_RECIPIENTS_MAX, Attempt, Cause, Waiting};
+use super::{ATTEMPT_RECIPIENTS_MAX, Attempt, Cause, Ordered, Waiting};
 use crate::accept;
-use crate::dispatch::{RequireTls, TlsRequiredNo};
 use crate::envelope::{DsnOptions, Notify, ReversePath};
+use crate::schedule::Down;
 use crate::trace::TraceId;
 use crate::verify::body_at;
+use crate::work;
 use directory::AccountId;
 use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::params;
-use platform::store::{StoreError, Tx};
-use std::collections::HashSet;
+use platform::store::{Row, StoreError, Tx};
 
 /// Rows of what is due read at once.
-const DUE_ROWS_MAX: i64 = 2000;
+const DUE_ROWS_MAX: i64 = 5000;
+/// Destinations that are down, remembered over a restart.
+const DOWN_MAX: i64 = 100_000;
 
-/// Message and domain pairs that are due, oldest first, each once.
-pub(super) struct DuePage {
-    pub(super) pairs: Vec<(i64, String)>,
+/// A pair of message and destination that is due.
+#[derive(Debug, Clone)]
+pub(super) struct Pair {
+    pub(super) message: i64,
+    pub(super) destination: Box<str>,
+    pub(super) group: Option<Box<str>>,
+    pub(super) due: Timestamp,
+    pub(super) priority: i8,
+    pub(super) warned: bool,
+}
+
+/// Some pairs, each once, and where to go on.
+pub(super) struct Page {
+    pub(super) pairs: Vec<Pair>,
     /// The last row, where more may follow it.
-    pub(super) last: Option<DueRow>,
+    pub(super) last: Option<Place>,
 }
 
 /// Where a row stands among those that are due: `next_attempt_at`, `message`, `n`.
-pub(super) type DueRow = (i64, i64, i64);
+pub(super) type Place = (i64, i64, i64);
 
-/// The page after the row `after`; `None` begins.
-pub(super) fn due(
-    tx: &mut dyn Tx,
-    now: Timestamp,
-    after: Option<DueRow>,
-) -> Result<DuePage, StoreError> {
-    let (at, message, n) = after.unwrap_or((i64::MIN, i64::MIN, i64::MIN));
+/// The page of what is due after the row `after`, by time. For what fell due since the last look.
+pub(super) fn due(tx: &mut dyn Tx, now: Timestamp, after: Place) -> Result<Page, StoreError> {
+    let (at, message, n) = after;
     let rows = tx.all(
-        "SELECT next_attempt_at, message, n, domain FROM queue_recipients \
+        "SELECT next_attempt_at, message, n, domain, route, customer_group, priority, \
+         delay_notified FROM queue_recipients \
          WHERE next_attempt_at <= ?1 AND (next_attempt_at, message, n) > (?2, ?3, ?4) \
          ORDER BY next_attempt_at, message, n LIMIT ?5",
         params![now.0, at, message, n, DUE_ROWS_MAX],
-        |row| {
-            let place = (row.int(0)?, row.int(1)?, row.int(2)?);
-            Ok((place, row.text(3)?.to_owned()))
-        },
+        |row| Ok((place(row)?, pair(row)?)),
     )?;
+    Ok(page(rows, now))
+}
+
+/// The page of all rows after the row `after`, by message: the quickest way through all of them.
+pub(super) fn all(tx: &mut dyn Tx, now: Timestamp, after: Place) -> Result<Page, StoreError> {
+    let (_, message, n) = after;
+    let rows = tx.all(
+        "SELECT next_attempt_at, message, n, domain, route, customer_group, priority, \
+         delay_notified FROM queue_recipients WHERE (message, n) > (?1, ?2) \
+         ORDER BY message, n LIMIT ?3",
+        params![message, n, DUE_ROWS_MAX],
+        |row| Ok((place(row)?, pair(row)?)),
+    )?;
+    Ok(page(rows, now))
+}
+
+fn page(rows: Vec<(Place, Pair)>, now: Timestamp) -> Page {
     let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= DUE_ROWS_MAX);
     let last = rows.last().map(|(place, _)| *place).filter(|_| is_full);
-    let mut seen = HashSet::new();
-    let pairs = rows
-        .into_iter()
-        .map(|((_, message, _), domain)| (message, domain))
-        .filter(|pair| seen.insert(pair.clone()))
-        .collect();
-    Ok(DuePage { pairs, last })
+    let mut pairs: Vec<Pair> = Vec::with_capacity(rows.len());
+    for (_, pair) in rows {
+        let is_known = pairs.last().is_some_and(|known| {
+            (known.message, &known.destination) == (pair.message, &pair.destination)
+        });
+        if pair.due <= now && !is_known {
+            pairs.push(pair);
+        }
+    }
+    Page { pairs, last }
+}
+
+fn place(row: &dyn Row) -> Result<Place, StoreError> {
+    Ok((row.int(0)?, row.int(1)?, row.int(2)?))
+}
+
+fn pair(row: &dyn Row) -> Result<Pair, StoreError> {
+    Ok(Pair {
+        message: row.int(1)?,
+        destination: match row.maybe_text(4)? {
+            None => row.text(3)?.into(),
+            route => work::destination(row.text(3)?, route).into(),
+        },
+        group: row.maybe_text(5)?.map(Into::into),
+        due: Timestamp(row.int(0)?),
+        priority: i8::try_from(row.int(6)?).unwrap_or(0),
+        warned: row.int(7)? != 0,
+    })
+}
+
+/// Destinations that were down when the program ended.
+pub(super) fn down(tx: &mut dyn Tx) -> Result<Vec<Down>, StoreError> {
+    tx.all(
+        "SELECT domain, down_since, failures, next_attempt_at, last_reply \
+         FROM queue_destinations ORDER BY domain LIMIT ?1",
+        params![DOWN_MAX],
+        |row| {
+            Ok(Down {
+                domain: row.text(0)?.into(),
+                since: Timestamp(row.int(1)?),
+                failures: row.int(2)?.try_into().unwrap_or(1),
+                until: Timestamp(row.int(3)?),
+                last_reply: row.text(4)?.into(),
+            })
+        },
+    )
 }
 
 /// What the rows of a claimed pair hold.
 pub(super) enum Loaded {
-    Attempt(Box<Attempt>),
+    Attempt {
+        attempt: Box<Attempt>,
+        /// More recipients are due than are tried at once.
+        has_more: bool,
+    },
     /// Nothing is due any more.
     NotDue,
     /// Rows that make no attempt: an address that is none, or no row for the message.
     Unreadable,
 }
 
-/// What is due of a claimed pair.
+/// What is due of a claimed pair. Recipients that are ordered back to their sender come alone.
 pub(super) fn load(
     tx: &mut dyn Tx,
     message: i64,
-    domain: &str,
+    destination: &str,
     now: Timestamp,
 ) -> Result<Loaded, StoreError> {
+    let (domain, route) = work::domain_and_route(destination);
+    let mut group = None;
     let rows = tx.all(
-        "SELECT n, address, notify, original, attempts, delay_notified, last_cause FROM queue_recipients \
-             WHERE message = ?1 AND domain = ?2 AND next_attempt_at <= ?3 ORDER BY n LIMIT ?4",
-        params![message, domain, now.0, ATTEMPT_RECIPIENTS_MAX],
+        "SELECT n, address, notify, original, attempts, delay_notified, last_cause, account, \
+         ordered, customer_group FROM queue_recipients WHERE message = ?1 AND domain = ?2 \
+         AND coalesce(route, '') = ?3 AND next_attempt_at <= ?4 ORDER BY ordered DESC, n LIMIT ?5",
+        params![
+            message,
+            domain,
+            route.unwrap_or(""),
+            now.0,
+            ATTEMPT_RECIPIENTS_MAX
+        ],
         |row| {
-            let address = Address::parse(row.text(1)?).ok();
-            Ok(address.map(|address| Waiting {
-                n: row.int(0).unwrap_or_default(),
-                address,
-                notify: Notify::from_bits(row.int(2).unwrap_or_default()),
-                original: row.maybe_text(3).ok().flatten().map(str::to_owned),
-                attempts: row.int(4).ok().and_then(|n| n.try_into().ok()).unwrap_or(0),
-                warned: row.int(5).unwrap_or_default() != 0,
-                cause: cause(row.int(6).unwrap_or_default()),
-            }))
+            group = row.maybe_text(9)?.map(Into::into);
+            recipient(row)
         },
     )?;
     if rows.is_empty() {
         return Ok(Loaded::NotDue);
     }
-    let recipients: Vec<_> = rows.into_iter().flatten().collect();
-    if recipients.is_empty() {
+    let has_more = i64::try_from(rows.len()).is_ok_and(|rows| rows >= ATTEMPT_RECIPIENTS_MAX);
+    let mut recipients: Vec<_> = rows.into_iter().flatten().collect();
+    let Some(first) = recipients.first() else {
         return Ok(Loaded::Unreadable);
-    }
+    };
+    let ordered = first.ordered;
+    let before = recipients.len();
+    recipients.retain(|recipient| recipient.ordered == ordered);
+    let has_more = has_more || recipients.len() < before;
     let attempt = tx.one(
-        "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, \
-         facts_bytes, body_bytes, submitter FROM queue_messages WHERE message = ?1",
+        "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, facts_bytes, \
+         body_bytes, submitter, release_at, tls_demand, front, forward_sender \
+         FROM queue_messages WHERE message = ?1",
         params![message],
         |row| {
+            let sender = reverse_path(row.text(0)?);
+            let demand = row.int(10)?;
             Ok(Attempt {
                 trace: TraceId(message),
-                sender: reverse_path(row.text(0)?),
-                mail_from: reverse_path(row.text(0)?),
+                mail_from: match row.maybe_text(12)? {
+                    Some(rewritten) => reverse_path(rewritten),
+                    None => sender.clone(),
+                },
+                sender,
                 submitter: row.maybe_int(8)?.map(AccountId),
-                group: None,
-                front: Vec::new(),
-                require_tls: RequireTls::No,
-                tls_required_no: TlsRequiredNo::Absent,
-                route: None,
+                group: group.take(),
+                front: match row.is_null(11)? {
+                    true => Vec::new(),
+                    false => row.bytes(11)?.to_vec(),
+                },
+                require_tls: accept::require_tls(demand),
+                tls_required_no: accept::tls_required_no(demand),
+                route: route.map(str::to_owned),
                 dsn: DsnOptions {
                     envelope_id: row.maybe_text(1)?.map(str::to_owned),
                     ret: accept::return_from_code(row.int(2)?),
                 },
                 domain: domain.to_owned(),
-                recipients: recipients.clone(),
+                recipients: std::mem::take(&mut recipients),
                 accepted_at: Timestamp(row.int(3)?),
+                released_at: row.maybe_int(9)?.map(Timestamp),
                 body: body_at(row, 4)?,
             })
         },
     )?;
-    Ok(attempt.map_or(Loaded::Unreadable, |attempt| {
-        Loaded::Attempt(Box::new(attempt))
+    Ok(
+        attempt.map_or(Loaded::Unreadable, |attempt| Loaded::Attempt {
+            attempt: Box::new(attempt),
+            has_more,
+        }),
+    )
+}
+
+/// `None` where the address cannot be read.
+fn recipient(row: &dyn Row) -> Result<Option<Waiting>, StoreError> {
+    let Ok(address) = Address::parse(row.text(1)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Waiting {
+        n: row.int(0)?,
+        address,
+        notify: Notify::from_bits(row.int(2)?),
+        original: row.maybe_text(3)?.map(str::to_owned),
+        attempts: row.int(4)?.try_into().unwrap_or(0),
+        warned: row.int(5)? != 0,
+        cause: cause(row.int(6)?),
+        account: row.maybe_int(7)?.map(AccountId),
+        ordered: match row.int(8)? {
+            0 => Ordered::Nothing,
+            _ => Ordered::Return,
+        },
     }))
 }
 

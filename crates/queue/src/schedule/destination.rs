@@ -59,7 +59,7 @@ pub(super) struct Destination {
     /// Probes that failed one after the other.
     pub(super) failures: u32,
     pub(super) down_since: Option<Timestamp>,
-    /// Nothing is tried before this time.
+    /// Nothing is tried before this time; `None` once it has come.
     pub(super) until: Option<Timestamp>,
     pub(super) last_reply: Box<str>,
     /// Grows with every change between up and down, so that attempts begun before it count no more.
@@ -130,10 +130,6 @@ impl Destination {
         (self.allowed as u32).clamp(1, most.max(1))
     }
 
-    pub(super) fn is_open(&self, now: Timestamp) -> bool {
-        self.until.is_none_or(|until| until <= now)
-    }
-
     pub(super) fn standing(&self, slow_after: Duration) -> Standing {
         let is_quick = self.duration_ms <= slow_after.as_millis() as f32;
         // What is delivered here needs no network.
@@ -197,7 +193,11 @@ impl Destination {
         if self.until.is_none_or(|until| until <= ended.now) {
             let wait = BUSY_WAIT.saturating_mul(1 << self.slowed.min(BUSY_DOUBLINGS_MAX));
             self.slowed += 1;
-            self.until = Some(ended.now.plus(spread(wait.min(times.longest), ended.jitter)));
+            self.until = Some(
+                ended
+                    .now
+                    .plus(spread(wait.min(times.longest), ended.jitter)),
+            );
             self.last_reply = ended.reply.into();
         }
     }

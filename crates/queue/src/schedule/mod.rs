@@ -36,8 +36,9 @@ use std::time::Duration;
 
 /// One turn, in virtual time.
 const TURN: u64 = 1 << 20;
-/// Turns a lane falls behind for each step its first message is below the highest priority.
-const TURNS_PER_PRIORITY_STEP: u64 = 2;
+/// How far a lane falls behind for each step its first message is below the highest priority. Two
+/// and a quarter turns between the extremes: urgent mail is next, and the rest is served still.
+const BEHIND_PER_PRIORITY_STEP: u64 = TURN / 8;
 /// The greatest share is at most this many times the smallest.
 const SHARE_RATIO_MAX: f64 = 8.0;
 /// What a step of a group's priority does to its share.
@@ -273,7 +274,7 @@ impl Schedule {
         let first_changed = was_first.is_none_or(|first| entry < first);
         self.wait_begins(group);
         if first_changed {
-            self.relist(id, work.due);
+            self.relist(id);
         }
         Pushed::Added
     }
@@ -338,7 +339,7 @@ impl Schedule {
         if let Some(group) = self.groups.get_mut(claim.group as usize) {
             group.busy = group.busy.saturating_sub(1);
         }
-        self.relist(id, ended.now);
+        self.relist(id);
         self.forget_idle();
         change
     }
@@ -364,15 +365,21 @@ impl Schedule {
             let group = lane.group;
             let aged = |entry: &Entry| entry.is_aged(warn_before, give_up_before);
             let before = self.settle.len();
-            self.settle.extend(lane.entries.iter().copied().filter(aged).map(|entry| Claim {
-                message: entry.message,
-                domain: destination.domain.clone(),
-                task: Task::Settle(reply.clone()),
-                group,
-                destination: id,
-                began: now,
-                round,
-            }));
+            self.settle.extend(
+                lane.entries
+                    .iter()
+                    .copied()
+                    .filter(aged)
+                    .map(|entry| Claim {
+                        message: entry.message,
+                        domain: destination.domain.clone(),
+                        task: Task::Settle(reply.clone()),
+                        group,
+                        destination: id,
+                        began: now,
+                        round,
+                    }),
+            );
             lane.entries.retain(|entry| !aged(entry));
             let gone = self.settle.len() - before;
             self.groups[group as usize].waiting -= gone;
@@ -382,7 +389,7 @@ impl Schedule {
         for claim in self.settle.iter().skip(self.settle.len() - found) {
             self.under_way.insert((claim.message, id));
         }
-        self.relist(id, now);
+        self.relist(id);
         found
     }
 
@@ -397,10 +404,10 @@ impl Schedule {
     }
 
     /// Ends `freeze`.
-    pub fn thaw(&mut self, message: i64, now: Timestamp) {
+    pub fn thaw(&mut self, message: i64) {
         self.frozen.remove(&message);
         for id in self.destination_ids.values().copied().collect::<Vec<_>>() {
-            self.relist(id, now);
+            self.relist(id);
         }
     }
 
@@ -416,11 +423,11 @@ impl Schedule {
         destination.restore(down);
         let after = destination.until;
         self.move_wake(id, (before, after));
-        self.relist(id, Timestamp(i64::MIN));
+        self.relist(id);
     }
 
     /// Tries a destination at once, whatever happened before.
-    pub fn reset(&mut self, domain: &str, now: Timestamp) -> Option<Change> {
+    pub fn reset(&mut self, domain: &str) -> Option<Change> {
         let &id = self.destination_ids.get(domain)?;
         let destination = self.destinations[id as usize].as_mut()?;
         let slow_after = self.limits.slow_after;
@@ -431,7 +438,7 @@ impl Schedule {
             self.busy_unproven = self.busy_unproven.saturating_sub(busy);
         }
         self.move_wake(id, (before, None));
-        self.relist(id, now);
+        self.relist(id);
         change
     }
 }

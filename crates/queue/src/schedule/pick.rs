@@ -2,9 +2,9 @@
 
 use super::destination::{Destination, Lane, Standing};
 use super::{
-    CROWDED, Claim, DestinationId, GROUPS_MAX, Group, GroupId, IDLE_DESTINATIONS_MAX, LANE_PART,
-    PROVEN_PART, RESERVE_PART, SHARE_RATIO_MAX, SHORT_LANE_ENTRIES, Schedule, Share, TURN, UNGROUPED,
-    TURNS_PER_PRIORITY_STEP, Task,
+    BEHIND_PER_PRIORITY_STEP, CROWDED, Claim, DestinationId, GROUPS_MAX, Group, GroupId,
+    IDLE_DESTINATIONS_MAX, LANE_PART, PROVEN_PART, RESERVE_PART, SHARE_RATIO_MAX,
+    SHORT_LANE_ENTRIES, Schedule, Share, TURN, Task, UNGROUPED,
 };
 use platform::clock::Timestamp;
 use std::collections::BTreeSet;
@@ -103,7 +103,10 @@ impl Schedule {
             && at <= now
         {
             self.wakes.pop_first();
-            self.relist(id, now);
+            if let Some(destination) = &mut self.destinations[id as usize] {
+                destination.until = None;
+            }
+            self.relist(id);
         }
     }
 
@@ -127,7 +130,11 @@ impl Schedule {
     pub(super) fn next_group(&self) -> Option<(GroupId, Standing)> {
         let most = self.limits.attempts_max;
         let free = most - self.busy;
-        let reserve = if most >= RESERVE_PART { most / RESERVE_PART } else { 0 };
+        let reserve = if most >= RESERVE_PART {
+            most / RESERVE_PART
+        } else {
+            0
+        };
         let unproven_may = self.busy_unproven < most - most / PROVEN_PART;
         let total = self.shares();
         let mut best: Option<(u64, GroupId, Standing)> = None;
@@ -172,7 +179,10 @@ impl Schedule {
         let (domain, round) = (destination.domain.clone(), destination.round);
         let lane = (destination.lanes.iter_mut()).find(|lane| lane.group == group_id)?;
         let frozen = &self.frozen;
-        let place = lane.entries.iter().find(|entry| !frozen.contains(&entry.message));
+        let place = lane
+            .entries
+            .iter()
+            .find(|entry| !frozen.contains(&entry.message));
         let Some(entry) = place.copied() else {
             // All of it is frozen, for the moments a cancellation takes.
             self.groups[group_id as usize].ready[standing as usize].remove(&(rank, id));
@@ -200,7 +210,7 @@ impl Schedule {
             self.busy_unproven += 1;
         }
         self.under_way.insert((entry.message, id));
-        self.relist(id, now);
+        self.relist(id);
         Some(Claim {
             message: entry.message,
             domain,
@@ -213,14 +223,14 @@ impl Schedule {
     }
 
     /// Puts the lanes of a destination where they belong among the ready ones of their groups.
-    pub(super) fn relist(&mut self, id: DestinationId, now: Timestamp) {
+    pub(super) fn relist(&mut self, id: DestinationId) {
         let Some(destination) = self.destinations[id as usize].as_mut() else {
             return;
         };
         let allowed = destination.allowed(self.limits.attempts_per_destination_max) as usize;
         let standing = destination.standing(self.limits.slow_after);
         let busy = destination.busy as usize;
-        let is_open = destination.is_open(now) && busy < allowed;
+        let is_open = destination.until.is_none() && busy < allowed;
         // Room that one group may not take alone where several want to go there.
         let reserve = match destination.lanes.len() {
             0 | 1 => 0,
@@ -231,7 +241,7 @@ impl Schedule {
             let first = lane.entries.first().filter(|_| may);
             let group = &mut self.groups[lane.group as usize];
             let listed = first.map(|first| {
-                let behind = first.steps_below_highest() * TURNS_PER_PRIORITY_STEP * TURN;
+                let behind = first.steps_below_highest() * BEHIND_PER_PRIORITY_STEP;
                 if lane.listed.is_none() {
                     lane.pass = lane.pass.max(group.lane_time);
                 }

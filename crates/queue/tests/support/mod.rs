@@ -158,9 +158,11 @@ fn relay_settings(spool: SpoolLimits) -> RelaySettings {
     RelaySettings {
         attempts_max: 10,
         attempts_per_domain_max: 2,
+        entries_max: 1_000_000,
         plan: Default::default(),
         host: "mx.rp.test".into(),
         spool,
+        wording: Default::default(),
         poll: Duration::from_millis(10),
     }
 }

@@ -19,5 +19,5 @@ pub(crate) fn open(dir: &std::path::Path) -> Store {
         gather_max: Duration::ZERO,
         before_commit: None,
     };
-    Store::open(options, &[crate::SCHEMA, policy::SCHEMA]).unwrap()
+    Store::open(options, &[directory::SCHEMA, policy::SCHEMA, crate::SCHEMA]).unwrap()
 }

@@ -7,7 +7,7 @@ mod plan;
 mod policy;
 mod rows;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cache::{StsCache, StsParts};
 pub use policy::{

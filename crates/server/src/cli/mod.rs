@@ -4,6 +4,7 @@
 mod backup;
 mod clock;
 mod directory;
+mod dkim;
 mod queue;
 mod serve;
 mod settings;
@@ -76,6 +77,15 @@ enum Command {
     Demo(crate::demo::Options),
     #[command(flatten)]
     Directory(directory::Verb),
+    /// Keys that sign what leaves (DKIM), and the DNS records for them.
+    ///
+    /// A key is made here, published by whoever runs the domain's DNS, seen there by this server,
+    /// and signs from then on. Private keys are stored sealed with the file installation.secret of
+    /// the data directory; no command prints or exports them.
+    ///
+    /// Example: rohrpost dkim add firma.example
+    #[command(subcommand)]
+    Dkim(dkim::Verb),
     /// Checks that all mail is there and intact. Changes nothing.
     ///
     /// Reads every message and every row: each reference must lead to bytes with the right
@@ -161,6 +171,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
             let rules = crate::node::directory_settings(&settings);
             directory::command(store, rules, &settings.data_dir, &verb)
         }
+        Command::Dkim(verb) => dkim::run(&read_settings(&config)?, &verb),
         Command::Verify => verify::run(&read_settings(&config)?),
         Command::Backup { dir } => backup::backup(&read_settings(&config)?, &config, &dir),
         Command::Restore { dir } => backup::restore(&read_settings(&config)?, &dir),

@@ -19,11 +19,15 @@ const FORGET_AT_ONCE: i64 = 2000;
 pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
     let (refreshing, tidying) = (parts.clone(), parts.clone());
     vec![
+        tokio::spawn(super::keys::watch(parts.clone())),
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(REFRESH_EVERY).await;
                 if let Err(error) = refreshing.directory.refresh().await {
                     tracing::warn!(%error, "directory.refresh_failed");
+                }
+                if let Err(error) = refreshing.signing.refresh().await {
+                    tracing::warn!(%error, "signing.refresh_failed");
                 }
             }
         }),

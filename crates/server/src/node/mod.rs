@@ -2,6 +2,7 @@
 //! The only place where everything meets; contains no protocol and no decision.
 
 mod chores;
+mod keys;
 mod listeners;
 mod parts;
 mod policies;
@@ -11,7 +12,7 @@ mod tests;
 
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
-    segments_dir,
+    open_signing, resolver, segments_dir,
 };
 
 use crate::control;
@@ -61,6 +62,9 @@ impl Node {
     /// In words an operator can act on. Nothing listens then.
     pub(crate) async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let parts = open_parts(&settings, clock).await?;
+        keys::ensure_host_keys(&parts)
+            .await
+            .map_err(|error| StartError::new("DKIM keys", error))?;
         let certificates =
             CertStore::from_dir(&settings.certificate_dir, Some(&settings.host_name.0))
                 .map_err(|error| StartError::new("tls.certificate_dir", error))?;

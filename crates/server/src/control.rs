@@ -144,6 +144,7 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
 
 async fn refresh(parts: &Parts) -> Result<(), StoreError> {
     parts.directory.refresh().await?;
+    parts.signing.refresh().await?;
     parts.policies.refresh().await
 }
 

@@ -12,6 +12,8 @@ use formats::rfc3339;
 use platform::clock::{Clock, Timestamp};
 use platform::tls::demo_ca;
 use serde_json::{Value, json};
+use signing::KeyRow;
+use signing::keyring::{Begin, NewKeys};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -129,7 +131,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             .await
             .map_err(|error| error.to_string())?;
         make_accounts(node.parts(), options.bench_accounts).await?;
-        let endpoints = endpoints(options.listen, node.bound(), &files.ca);
+        let keys = make_keys(node.parts()).await?;
+        write_zone(&dir.join("dns"), &keys)?;
+        let mut endpoints = endpoints(options.listen, node.bound(), &files.ca);
+        endpoints["dkim"] = keys.iter().map(key_record).collect();
         let text = serde_json::to_string_pretty(&endpoints).map_err(|e| e.to_string())?;
         write_whole(&ready, &text)?;
         greet(&config, &endpoints);
@@ -251,6 +256,45 @@ fn demo_state(with_bench: bool) -> String {
         text.push_str(&account_text(BENCH_EXTRA[0], BENCH_PASSWORD));
     }
     text
+}
+
+/// Keys that sign at once for every domain that has none: everything that leaves a demo is signed. The records are
+/// in `endpoints.json` and in a zone file, for labs whose DNS serves them.
+async fn make_keys(parts: &Parts) -> Result<Vec<KeyRow>, String> {
+    let admin = crate::accounts::admin(parts.directory.clone(), parts.clock.clone());
+    let domains = admin.domains().await.map_err(|error| error.to_string())?;
+    let keyring = parts.signing.keyring();
+    let failed = |error: signing::SigningError| format!("DKIM keys: {error}");
+    for domain in domains {
+        let new = NewKeys {
+            begin: Begin::Now,
+            ..NewKeys::default()
+        };
+        if keyring.of_domain(&domain.name).await.map_err(failed)?.is_empty() {
+            keyring.add(&domain.name, new).await.map_err(failed)?;
+        }
+    }
+    keyring.list().await.map_err(failed)
+}
+
+/// The key records as `dkim.zone`, to be included in a zone.
+fn write_zone(dir: &Path, keys: &[KeyRow]) -> Result<(), String> {
+    std::fs::create_dir_all(dir).map_err(|e| format!("making {}: {e}", dir.display()))?;
+    let lines: String = keys
+        .iter()
+        .map(|key| key.record().zone_line() + "\n")
+        .collect();
+    write_whole(&dir.join("dkim.zone"), &lines)
+}
+
+fn key_record(key: &KeyRow) -> Value {
+    let record = key.record();
+    json!({
+        "domain": key.domain,
+        "selector": key.selector,
+        "name": record.name(),
+        "value": record.value(),
+    })
 }
 
 fn account_text(login: &str, password: &str) -> String {

@@ -337,6 +337,44 @@ impl Lab {
         found
     }
 
+    /// Waits until mail for `to` was tried at least `attempts` times and still waits; what was
+    /// said the last time.
+    ///
+    /// # Panics
+    /// Where it does not come to that.
+    pub fn wait_deferred(&self, to: &str, attempts: u64) -> String {
+        let mut said = String::new();
+        self.wait(&format!("a deferral of {to}"), || {
+            let rows = self.cli(&["queue", "--json"]);
+            let row = rows.lines().find_map(|row| {
+                let row: serde_json::Value = serde_json::from_str(row).ok()?;
+                let tried = row["attempts"].as_u64()? >= attempts;
+                let text = row["last_reply"].as_str()?.to_owned();
+                (row["recipient"] == to && tried && !text.is_empty()).then_some(text)
+            });
+            said = row.ok_or(rows)?;
+            Ok(())
+        });
+        said
+    }
+
+    /// The stories of all messages to an address, in sentences.
+    pub fn story(&self, address: &str) -> String {
+        self.cli(&["trace", address])
+    }
+
+    /// Sets a policy, such as `(&["account", "anna@firma.test"], "outbound-tls", "required")`.
+    pub fn policy(&self, scope: &[&str], name: &str, value: &str) {
+        let arguments = [&["policy", "set"], scope, &[name, value]].concat();
+        self.cli(&arguments);
+    }
+
+    /// Sets the rule for a destination, such as `(&["installation"], "there.test", &["verify"])`.
+    pub fn destination(&self, scope: &[&str], domain: &str, rule: &[&str]) {
+        let arguments = [&["destination", "set"], scope, &[domain], rule].concat();
+        self.cli(&arguments);
+    }
+
     /// Waits until nothing is in the queue.
     ///
     /// # Panics

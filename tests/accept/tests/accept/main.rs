@@ -16,3 +16,7 @@ mod s3_28;
 mod s3_67;
 mod s3_68;
 mod s3_69_s3_71;
+mod s3_72;
+mod s4_01_s4_03;
+mod s4_02;
+mod s4_06;

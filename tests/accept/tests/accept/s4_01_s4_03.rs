@@ -1,0 +1,50 @@
+//! S4-01 and S4-03: TLS is offered and used in both directions by default; what comes or goes in
+//! clear because the other side has no TLS is taken and sent, and recorded as such.
+
+use harness::dns::Signing;
+use harness::lines::Lines;
+use harness::sink::{Behaviour, Versions};
+use harness::{Lab, deliver};
+
+#[test]
+fn tls_is_used_where_it_is_offered() {
+    let lab = Lab::start();
+    let mut smtp = Lines::clear(lab.server.port("smtp"));
+    smtp.smtp();
+    assert!(smtp.smtp_ask("EHLO peer.test").contains("STARTTLS"));
+    let certificate = lab.identity(&["mx.modern.test"]);
+    let modern = lab.domain(
+        "modern.test",
+        Signing::Unsigned,
+        Behaviour::tls(&certificate),
+    );
+    let only12 = Behaviour::tls_versions(&certificate, Versions::Only12);
+    let older = lab.domain("older.test", Signing::Unsigned, only12);
+    let clear = lab.domain("clear.test", Signing::Unsigned, Behaviour::default());
+    for domain in ["modern.test", "older.test", "clear.test"] {
+        lab.send("anna", &format!("box@{domain}"), "hello");
+    }
+    let version = |mails: Vec<harness::sink::Mail>| mails[0].tls.clone().map(|tls| tls.version);
+    assert_eq!(version(modern.wait_mails(1)).as_deref(), Some("TLSv1.3"));
+    assert_eq!(version(older.wait_mails(1)).as_deref(), Some("TLSv1.2"));
+    assert_eq!(version(clear.wait_mails(1)), None);
+    lab.wait_empty_queue();
+    assert!(
+        lab.story("box@modern.test")
+            .contains("encrypted with TLSv1.3")
+    );
+    assert!(!lab.story("box@clear.test").contains("encrypted with"));
+}
+
+/// RFC 3848: `ESMTP` in clear, `ESMTPS` over TLS.
+#[test]
+fn mail_in_clear_is_taken_and_marked() {
+    let lab = Lab::start();
+    let bernd = lab.server.account("bernd").address;
+    let message = "Subject: in clear\r\n\r\nx\r\n";
+    let reply = deliver(lab.server.port("smtp"), "a@else.test", &bernd, message);
+    assert!(reply.starts_with("250"), "{reply}");
+    let message = lab.wait_inbox("bernd", &["in clear"]);
+    assert!(message.contains(" with ESMTP "), "{message}");
+    assert!(!message.contains("ESMTPS"), "{message}");
+}

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod date;
+pub mod dmarc_report;
 pub mod dsn;
 pub mod header;
 pub mod header_edit;
@@ -13,5 +14,6 @@ pub mod received;
 pub mod rfc3339;
 pub mod search;
 pub mod section;
+pub mod tls_report;
 pub mod transfer;
 pub mod utf7;

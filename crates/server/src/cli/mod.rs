@@ -132,13 +132,15 @@ enum Command {
     ///
     /// Example: rohrpost queue --json | wc -l   (how many recipients wait)
     Queue(queue::Options),
-    /// Tells the story of one message, oldest event first.
+    /// Tells the story of a message: who brought it, every attempt, what came of it and why.
     ///
-    /// Stories are kept for 7 days; after that, or with an id that never was, the exit code is 1.
-    /// Events are accepted, delivered, relayed, deferred (will be tried again) and failed
-    /// (returned to the sender).
+    /// Stories are kept for trace.kept, the addresses and names of clients in them for
+    /// trace.addresses_kept; after that the story says that they are expired. That you looked is
+    /// recorded: --views lists who looked at what. Where nothing is found the exit code is 1.
     ///
-    /// Example: rohrpost trace 00cn623p9t000
+    /// Examples: rohrpost trace 00cn623p9t000
+    ///           rohrpost trace anna@firma.example --since "2 h" --lang de
+    ///           rohrpost trace "<20261122.1@firma.example>"
     Trace(trace::Options),
     /// Makes a running node read its certificates again.
     ///

@@ -44,6 +44,9 @@ pub struct Limits {
     /// How long a client may take to prove who it is, from connecting to the end of AUTH
     /// (submission only); anonymous sessions on a submission port have no other purpose.
     pub login_time: Duration,
+    /// How long a customer may have a message held (RFC 4865); sets no duty to keep it longer than
+    /// the queue does otherwise.
+    pub hold_max: Duration,
     /// How long the server tries to hand a reply to a peer that does not read.
     pub reply_time: Duration,
     /// Message bytes of one session held in memory; what is beyond goes to a temporary file.
@@ -72,6 +75,7 @@ impl Default for Limits {
             message_time: Duration::from_secs(60 * 60),
             session_time: Duration::from_secs(4 * 60 * 60),
             login_time: Duration::from_secs(10 * 60),
+            hold_max: Duration::from_secs(31 * 24 * 60 * 60),
             reply_time: Duration::from_secs(60),
             message_memory_bytes_max: 256 * 1024,
             total_message_memory_bytes_max: 128 * 1024 * 1024,

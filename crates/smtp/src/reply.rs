@@ -126,6 +126,10 @@ impl Status {
     pub const CONTENT: Status = Status(6, 0);
     /// RFC 6531 §3.4: a mailbox needs SMTPUTF8 that was not asked for.
     pub const NEEDS_UTF8: Status = Status(6, 7);
+    /// RFC 6710 §4.1: the priority that was asked for was changed.
+    pub const PRIORITY_CHANGED: Status = Status(3, 6);
+    /// RFC 5248 registry: encryption needed.
+    pub const ENCRYPTION_NEEDED: Status = Status(7, 10);
     /// Other or undefined security status.
     pub const SECURITY: Status = Status(7, 0);
     /// Delivery not authorised.

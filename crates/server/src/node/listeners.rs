@@ -1,14 +1,14 @@
 //! Binds the listeners of the settings and hands their connections to the protocols' sessions.
 
 use super::{Bound, StartError};
-use crate::settings::{self, Settings, Words};
+use crate::settings::{self, Profile, Settings, Words};
 use access::imap::ImapContext;
 use access::pop3::Pop3Context;
 use platform::net::{
     ConnectionLimits, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Network, Role,
     Shutdown,
 };
-use platform::tls::ServerTls;
+use platform::tls::{CertStore, CipherOrder, ServerTls, ServerTlsSettings, Versions};
 use smtp::server::ServerContext;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -41,7 +41,7 @@ fn connections_max(wished: usize) -> usize {
 /// Binds all, then serves all: a port that is taken stops the start before anybody connects.
 pub(super) fn bind(
     settings: &Settings,
-    tls: &ServerTls,
+    certificates: &Arc<CertStore>,
     contexts: &Contexts,
     shutdown: &Shutdown,
 ) -> Result<(Vec<Bound>, Vec<JoinHandle<()>>), StartError> {
@@ -52,8 +52,11 @@ pub(super) fn bind(
         address_connections_max: settings.connections_per_address_max.0,
         address_exempt: Vec::new(),
     });
+    let usual_tls = tls(settings, certificates, None)?;
+    let places: Arc<[_]> = places(settings).into();
     let mut bound = Vec::new();
-    let mut listeners = Vec::new();
+    let mut tasks = Vec::new();
+    let mut open = Vec::new();
     for listener in &settings.listeners {
         let spec = ListenerSpec {
             address: listener.address,
@@ -63,34 +66,99 @@ pub(super) fn bind(
             proxy_from: networks(&listener.proxy_from),
             handshake_timeout: settings.handshake_time_max.0,
         };
-        let observer = Arc::new(LogObserver);
-        let open = Listener::bind(
-            spec,
-            tls.clone(),
-            limits.clone(),
-            shutdown.clone(),
-            observer,
-        )
-        .map_err(|error| StartError::new(format!("listening on {}", listener.address), error))?;
+        let has_its_own = listener.host_name.is_some() || listener.profile != Profile::Default;
+        let tls = match has_its_own {
+            true => tls(settings, certificates, Some(listener))?,
+            false => usual_tls.clone(),
+        };
+        let (limits, observer) = (limits.clone(), Arc::new(LogObserver));
+        let listening =
+            Listener::bind(spec, tls, limits, shutdown.clone(), observer).map_err(|error| {
+                StartError::new(format!("listening on {}", listener.address), error)
+            })?;
         bound.push(Bound {
             listener: listener.clone(),
-            address: open.address(),
+            address: listening.address(),
         });
-        listeners.push(open);
+        open.push(listening);
     }
-    let tasks = listeners
-        .into_iter()
-        .zip(&settings.listeners)
-        .map(|(open, listener)| serve(open, listener.role, contexts.clone()))
-        .collect();
+    for (open, listener) in open.into_iter().zip(&settings.listeners) {
+        let own = Arc::new(own_settings(listener, &places, contexts));
+        tasks.push(serve(open, listener.role, own, contexts.clone()));
+    }
     Ok((bound, tasks))
 }
 
-fn serve(listener: Listener, role: settings::Role, contexts: Contexts) -> JoinHandle<()> {
+/// TLS of one listener, or (`None`) of those without anything of their own.
+fn tls(
+    settings: &Settings,
+    certificates: &Arc<CertStore>,
+    listener: Option<&settings::Listener>,
+) -> Result<ServerTls, StartError> {
+    let tls_settings = ServerTlsSettings {
+        cipher_order: match settings.prefer_server_order.0 {
+            true => CipherOrder::Server,
+            false => CipherOrder::Client,
+        },
+        host_name: listener.and_then(|listener| listener.host_name.clone()),
+        versions: match listener.map(|listener| listener.profile) {
+            Some(Profile::Modern) => Versions::Tls13,
+            Some(Profile::Default) | None => Versions::Both,
+        },
+        ..ServerTlsSettings::default()
+    };
+    ServerTls::new(certificates.clone(), &tls_settings)
+        .map_err(|error| StartError::new("TLS", error))
+}
+
+/// Which group's mail comes in under which name.
+fn places(settings: &Settings) -> Vec<(Box<str>, Box<str>)> {
+    let limited = settings.listeners.iter().flat_map(|listener| {
+        let name = listener.host_name.as_ref();
+        let name = name.unwrap_or(&settings.host_name.0);
+        let groups = listener.groups.iter();
+        groups.map(|group| (Box::from(group.as_str()), Box::from(name.as_str())))
+    });
+    limited.collect()
+}
+
+/// What an SMTP listener has of its own.
+fn own_settings(
+    listener: &settings::Listener,
+    places: &Arc<[(Box<str>, Box<str>)]>,
+    contexts: &Contexts,
+) -> smtp::server::Listener {
+    let limits =
+        (listener.recipients_max.is_some() || listener.message_size_max.is_some()).then(|| {
+            let mut limits = contexts.smtp.settings.limits.clone();
+            limits.recipients_max = listener.recipients_max.unwrap_or(limits.recipients_max);
+            limits.message_bytes_max = listener
+                .message_size_max
+                .unwrap_or(limits.message_bytes_max);
+            limits
+        });
+    smtp::server::Listener {
+        hello: listener.host_name.as_deref().map(Box::from),
+        groups: listener
+            .groups
+            .iter()
+            .map(|group| Box::from(group.as_str()))
+            .collect(),
+        places: places.clone(),
+        limits,
+    }
+}
+
+fn serve(
+    listener: Listener,
+    role: settings::Role,
+    own: Arc<smtp::server::Listener>,
+    contexts: Contexts,
+) -> JoinHandle<()> {
     match role {
-        settings::Role::Mx | settings::Role::Submission => {
+        settings::Role::Mx | settings::Role::SecureMx | settings::Role::Submission => {
             tokio::spawn(listener.serve(Arc::new(move |connection| {
-                smtp::server::serve(connection, contexts.smtp.clone())
+                smtp::server::serve(connection, contexts.smtp.clone(), own.clone())
             })))
         }
         settings::Role::Imap => tokio::spawn(listener.serve(Arc::new(move |connection| {
@@ -112,6 +180,7 @@ fn mode(mode: settings::Mode) -> Mode {
 fn role(role: settings::Role) -> Role {
     match role {
         settings::Role::Mx => Role::Mx,
+        settings::Role::SecureMx => Role::SecureMx,
         settings::Role::Submission => Role::Submission,
         settings::Role::Imap => Role::Imap,
         settings::Role::Pop3 => Role::Pop3,

@@ -6,6 +6,7 @@ mod keys;
 mod listeners;
 mod parts;
 mod policies;
+pub(crate) mod routing;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -135,9 +136,17 @@ fn smtp_context(parts: &Parts) -> Arc<smtp::server::ServerContext> {
         usize::try_from(from.message_memory.0).unwrap_or(usize::MAX);
     settings.limits.command_idle = from.smtp_idle_time_max.0;
     settings.xclient_networks = listeners::networks(&from.test_peers.0);
+    let services = smtp::server::Services {
+        directory: parts.directory.clone(),
+        queue: parts.queue.clone(),
+        policies: parts.policies.clone(),
+        findings: parts.findings.clone(),
+        usage: parts.usage.clone(),
+        signing: parts.signing.clone(),
+        seen: parts.router.seen().clone(),
+    };
     let mut context = smtp::server::ServerContext::new(
-        parts.directory.clone(),
-        parts.queue.clone(),
+        services,
         parts.clock.clone(),
         parts.random.clone(),
         settings,
@@ -211,6 +220,7 @@ fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
         RelaySettings {
             attempts_max: settings.attempts_max.0,
             attempts_per_domain_max: settings.attempts_per_domain_max.0,
+            entries_max: settings.queue_entries_max.0,
             plan: RetryPlan {
                 first_wait: settings.retry_first.0,
                 longest_wait: settings.retry_longest.0,

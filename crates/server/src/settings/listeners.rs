@@ -1,7 +1,9 @@
 //! `[[listener]]`: where connections are taken, in which mode and role.
 
 use super::file::{Keys, Problem, Written};
-use super::types::{Addresses, Choice, Network, Networks, Raw, Value, Words};
+use super::types::{
+    Addresses, Bytes, Choice, Count, HostName, Network, Networks, Raw, Texts, Value, Words,
+};
 use std::net::SocketAddr;
 
 /// How TLS begins on a listener.
@@ -24,6 +26,8 @@ impl Words for Mode {
 pub(crate) enum Role {
     /// Mail from other servers.
     Mx,
+    /// Mail from other servers, over TLS only.
+    SecureMx,
     /// Mail from our users (RFC 6409).
     Submission,
     /// Reading with IMAP.
@@ -35,11 +39,12 @@ pub(crate) enum Role {
 impl Words for Role {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("mx", Self::Mx),
+        ("securemx", Self::SecureMx),
         ("submission", Self::Submission),
         ("imap", Self::Imap),
         ("pop3", Self::Pop3),
     ];
-    const KIND: &'static str = "\"mx\", \"submission\", \"imap\" or \"pop3\"";
+    const KIND: &'static str = "\"mx\", \"securemx\", \"submission\", \"imap\" or \"pop3\"";
 }
 
 /// Which versions, suites and groups of TLS a listener agrees on.
@@ -47,11 +52,14 @@ impl Words for Role {
 pub(crate) enum Profile {
     /// TLS 1.2 and 1.3 as Mozilla's guidelines 6.0 call intermediate.
     Default,
+    /// TLS 1.3 only.
+    Modern,
 }
 
 impl Words for Profile {
-    const WORDS: &'static [(&'static str, Self)] = &[("default", Self::Default)];
-    const KIND: &'static str = "\"default\"";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("default", Self::Default), ("modern", Self::Modern)];
+    const KIND: &'static str = "\"default\" or \"modern\"";
 }
 
 /// One place where connections are taken.
@@ -67,6 +75,14 @@ pub(crate) struct Listener {
     pub profile: Profile,
     /// Load balancers that speak PROXY protocol version 2 here.
     pub proxy_from: Vec<Network>,
+    /// Its own host name, if it has one.
+    pub host_name: Option<String>,
+    /// Customer groups whose domains it takes mail for; empty: all.
+    pub groups: Vec<String>,
+    /// Recipients of one message, where other than `smtp.recipients_max`.
+    pub recipients_max: Option<usize>,
+    /// Largest message in bytes, where other than `smtp.message_size_max`.
+    pub message_size_max: Option<u64>,
 }
 
 /// Keys of `[[listener]]`: name, type, example, meaning.
@@ -83,18 +99,47 @@ pub(super) const KEYS: &[(&str, &str, &str, &str)] = &[
         "\"starttls\"",
         "How TLS begins. There is no cleartext for client protocols.",
     ),
-    ("role", Role::KIND, "\"mx\"", "What is spoken there."),
+    (
+        "role",
+        Role::KIND,
+        "\"mx\"",
+        "What is spoken there. \"securemx\" is \"mx\" for domains that take mail over TLS only: it refuses every message before STARTTLS.",
+    ),
     (
         "profile",
         Profile::KIND,
         "\"default\"",
-        "The TLS profile: \"default\" is TLS 1.2 and 1.3, Mozilla 6.0 intermediate.",
+        "The TLS profile: \"default\" is TLS 1.2 and 1.3, Mozilla 6.0 intermediate; \"modern\" is TLS 1.3 only.",
     ),
     (
         "proxy_from",
         Networks::KIND,
         "[]",
         "Load balancers whose PROXY protocol version 2 header is believed. Connections from them must begin with it.",
+    ),
+    (
+        "host_name",
+        HostName::KIND,
+        "\"mx.example.org\"",
+        "The name it says in greetings and Received lines instead of node.host_name; clients that name no host get the certificate for it.",
+    ),
+    (
+        "groups",
+        Texts::KIND,
+        "[]",
+        "Customer groups whose domains it takes mail for (mx and securemx); mail for others is put off with the name of the right host, so that a name server's old answer loses nothing. Empty: all.",
+    ),
+    (
+        "recipients_max",
+        Count::KIND,
+        "1000",
+        "Recipients of one message, at least 100, instead of smtp.recipients_max.",
+    ),
+    (
+        "message_size_max",
+        Bytes::KIND,
+        "\"50 MiB\"",
+        "Largest message, instead of smtp.message_size_max.",
     ),
 ];
 
@@ -110,14 +155,27 @@ const DEFAULT: &[(u16, Mode, Role)] = &[
 ];
 
 pub(super) fn default() -> Vec<Listener> {
-    let listener = |&(port, mode, role): &(u16, Mode, Role)| Listener {
-        address: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)),
-        mode,
-        role,
-        profile: Profile::Default,
-        proxy_from: Vec::new(),
+    let listener = |&(port, mode, role): &(u16, Mode, Role)| {
+        let address = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
+        Listener::new(address, mode, role)
     };
     DEFAULT.iter().map(listener).collect()
+}
+
+impl Listener {
+    fn new(address: SocketAddr, mode: Mode, role: Role) -> Self {
+        Self {
+            address,
+            mode,
+            role,
+            profile: Profile::Default,
+            proxy_from: Vec::new(),
+            host_name: None,
+            groups: Vec::new(),
+            recipients_max: None,
+            message_size_max: None,
+        }
+    }
 }
 
 pub(super) fn resolve(written: &Written, problems: &mut Vec<Problem>) -> Vec<Listener> {
@@ -139,28 +197,8 @@ pub(super) fn resolve(written: &Written, problems: &mut Vec<Problem>) -> Vec<Lis
             line: *line,
             problems,
         };
-        let address: Option<Addresses> = reader.one_of_list("address");
-        let mode: Option<Choice<Mode>> = reader.value("mode", None);
-        let role: Option<Choice<Role>> = reader.value("role", None);
-        let profile: Option<Choice<Profile>> =
-            reader.value("profile", Some(Raw::Text("default".into())));
-        let proxy: Option<Networks> = reader.value("proxy_from", Some(Raw::List(Vec::new())));
-        if let (Some(address), Some(mode), Some(role), Some(profile), Some(proxy), true) = (
-            address,
-            mode,
-            role,
-            profile,
-            proxy,
-            before == problems.len(),
-        ) {
-            listeners.extend(address.0.first().map(|address| Listener {
-                address: *address,
-                mode: mode.0,
-                role: role.0,
-                profile: profile.0,
-                proxy_from: proxy.0,
-            }));
-        }
+        let read = reader.listener();
+        listeners.extend(read.filter(|_| before == problems.len()));
     }
     listeners
 }
@@ -172,9 +210,39 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn value<T: Value>(&mut self, key: &str, default: Option<Raw>) -> Option<T> {
-        let written = self.keys.get(key).cloned();
-        let found = written.or_else(|| default.map(|raw| (self.line, raw)));
+    /// The listener, `None` after a problem.
+    fn listener(&mut self) -> Option<Listener> {
+        let address: Option<Addresses> = self.one_of_list("address");
+        let mode: Option<Choice<Mode>> = self.value("mode");
+        let role: Option<Choice<Role>> = self.value("role");
+        let (address, mode, role) = (address?, mode?.0, role?.0);
+        let mut listener = Listener::new(*address.0.first()?, mode, role);
+        if let Some(profile) = self.maybe::<Choice<Profile>>("profile")? {
+            listener.profile = profile.0;
+        }
+        if let Some(proxies) = self.maybe::<Networks>("proxy_from")? {
+            listener.proxy_from = proxies.0;
+        }
+        if let Some(groups) = self.maybe::<Texts>("groups")? {
+            listener.groups = groups.0;
+        }
+        listener.host_name = self.maybe::<HostName>("host_name")?.map(|name| name.0);
+        // RFC 5321 §4.5.3.1.8.
+        listener.recipients_max = self.maybe::<Count>("recipients_max")?.map(|n| n.0.max(100));
+        listener.message_size_max = self.maybe::<Bytes>("message_size_max")?.map(|n| n.0);
+        Some(listener)
+    }
+
+    /// The value of a key that may be left out; `None` after a problem.
+    fn maybe<T: Value>(&mut self, key: &str) -> Option<Option<T>> {
+        if !self.keys.contains_key(key) {
+            return Some(None);
+        }
+        self.value(key).map(Some)
+    }
+
+    fn value<T: Value>(&mut self, key: &str) -> Option<T> {
+        let found = self.keys.get(key).cloned();
         let example = KEYS.iter().find(|k| k.0 == key).map_or("", |k| k.2);
         let Some((line, raw)) = found else {
             let text = format!("[[listener]] needs {key}; example: {key} = {example}");
@@ -202,9 +270,9 @@ impl Reader<'_> {
                     line,
                     problems: self.problems,
                 }
-                .value(key, None)
+                .value(key)
             }
-            _ => self.value(key, None),
+            _ => self.value(key),
         }
     }
 }

@@ -153,6 +153,8 @@ settings! {
         "Messages handed to other servers at the same time.";
     "queue.attempts_per_domain_max" attempts_per_domain_max: Count = "10" in "1" ..= "1000", AtStart,
         "The same to one domain.";
+    "queue.entries_max" queue_entries_max: Count = "1000000" in "10000" ..= "100000000", AtStart,
+        "Waiting pairs of message and domain held in memory, about 40 bytes each. More wait in the store until there is room; nothing is lost or refused by it.";
     "queue.next_hop" next_hop: Name = "\"\"", AtStart,
         "A server that takes all outgoing mail, as \"host:port\". Empty: the MX of each domain.";
     "queue.smtp_port" smtp_port: Count = "25" in "1" ..= "65535", AtStart,

@@ -151,6 +151,20 @@ impl Value for Name {
     }
 }
 
+/// Short texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Texts(pub Vec<String>);
+
+impl Value for Texts {
+    const KIND: &'static str = "list of texts ([\"business\", \"private\"])";
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match raw {
+            Raw::List(items) => Ok(Self(items.clone())),
+            _ => expected("a list of texts such as [\"business\"]"),
+        }
+    }
+}
+
 /// A fully qualified host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostName(pub String);

@@ -6,7 +6,7 @@ mod parameters;
 mod path;
 mod text;
 
-pub use parameters::{Body, MailParameters, RcptParameters};
+pub use parameters::{Body, HoldRequest, MailParameters, RcptParameters};
 pub use path::Path;
 pub use text::split_word;
 

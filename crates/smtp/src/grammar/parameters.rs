@@ -1,5 +1,6 @@
-//! The parameters of MAIL and RCPT: SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH; NOTIFY, ORCPT. Pure.
-//! Each may stand once; one that is not offered in EHLO is refused by name (RFC 5321 §4.1.1.11).
+//! The parameters of MAIL and RCPT: SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH, REQUIRETLS, HOLDFOR,
+//! HOLDUNTIL, MT-PRIORITY; NOTIFY, ORCPT. Pure. Each may stand once; one that no listener offers is
+//! refused by name (RFC 5321 §4.1.1.11). Whether this connection offers it is asked by the verb.
 
 use super::Bad;
 use super::text::{as_text, number, split_word};
@@ -31,6 +32,21 @@ pub struct MailParameters<'a> {
     pub envelope_id: Option<&'a str>,
     /// AUTH= (RFC 4954 §5) was given. Its value is not used: we do not take a peer's word for it.
     pub auth: bool,
+    /// REQUIRETLS (RFC 8689 §2) was given.
+    pub require_tls: bool,
+    /// HOLDFOR or HOLDUNTIL (RFC 4865 §3).
+    pub hold: Option<HoldRequest>,
+    /// MT-PRIORITY (RFC 6710 §3), -9 to 9.
+    pub priority: Option<i8>,
+}
+
+/// Until when the client wants a message held (RFC 4865 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldRequest {
+    /// HOLDFOR: seconds from now, at least 1.
+    For(u64),
+    /// HOLDUNTIL: milliseconds since 1970.
+    Until(i64),
 }
 
 /// The parameters of RCPT.
@@ -119,12 +135,56 @@ impl<'a> MailParameters<'a> {
                 return Err(Bad::Argument("AUTH= takes an address as xtext, or <>."));
             }
         } else {
+            return self.take_later(name, value);
+        }
+        Ok(())
+    }
+
+    /// The parameters about how the message travels on.
+    fn take_later(&mut self, name: &str, value: Option<&'a str>) -> Result<(), Bad> {
+        if name.eq_ignore_ascii_case("REQUIRETLS") {
+            if value.is_some() {
+                return Err(Bad::Argument("REQUIRETLS takes no value."));
+            }
+            self.require_tls = true;
+        } else if name.eq_ignore_ascii_case("HOLDFOR") {
+            let seconds = value.and_then(number).filter(|&seconds| seconds > 0);
+            let why = Bad::Argument("HOLDFOR= takes a number of seconds from 1.");
+            self.set_hold(HoldRequest::For(seconds.ok_or(why)?))?;
+        } else if name.eq_ignore_ascii_case("HOLDUNTIL") {
+            let why = Bad::Argument("HOLDUNTIL= takes a time in UTC such as 2026-01-31T08:00:00Z.");
+            let utc = value.filter(|text| text.ends_with(['Z', 'z']));
+            let until = utc.and_then(|text| formats::rfc3339::parse(text).ok());
+            self.set_hold(HoldRequest::Until(until.ok_or(why)?))?;
+        } else if name.eq_ignore_ascii_case("MT-PRIORITY") {
+            let why = Bad::Argument("MT-PRIORITY= takes a whole number from -9 to 9.");
+            self.priority = Some(value.and_then(priority).ok_or(why)?);
+        } else {
             return Err(Bad::UnknownParameter(
                 "This parameter of MAIL is not offered here; see the answer to EHLO.",
             ));
         }
         Ok(())
     }
+
+    /// RFC 4865 §4 item 9: only one of the two.
+    fn set_hold(&mut self, hold: HoldRequest) -> Result<(), Bad> {
+        match self.hold.replace(hold) {
+            None => Ok(()),
+            Some(_) => Err(Bad::Argument("Give HOLDFOR or HOLDUNTIL, not both.")),
+        }
+    }
+}
+
+/// ```abnf
+/// priority-value = (["-"] NZDIGIT) / "0"                ; RFC 6710 §8
+/// ```
+fn priority(value: &str) -> Option<i8> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let one_digit = digits.len() == 1 && digits.bytes().all(|b| b.is_ascii_digit());
+    (one_digit && value != "-0")
+        .then(|| value.parse().ok())
+        .flatten()
 }
 
 /// ```abnf
@@ -230,8 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn how_a_message_travels_on() {
+        let found = mail(" REQUIRETLS HOLDFOR=600 MT-PRIORITY=-3").unwrap();
+        assert!(found.require_tls);
+        assert_eq!(found.hold, Some(HoldRequest::For(600)));
+        assert_eq!(found.priority, Some(-3));
+        let found = mail("requiretls holduntil=2026-01-31T08:00:00Z mt-priority=9").unwrap();
+        assert_eq!(found.hold, Some(HoldRequest::Until(1_769_846_400_000)));
+        assert_eq!((found.require_tls, found.priority), (true, Some(9)));
+    }
+
+    #[test]
     fn what_is_not_offered_is_refused_by_its_code() {
-        for unknown in ["REQUIRETLS", "HOLDFOR=10", "BODY=BINARYMIME", "X"] {
+        for unknown in ["BY=120;R", "BODY=BINARYMIME", "X"] {
             assert!(
                 matches!(mail(unknown), Err(Bad::UnknownParameter(_))),
                 "{unknown}"
@@ -250,6 +321,17 @@ mod tests {
             "AUTH=a=b",
             "=1",
             "SIZE=1\u{1}",
+            "REQUIRETLS=1",
+            "HOLDFOR",
+            "HOLDFOR=0",
+            "HOLDFOR=-1",
+            "HOLDUNTIL=2026-01-31",
+            "HOLDUNTIL=2026-01-31T08:00:00+01:00",
+            "HOLDFOR=1 HOLDUNTIL=2026-01-31T08:00:00Z",
+            "MT-PRIORITY=10",
+            "MT-PRIORITY=+1",
+            "MT-PRIORITY=-0",
+            "MT-PRIORITY",
         ] {
             assert!(matches!(mail(bad), Err(Bad::Argument(_))), "{bad}");
         }

@@ -2,13 +2,14 @@
 //! lines, grammar, replies, DATA and BDAT with header and scanner. For fuzz targets; never called by
 //! the server. A session as a whole is fuzzed over a socket by the tests of this module.
 
-use super::incoming::{Front, Incoming, Missing};
+use super::incoming::{Edits, Front, HeldFront, Incoming, Missing};
 use crate::data::{BareEndings, Dots, Progress};
 use crate::grammar::{self, ChunkEnd, Command};
 use crate::limits::Limits;
 use crate::reply::{Permanent, Reply, Status};
 use platform::net::Line;
 use platform::spool::{Spool, SpoolLimits};
+use std::sync::Arc;
 
 /// Bytes of one message; small, so that spools stay in memory.
 const MESSAGE_BYTES_MAX: u64 = 32 * 1024;
@@ -74,7 +75,15 @@ fn begin(dots: Dots, limits: &Limits) -> Incoming {
         memory_bytes: 4 * MESSAGE_BYTES_MAX as usize,
         dir: std::path::Path::new("/nonexistent").into(),
     });
-    let front = Front::FieldsAndMissing("Received: x\r\n".into(), missing);
+    let front = Front::Held(Box::new(HeldFront {
+        fields: "Received: x\r\n".into(),
+        missing: Some(missing),
+        edits: Edits {
+            policy: Arc::default(),
+            domain: "example.org".into(),
+            direction: policy::Direction::Outbound,
+        },
+    }));
     Incoming::begin(front, spool, dots, BareEndings::Normalise, limits)
 }
 

@@ -3,11 +3,16 @@
 //! byte of it is kept from then on. Used by DATA and BDAT; knows no socket.
 
 use super::header_gate::{HeaderGate, Piece, Seen};
+use super::header_report::{Author, HeaderReport};
 use super::rulings::message::Fault;
 use crate::data::{BareEndings, Dots, Lines, Progress};
 use crate::limits::Limits;
+use formats::header_edit::{self, Action};
 use formats::message::Scanner;
 use platform::spool::Spool;
+use policy::{Direction, Snapshot};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Fields for a message that lacks them (RFC 6409 §8.2, §8.3), whole lines.
 #[derive(Debug)]
@@ -18,14 +23,49 @@ pub(super) struct Missing {
     pub(super) message_id: String,
 }
 
-/// What is put in front of a message.
+/// What is put in front of a message, and what is done to its header.
 #[derive(Debug)]
 pub(super) enum Front {
-    /// These fields, at once (mx).
+    /// These fields, at once; the header passes through.
     Fields(String),
-    /// These fields, and what turns out to be missing once the header was seen (submission). The
-    /// header is held in memory until then.
-    FieldsAndMissing(String, Missing),
+    /// The header is held in memory until its end, changed and read, and only then written.
+    Held(Box<HeldFront>),
+}
+
+/// What is done to a header that is held.
+#[derive(Debug)]
+pub(super) struct HeldFront {
+    /// Put in front.
+    pub(super) fields: String,
+    /// Put behind these where they turn out to be missing (submission).
+    pub(super) missing: Option<Missing>,
+    /// Changes.
+    pub(super) edits: Edits,
+}
+
+/// Which changes a header gets.
+#[derive(Debug)]
+pub(super) struct Edits {
+    /// The settings when the message began.
+    pub(super) policy: Arc<Snapshot>,
+    /// The sender's domain on the way out, the recipients' on the way in; may be empty.
+    pub(super) domain: Box<str>,
+    /// Which way.
+    pub(super) direction: Direction,
+}
+
+impl Edits {
+    /// The header as it is kept. Nothing is copied where nothing changes.
+    fn apply<'h>(&self, header: &'h [u8]) -> Cow<'h, [u8]> {
+        let actions = self.policy.header_actions(&self.domain, self.direction);
+        match self.direction {
+            Direction::Inbound => header_edit::apply(header, actions),
+            Direction::Outbound => {
+                let always: &[Action] = header_edit::blind_copies();
+                header_edit::apply(header, always.iter().chain(actions))
+            }
+        }
+    }
 }
 
 /// A message that came in whole.
@@ -37,6 +77,8 @@ pub(super) struct Message {
     pub(super) facts: Vec<u8>,
     /// Bytes the peer sent, without dot-stuffing.
     pub(super) bytes: u64,
+    /// What its header says, where it was held.
+    pub(super) report: HeaderReport,
 }
 
 /// A message coming in.
@@ -54,16 +96,16 @@ pub(super) struct Incoming {
 struct Kept {
     spool: Spool,
     scanner: Scanner,
-    /// The header so far, and what is put before it. `None` once it was written.
+    /// The header so far, and what is done to it. `None` once it was written.
     held: Option<Box<Held>>,
+    report: HeaderReport,
     header_bytes_max: usize,
     received_fields_max: usize,
 }
 
 #[derive(Debug)]
 struct Held {
-    fields: String,
-    missing: Missing,
+    front: HeldFront,
     header: Vec<u8>,
 }
 
@@ -87,19 +129,33 @@ impl Kept {
         }
     }
 
-    /// Our fields go before the client's header, which is not touched (it may be signed).
+    /// Our fields go before the client's header, of which only what policy names is changed (it may
+    /// be signed).
     fn header_ends(&mut self, seen: Seen) -> Result<(), Fault> {
         let Some(held) = self.held.take() else {
             return Ok(());
         };
-        self.write(held.fields.as_bytes())?;
-        if !seen.date {
-            self.write(held.missing.date.as_bytes())?;
+        let HeldFront {
+            fields,
+            missing,
+            edits,
+        } = &held.front;
+        let header = edits.apply(&held.header);
+        let author = match edits.direction {
+            Direction::Outbound => Author::Customer,
+            Direction::Inbound => Author::Server,
+        };
+        self.report = HeaderReport::read(&header, author)?;
+        self.write(fields.as_bytes())?;
+        if let Some(missing) = missing {
+            if !seen.date {
+                self.write(missing.date.as_bytes())?;
+            }
+            if !seen.message_id {
+                self.write(missing.message_id.as_bytes())?;
+            }
         }
-        if !seen.message_id {
-            self.write(held.missing.message_id.as_bytes())?;
-        }
-        self.write(&held.header)
+        self.write(&header)
     }
 
     fn header(&mut self, bytes: &[u8]) -> Result<(), Fault> {
@@ -125,19 +181,20 @@ impl Incoming {
     ) -> Self {
         let (fields, held) = match front {
             Front::Fields(fields) => (fields, None),
-            Front::FieldsAndMissing(fields, missing) => (
-                String::new(),
-                Some(Box::new(Held {
-                    fields,
-                    missing,
-                    header: Vec::new(),
-                })),
-            ),
+            Front::Held(front) => {
+                let header = Vec::new();
+                let held = Held {
+                    front: *front,
+                    header,
+                };
+                (String::new(), Some(Box::new(held)))
+            }
         };
         let mut kept = Kept {
             spool,
             scanner: Scanner::new(),
             held,
+            report: HeaderReport::default(),
             header_bytes_max: limits.header_bytes_max,
             received_fields_max: limits.received_fields_max,
         };
@@ -223,6 +280,7 @@ impl Incoming {
             body: self.kept.spool,
             facts: facts.to_bytes(),
             bytes: self.bytes,
+            report: self.kept.report,
         })
     }
 }
@@ -255,7 +313,15 @@ mod tests {
             date: "Date: now\r\n".into(),
             message_id: "Message-ID: <1@x>\r\n".into(),
         };
-        Front::FieldsAndMissing("Received: us\r\n".into(), missing)
+        Front::Held(Box::new(HeldFront {
+            fields: "Received: us\r\n".into(),
+            missing: Some(missing),
+            edits: Edits {
+                policy: Arc::default(),
+                domain: "firma.test".into(),
+                direction: Direction::Outbound,
+            },
+        }))
     }
 
     fn text(message: &Message) -> String {
@@ -304,6 +370,49 @@ mod tests {
                 format!("Received: us\r\n{stored}")
             );
         }
+    }
+
+    #[test]
+    fn a_submitted_header_loses_what_tells_too_much_and_is_read_as_it_is_kept() {
+        let limits = Limits::default();
+        let mut message = incoming(submission(), &limits);
+        message.push(
+            b"Date: y\r\nMessage-ID: <2>\r\nBcc: x@y.test,\r\n z@y.test\r\nX-Originating-IP: 1\r\n\
+              From: anna@firma.test\r\nTLS-Required: no\r\nX-Keep:\r\n  folded\r\n\r\nBcc: body\r\n.\r\n",
+            &limits,
+        );
+        let message = message.finish().unwrap();
+        assert_eq!(
+            text(&message),
+            "Received: us\r\nDate: y\r\nMessage-ID: <2>\r\nFrom: anna@firma.test\r\n\
+             TLS-Required: no\r\nX-Keep:\r\n  folded\r\n\r\nBcc: body\r\n"
+        );
+        assert!(message.report.tls_required_no);
+        assert_eq!(
+            message.report.author_domain().as_deref(),
+            Some("firma.test")
+        );
+    }
+
+    #[test]
+    fn an_incoming_header_may_be_held_too() {
+        let limits = Limits::default();
+        let front = Front::Held(Box::new(HeldFront {
+            fields: "Received: us\r\n".into(),
+            missing: None,
+            edits: Edits {
+                policy: Arc::default(),
+                domain: "firma.test".into(),
+                direction: Direction::Inbound,
+            },
+        }));
+        let mut message = incoming(front, &limits);
+        let sent = "Bcc: x@y.test\r\nDelivered-To: Anna@Firma.test\r\n\r\nhi\r\n";
+        message.push(sent.as_bytes(), &limits);
+        message.push(b".\r\n", &limits);
+        let message = message.finish().unwrap();
+        assert_eq!(text(&message), format!("Received: us\r\n{sent}"));
+        assert_eq!(message.report.delivered_to, ["anna@firma.test"]);
     }
 
     #[test]

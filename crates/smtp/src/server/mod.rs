@@ -3,27 +3,31 @@
 //! in, `rulings/` every decision. Answers 250 to a message only after `queue` made it durable.
 
 mod commands;
+mod dispatch;
 pub mod fuzz;
 mod header_gate;
+mod header_report;
 mod incoming;
+mod quota;
 mod rulings;
+mod senders;
 mod session;
 mod settings;
 mod state;
 mod takeover;
 mod trace_fields;
 
-pub use settings::{LoginOffer, Role, ServerContext, Settings};
+pub use settings::{Listener, LoginOffer, Role, ServerContext, Services, Settings};
 
 use platform::net::Connection;
 use std::sync::Arc;
 
-/// Serves one connection of a listener with role mx or submission to its end. Whatever the peer
-/// does, it is not an error: the session says what there is to say and closes.
-pub async fn serve(connection: Connection, context: Arc<ServerContext>) {
+/// Serves one connection of a listener with role mx, securemx or submission to its end. Whatever the
+/// peer does, it is not an error: the session says what there is to say and closes.
+pub async fn serve(connection: Connection, context: Arc<ServerContext>, listener: Arc<Listener>) {
     match Role::of(connection.spec.role) {
         Some(role) => {
-            let mut session = session::Session::new(connection, role, context);
+            let mut session = session::Session::new(connection, role, context, listener);
             session.run().await;
         }
         None => tracing::error!(

@@ -5,7 +5,7 @@
 //! §3.2); the reply to an accepted message never waits for the next message to be stored.
 
 use super::commands;
-use super::settings::{LoginOffer, Role, ServerContext};
+use super::settings::{Listener, LoginOffer, Role, ServerContext};
 use super::state::{self, State};
 use crate::limits::Limits;
 use crate::reply::{Permanent, Reply, Status, Success, Transient};
@@ -82,6 +82,7 @@ pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) role: Role,
     pub(super) context: Arc<ServerContext>,
+    pub(super) listener: Arc<Listener>,
     pub(super) state: State,
     /// Who logged in.
     pub(super) login: Option<Identity>,
@@ -97,7 +98,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(connection: Connection, role: Role, context: Arc<ServerContext>) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        role: Role,
+        context: Arc<ServerContext>,
+        listener: Arc<Listener>,
+    ) -> Self {
+        let limits = listener.limits.as_ref().unwrap_or(&context.settings.limits);
         let peer = connection.stream.peer().ip();
         let settings = &context.settings;
         let listed = settings
@@ -105,8 +112,8 @@ impl Session {
             .iter()
             .any(|network| network.contains(peer));
         Self {
-            session_ends: Deadline::after(settings.limits.session_time),
-            login_ends: Deadline::after(settings.limits.login_time),
+            session_ends: Deadline::after(limits.session_time),
+            login_ends: Deadline::after(limits.login_time),
             xclient: if listed {
                 Xclient::Permitted
             } else {
@@ -115,6 +122,7 @@ impl Session {
             connection,
             role,
             context,
+            listener,
             state: State::Connected,
             login: None,
             client_name: None,
@@ -125,14 +133,21 @@ impl Session {
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        &self.context.settings.limits
+        let own = self.listener.limits.as_ref();
+        own.unwrap_or(&self.context.settings.limits)
+    }
+
+    /// The name this server has on this listener.
+    pub(super) fn host_name(&self) -> &str {
+        let own = self.listener.hello.as_deref();
+        own.unwrap_or(&self.context.settings.host_name)
     }
 
     /// The greeting (RFC 5321 §4.2: the host name comes first).
     pub(super) fn greeting(&self) -> Reply {
         Reply::bare(
             Success::Ready,
-            format!("{} ESMTP Rohrpost", self.context.settings.host_name),
+            format!("{} ESMTP Rohrpost", self.host_name()),
         )
     }
 
@@ -398,7 +413,7 @@ impl Session {
     /// Whether AUTH exists on this connection, before and after TLS.
     pub(super) fn login_offer(&self) -> LoginOffer {
         match self.role {
-            Role::Mx => self.context.settings.mx_login,
+            Role::Mx | Role::SecureMx => self.context.settings.mx_login,
             Role::Submission => LoginOffer::AfterTls,
         }
     }

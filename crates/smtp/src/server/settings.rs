@@ -9,7 +9,10 @@ use platform::clock::Clock;
 use platform::net::Network;
 use platform::random::Random;
 use platform::spool::{SpoolBudget, SpoolLimits};
+use policy::{Findings, Policies, Usage};
 use queue::{Queue, TraceIds};
+use routing::seen::Seen;
+use signing::Signing;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +21,9 @@ use std::sync::Arc;
 pub enum Role {
     /// Port 25: other servers deliver to addresses here. Never relays for them.
     Mx,
+    /// The same, but no mail comes in before TLS was started; the MX of domains that take mail over
+    /// TLS only.
+    SecureMx,
     /// Ports 587 and 465: customers send. TLS and a login are required (RFC 8314 §3.3, RFC 6409 §4.3).
     Submission,
 }
@@ -27,6 +33,7 @@ impl Role {
     pub(super) fn of(role: platform::net::Role) -> Option<Self> {
         match role {
             platform::net::Role::Mx => Some(Self::Mx),
+            platform::net::Role::SecureMx => Some(Self::SecureMx),
             platform::net::Role::Submission => Some(Self::Submission),
             _ => None,
         }
@@ -36,8 +43,36 @@ impl Role {
     pub fn name(self) -> &'static str {
         match self {
             Self::Mx => "mx",
+            Self::SecureMx => "securemx",
             Self::Submission => "submission",
         }
+    }
+}
+
+/// What sets one listener apart from others with its role. The default is nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Listener {
+    /// Its name in the greeting, in EHLO's answer and in Received; `None`: the node's.
+    pub hello: Option<Box<str>>,
+    /// Customer groups whose domains it takes mail for; empty: all. Only for mail from other servers.
+    pub groups: Vec<Box<str>>,
+    /// Which group's mail comes in where: group and name, of all listeners that serve only some groups.
+    pub places: Arc<[(Box<str>, Box<str>)]>,
+    /// Its own limits; `None`: the node's.
+    pub limits: Option<Limits>,
+}
+
+impl Listener {
+    /// Whether mail for a domain of `group` comes in here.
+    pub(super) fn serves(&self, group: Option<&str>) -> bool {
+        self.groups.is_empty()
+            || group.is_some_and(|group| self.groups.iter().any(|g| **g == *group))
+    }
+
+    /// Where mail for `group` comes in.
+    pub(super) fn place_of(&self, group: Option<&str>) -> Option<&str> {
+        let (_, name) = self.places.iter().find(|(of, _)| group == Some(of))?;
+        Some(name)
     }
 }
 
@@ -86,12 +121,40 @@ impl Settings {
     }
 }
 
+/// The services sessions work with.
+pub struct Services {
+    /// Who is here, and who may log in.
+    pub directory: Directory,
+    /// Takes messages over.
+    pub queue: Queue,
+    /// What the provider decided about senders, limits, TLS and headers.
+    pub policies: Policies,
+    /// Collects what a measure would have refused.
+    pub findings: Findings,
+    /// Counts what customers send, against their limits.
+    pub usage: Usage,
+    /// Recognises the senders it rewrote for forwards.
+    pub signing: Signing,
+    /// Remembers which TLS mail came in with.
+    pub seen: Seen,
+}
+
 /// What sessions work with.
 pub struct ServerContext {
     /// Who is here, and who may log in.
     pub directory: Directory,
     /// Takes messages over.
     pub queue: Queue,
+    /// What the provider decided about senders, limits, TLS and headers.
+    pub policies: Policies,
+    /// Collects what a measure would have refused.
+    pub findings: Findings,
+    /// Counts what customers send, against their limits.
+    pub usage: Usage,
+    /// Recognises the senders it rewrote for forwards.
+    pub signing: Signing,
+    /// Remembers which TLS mail came in with.
+    pub seen: Seen,
     /// Names messages. One for the whole node: the wiring replaces it where others give ids too.
     pub trace_ids: Arc<TraceIds>,
     /// The time.
@@ -109,18 +172,31 @@ pub struct ServerContext {
 impl ServerContext {
     /// Sessions that work with these services and spool large messages in `spool_dir`.
     pub fn new(
-        directory: Directory,
-        queue: Queue,
+        services: Services,
         clock: Clock,
         random: Random,
         settings: Settings,
         spool_dir: Arc<Path>,
     ) -> Self {
+        let Services {
+            directory,
+            queue,
+            policies,
+            findings,
+            usage,
+            signing,
+            seen,
+        } = services;
         let limits = &settings.limits;
         let budget = u64::try_from(limits.total_message_memory_bytes_max).unwrap_or(u64::MAX);
         Self {
             directory,
             queue,
+            policies,
+            findings,
+            usage,
+            signing,
+            seen,
             trace_ids: Arc::new(TraceIds::new(clock.clone())),
             clock,
             random,

@@ -13,7 +13,9 @@
 //! state of its own: nothing but the message can come until it ended.
 
 use super::incoming::Incoming;
-use crate::grammar::Body;
+use super::quota::Quota;
+use super::rulings::travel::Travel;
+use formats::address::Address;
 use formats::received::{Charset, Greeting as Spoken};
 use queue::{DsnOptions, Recipient, ReversePath, TraceId};
 
@@ -49,12 +51,14 @@ pub(super) struct Sender {
     pub(super) trace: TraceId,
     /// MAIL FROM.
     pub(super) path: ReversePath,
-    /// BODY.
-    pub(super) body: Body,
     /// SMTPUTF8.
     pub(super) charset: Charset,
     /// RET and ENVID.
     pub(super) dsn: DsnOptions,
+    /// REQUIRETLS, HOLDFOR, HOLDUNTIL, MT-PRIORITY.
+    pub(super) travel: Travel,
+    /// What it uses of the customer's limits.
+    pub(super) quota: Quota,
     /// RCPT commands that were refused.
     pub(super) refused: usize,
 }
@@ -68,6 +72,10 @@ pub(super) struct Envelope {
     pub(super) recipients: Vec<Recipient>,
     /// RCPT commands that were accepted.
     pub(super) accepted: usize,
+    /// Addresses of ours among them that lead elsewhere, each once.
+    pub(super) forwarding: Vec<Address>,
+    /// Domains of ours that mail of other servers came for, as A-labels, each once.
+    pub(super) domains: Vec<Box<str>>,
 }
 
 /// A message that comes by BDAT.

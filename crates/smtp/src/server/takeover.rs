@@ -1,23 +1,27 @@
-//! The end of a message, for DATA and BDAT alike: asks `rulings::message`, hands the message to the
-//! queue, and answers. 250 is said only after the queue's transaction is durable; on every other way
+//! The end of a message, for DATA and BDAT alike: asks `rulings::message` and, for customers, whether
+//! its senders are theirs; hands the message to the queue, and answers. 250 is said only after the queue's transaction is durable; on every other way
 //! out the peer still has the message.
 
+use super::commands::directory_failed;
+use super::dispatch::{check_circle, dispatch};
 use super::incoming::{Incoming, Message};
-use super::rulings::Ruling;
 use super::rulings::message::{self, Fault};
+use super::rulings::{Refusal, Ruling};
 use super::session::{End, Outcome, Session};
 use super::settings::Role;
 use super::state::{Envelope, Greeting};
-use super::trace_fields;
+use super::{senders, trace_fields};
 use crate::data::BareEndings;
 use crate::reply::{Reply, Status, Success, Transient};
-use platform::store::Expectation;
-use queue::{Accept, AcceptError};
+use platform::clock::Timestamp;
+use platform::store::{Expectation, StoreError};
+use queue::{Accept, AcceptError, ReversePath};
+use routing::seen::{Identity, Protection};
 
 /// What becomes of bare CR and LF on this connection.
 pub(super) fn bare_endings(session: &Session) -> BareEndings {
     match session.role {
-        Role::Mx => BareEndings::Refuse,
+        Role::Mx | Role::SecureMx => BareEndings::Refuse,
         Role::Submission => session.context.settings.submission_bare_endings,
     }
 }
@@ -34,21 +38,50 @@ pub(super) fn check_endless(session: &Session, incoming: &Incoming) -> Result<()
 pub(super) async fn run(
     session: &mut Session,
     greeting: Greeting,
-    envelope: Envelope,
+    mut envelope: Envelope,
     incoming: Incoming,
     announced: Expectation,
 ) -> Outcome {
-    let message = match incoming.finish() {
+    let message = incoming.finish().and_then(|message| {
+        check_circle(&envelope.forwarding, &message.report)?;
+        Ok(message)
+    });
+    let message = match message {
         Ok(message) => message,
         Err(fault) => return Ok(Some(refuse(session, &envelope, fault))),
     };
     session.flush_acknowledgement().await?;
+    match rule_senders(session, &envelope, &message).await {
+        Ok(Ruling::Accept) => {}
+        Ok(Ruling::Refuse(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
+        Err(error) => return Ok(Some(directory_failed(&error))),
+    }
+    let now = session.context.clock.now();
+    let dispatch = match dispatch(session, &greeting, &envelope, &message.report, now).await {
+        Ok(dispatch) => dispatch,
+        Err(error) => return Ok(Some(directory_failed(&error))),
+    };
     let bytes = message.bytes;
     let trace = envelope.sender.trace;
     let recipients = envelope.accepted;
-    let accept = accept(session, &greeting, envelope, message, announced);
+    let quota = std::mem::take(&mut envelope.sender.quota);
+    note_tls(session, &envelope, now);
+    let accept = Accept {
+        trace,
+        session: trace_fields::session_facts(session, &greeting),
+        sender: envelope.sender.path,
+        recipients: envelope.recipients,
+        submitter: session.login.as_ref().map(|identity| identity.account),
+        dsn: envelope.sender.dsn,
+        body: message.body,
+        facts: message.facts,
+        now,
+        announced: Some(announced),
+        dispatch,
+    };
     match session.context.queue.accept(accept).await {
         Ok(()) => {
+            quota.accepted();
             tracing::info!(
                 %trace,
                 role = session.role.name(),
@@ -66,45 +99,54 @@ pub(super) async fn run(
     }
 }
 
-fn accept(
+/// Whether a customer may send what the header says it is from.
+async fn rule_senders(
     session: &Session,
-    greeting: &Greeting,
-    envelope: Envelope,
-    message: Message,
-    announced: Expectation,
-) -> Accept {
-    Accept {
-        trace: envelope.sender.trace,
-        session: trace_fields::session_facts(session, greeting),
-        sender: envelope.sender.path,
-        recipients: envelope.recipients,
-        submitter: session.login.as_ref().map(|identity| identity.account),
-        dsn: envelope.sender.dsn,
-        body: message.body,
-        facts: message.facts,
-        now: session.context.clock.now(),
-        announced: Some(announced),
-        dispatch: queue::Dispatch::default(),
+    envelope: &Envelope,
+    message: &Message,
+) -> Result<Ruling, StoreError> {
+    match &session.login {
+        None => Ok(Ruling::Accept),
+        Some(login) => {
+            senders::rule_header(session, login, &envelope.sender.path, &message.report).await
+        }
+    }
+}
+
+/// Remembers for previews of the TLS switch which mail comes in how.
+fn note_tls(session: &Session, envelope: &Envelope, now: Timestamp) {
+    let version = session.connection.stream.tls().map(|tls| tls.version);
+    let protection = Protection::of(version, Identity::Unknown);
+    let sender_domain = match &envelope.sender.path {
+        ReversePath::Null => "",
+        ReversePath::Address(address) => address.domain(),
+    };
+    for domain in &envelope.domains {
+        let seen = &session.context.seen;
+        seen.inbound(domain, sender_domain, protection, now);
     }
 }
 
 /// Refuses a message for what it is.
 pub(super) fn refuse(session: &Session, envelope: &Envelope, fault: Fault) -> Reply {
     match message::rule(Some(fault), session.limits()) {
-        Ruling::Refuse(refusal) => {
-            tracing::info!(
-                trace = %envelope.sender.trace,
-                role = session.role.name(),
-                reason = refusal.reason,
-                code = refusal.reply.code(),
-                account = session.login.as_ref().map(|identity| identity.account.0),
-                explain = refusal.explain,
-                "smtp message refused"
-            );
-            refusal.reply
-        }
+        Ruling::Refuse(refusal) => told(session, envelope, refusal),
         Ruling::Accept => storage_failed(),
     }
+}
+
+/// The reply of a refusal, which goes to the log.
+fn told(session: &Session, envelope: &Envelope, refusal: Refusal) -> Reply {
+    tracing::info!(
+        trace = %envelope.sender.trace,
+        role = session.role.name(),
+        reason = refusal.reason,
+        code = refusal.reply.code(),
+        account = session.login.as_ref().map(|identity| identity.account.0),
+        explain = refusal.explain,
+        "smtp message refused"
+    );
+    refusal.reply
 }
 
 /// Our fault: nothing of the message was kept, the peer comes again.

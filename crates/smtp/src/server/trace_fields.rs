@@ -1,14 +1,16 @@
 //! What this server writes in front of a message: Return-Path and Received on an mx; Received without
 //! the client, Date and Message-ID where missing, on submission. Builds text only.
 
-use super::incoming::{Front, Missing};
+use super::incoming::{Edits, Front, HeldFront, Missing};
+use super::senders;
 use super::session::Session;
 use super::state::{Envelope, Greeting, Sender};
 use formats::date::DateTime;
 use formats::received::{Channel, Client, Login, Protocol, Received, Tls};
+use policy::Direction;
 use queue::ReversePath;
 
-/// The fields for a message that is about to come in.
+/// The fields for a message that is about to come in, and what is done to its header.
 pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope) -> Front {
     let now = session.context.clock.now();
     let sender = &envelope.sender;
@@ -18,10 +20,10 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
         ReversePath::Address(address) => Some(address),
     });
     let fields = format!("{return_path}{received}");
-    if session.login.is_none() {
-        return Front::Fields(fields);
-    }
-    let host = &session.context.settings.host_name;
+    let Some(login) = &session.login else {
+        return incoming_front(session, envelope, fields);
+    };
+    let host = session.host_name();
     let unique = session.context.random.next_u64();
     let missing = Missing {
         date: format!(
@@ -30,7 +32,39 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
         ),
         message_id: format!("Message-ID: <{}.{unique:016x}@{host}>\r\n", sender.trace),
     };
-    Front::FieldsAndMissing(fields, missing)
+    Front::Held(Box::new(HeldFront {
+        fields,
+        missing: Some(missing),
+        edits: Edits {
+            policy: session.context.policies.snapshot(),
+            domain: senders::login_domain(login).into(),
+            direction: Direction::Outbound,
+        },
+    }))
+}
+
+/// Mail of other servers passes through, unless some of it leaves again or a domain has its header
+/// changed. One body serves all recipients, so a domain's own actions count where all are its own.
+fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Front {
+    let policy = session.context.policies.snapshot();
+    let domain = match &envelope.domains[..] {
+        [only] => only.clone(),
+        _ => Box::default(),
+    };
+    let mut actions = policy.header_actions(&domain, Direction::Inbound);
+    if envelope.forwarding.is_empty() && actions.next().is_none() {
+        return Front::Fields(fields);
+    }
+    drop(actions);
+    Front::Held(Box::new(HeldFront {
+        fields,
+        missing: None,
+        edits: Edits {
+            policy,
+            domain,
+            direction: Direction::Inbound,
+        },
+    }))
 }
 
 /// RFC 5321 §4.4. The client's name and address are left out for customers: they would tell every
@@ -50,7 +84,7 @@ fn received(session: &Session, greeting: &Greeting, envelope: &Envelope, unix_ms
     };
     formats::received::received(&Received {
         client: session.login.is_none().then_some(client),
-        by: &session.context.settings.host_name,
+        by: session.host_name(),
         protocol: protocol(session, greeting, &envelope.sender),
         tls: stream.tls().map(|tls| Tls {
             cipher: tls.cipher,

@@ -68,7 +68,9 @@ async fn receive(session: &mut Session, incoming: &mut Incoming) -> Result<(), E
     let message_ends = session.deadline(session.limits().message_time);
     loop {
         let buffer = session.connection.stream.buffer();
-        let progress = incoming.push(buffer, &session.context.settings.limits);
+        let limits = session.listener.limits.as_ref();
+        let limits = limits.unwrap_or(&session.context.settings.limits);
+        let progress = incoming.push(buffer, limits);
         let (consumed, ended) = match progress {
             Progress::End { consumed } => (consumed, true),
             Progress::More => (buffer.len(), false),

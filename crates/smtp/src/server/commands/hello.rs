@@ -1,6 +1,7 @@
 //! EHLO and HELO (RFC 5321 §4.1.1.1): who the client says it is, and what this server offers it.
 //! Both end an open transaction (§4.1.4). The name is never checked against anything.
 
+use super::super::rulings::travel::Offered;
 use super::super::session::{Session, Xclient};
 use super::super::settings::LoginOffer;
 use super::super::state::{Greeting, State};
@@ -8,13 +9,14 @@ use crate::limits::Limits;
 use crate::reply::{Reply, Success};
 use directory::sasl::Mechanism;
 use formats::received::Greeting as Spoken;
+use platform::clock::Timestamp;
 
 pub(super) fn helo(session: &mut Session, name: &str) -> Reply {
     session.enter(State::Greeted(Greeting {
         name: name.into(),
         spoken: Spoken::Helo,
     }));
-    Reply::bare(Success::Ok, session.context.settings.host_name.to_string())
+    Reply::bare(Success::Ok, session.host_name().to_owned())
 }
 
 pub(super) fn ehlo(session: &mut Session, name: &str) -> Reply {
@@ -22,7 +24,6 @@ pub(super) fn ehlo(session: &mut Session, name: &str) -> Reply {
         name: name.into(),
         spoken: Spoken::Ehlo,
     }));
-    let settings = &session.context.settings;
     let mechanisms = offered_mechanisms(session)
         .map(Mechanism::name)
         .collect::<Vec<_>>();
@@ -30,11 +31,13 @@ pub(super) fn ehlo(session: &mut Session, name: &str) -> Reply {
         starttls: session.connection.stream.tls().is_none(),
         mechanisms: &mechanisms,
         xclient: session.xclient,
-        limits: &settings.limits,
+        travel: super::mail::offered(session),
+        now: session.context.clock.now(),
+        limits: session.limits(),
     });
     Reply::bare(
         Success::Ok,
-        format!("{}\n{}", settings.host_name, keywords.join("\n")),
+        format!("{}\n{}", session.host_name(), keywords.join("\n")),
     )
 }
 
@@ -60,6 +63,8 @@ struct Offer<'a> {
     starttls: bool,
     mechanisms: &'a [&'static str],
     xclient: Xclient,
+    travel: Offered,
+    now: Timestamp,
     limits: &'a Limits,
 }
 
@@ -87,6 +92,19 @@ fn keywords(offer: &Offer<'_>) -> Vec<String> {
     if !offer.mechanisms.is_empty() {
         keywords.push(format!("AUTH {}", offer.mechanisms.join(" ")));
     }
+    if offer.travel.require_tls {
+        keywords.push("REQUIRETLS".into());
+    }
+    if offer.travel.submission {
+        // RFC 4865 §3: how long, and until when.
+        let latest = offer.now.plus(limits.hold_max);
+        keywords.push(format!(
+            "FUTURERELEASE {} {}",
+            limits.hold_max.as_secs(),
+            formats::rfc3339::format(latest.0)
+        ));
+        keywords.push("MT-PRIORITY".into());
+    }
     if offer.xclient == Xclient::Permitted {
         keywords.push("XCLIENT NAME ADDR PORT PROTO HELO".into());
     }
@@ -104,6 +122,11 @@ mod tests {
             starttls: true,
             mechanisms: &[],
             xclient: Xclient::Hidden,
+            travel: Offered {
+                require_tls: false,
+                submission: false,
+            },
+            now: Timestamp(0),
             limits: &limits,
         };
         let text = keywords(&offer).join("\n");
@@ -113,13 +136,17 @@ mod tests {
         );
         assert!(text.contains("LIMITS MAILMAX=1000 RCPTMAX=1000"), "{text}");
         assert!(
-            !text.contains("AUTH") && !text.contains("XCLIENT"),
+            !text.contains("AUTH") && !text.contains("XCLIENT") && !text.contains("REQUIRETLS"),
             "{text}"
         );
         let text = keywords(&Offer {
             starttls: false,
             mechanisms: &["PLAIN", "LOGIN"],
             xclient: Xclient::Permitted,
+            travel: Offered {
+                require_tls: true,
+                submission: true,
+            },
             ..offer
         })
         .join("\n");
@@ -128,5 +155,9 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("XCLIENT NAME ADDR"), "{text}");
+        assert!(
+            text.contains("REQUIRETLS\nFUTURERELEASE 2678400 1970-02-01T00:00:00Z\nMT-PRIORITY"),
+            "{text}"
+        );
     }
 }

@@ -1,24 +1,35 @@
 //! MAIL (RFC 5321 §4.1.1.2): begins a transaction, names the message, keeps what is known about its
-//! sender and form. Asks `rulings::sender`; whether the sender exists is not asked here.
+//! sender, form and way. Asks `rulings::sender` and `rulings::travel`; of customers also whether the
+//! sender is theirs and how much they have sent. Whether another server's sender exists is not asked.
 
+use super::super::quota::Quota;
 use super::super::rulings::sender::{self, SenderFacts};
+use super::super::rulings::travel::{self, Offered, Travel};
 use super::super::rulings::{Refusal, Ruling};
+use super::super::senders;
 use super::super::session::Session;
+use super::super::settings::Role;
 use super::super::state::{Sender, State};
 use crate::grammar::{MailParameters, Path};
 use crate::reply::{Permanent, Reply, Status, Success};
+use directory::Identity;
 use formats::address::{Address, AddressError};
 use formats::received::Charset;
+use platform::store::StoreError;
 use queue::{DsnOptions, ReversePath};
 
-pub(super) fn run(session: &mut Session, path: Path<'_>, parameters: &MailParameters<'_>) -> Reply {
+pub(super) async fn run(
+    session: &mut Session,
+    path: Path<'_>,
+    parameters: &MailParameters<'_>,
+) -> Reply {
     let charset = if parameters.utf8 {
         Charset::Utf8
     } else {
         Charset::Ascii
     };
-    let sender = match reverse_path(path, charset) {
-        Ok(sender) => sender,
+    let path = match reverse_path(path, charset) {
+        Ok(path) => path,
         Err(error) => return bad_sender(error),
     };
     let facts = SenderFacts {
@@ -28,7 +39,65 @@ pub(super) fn run(session: &mut Session, path: Path<'_>, parameters: &MailParame
     if let Ruling::Refuse(refusal) = sender::rule(facts, session.limits()) {
         return refuse(session, refusal);
     }
-    proceed(session, sender, charset, parameters)
+    let travel = match rule_travel(session, parameters) {
+        Ok(travel) => travel,
+        Err(refusal) => return refuse(session, refusal),
+    };
+    let quota = match session.login.clone() {
+        None => Quota::default(),
+        Some(login) => match Box::pin(ask_about(session, &login, &path)).await {
+            Ok(Ok(quota)) => quota,
+            Ok(Err(refusal)) => return refuse(session, refusal),
+            Err(error) => return super::rcpt::directory_failed(&error),
+        },
+    };
+    let dsn = DsnOptions {
+        envelope_id: parameters.envelope_id.map(String::from),
+        ret: parameters.ret,
+    };
+    let sender = Sender {
+        trace: session.context.trace_ids.next(),
+        path,
+        charset,
+        dsn,
+        travel,
+        quota,
+        refused: 0,
+    };
+    proceed(session, sender)
+}
+
+fn rule_travel(session: &Session, parameters: &MailParameters<'_>) -> Result<Travel, Refusal> {
+    let asks = parameters.require_tls || parameters.hold.is_some() || parameters.priority.is_some();
+    if !asks {
+        return Ok(Travel::default());
+    }
+    let offered = offered(session);
+    let group = session.login.as_ref().and_then(|login| login.group.clone());
+    let class = session.context.policies.snapshot().class(group.as_deref());
+    let now = session.context.clock.now();
+    travel::rule(parameters, offered, class.priority, session.limits(), now)
+}
+
+/// What of it this connection offers.
+pub(super) fn offered(session: &Session) -> Offered {
+    let in_tls = session.connection.stream.tls().is_some();
+    Offered {
+        require_tls: in_tls,
+        submission: in_tls && session.role == Role::Submission,
+    }
+}
+
+/// Whether the sender is the customer's, and whether there is room for another message.
+async fn ask_about(
+    session: &Session,
+    login: &Identity,
+    path: &ReversePath,
+) -> Result<Result<Quota, Refusal>, StoreError> {
+    if let Ruling::Refuse(refusal) = senders::rule_envelope(session, login, path).await? {
+        return Ok(Err(refusal));
+    }
+    Quota::begin(session, login).await
 }
 
 fn reverse_path(path: Path<'_>, charset: Charset) -> Result<ReversePath, AddressError> {
@@ -75,27 +144,17 @@ fn refuse(session: &Session, refusal: Refusal) -> Reply {
     refusal.reply
 }
 
-fn proceed(
-    session: &mut Session,
-    path: ReversePath,
-    charset: Charset,
-    parameters: &MailParameters<'_>,
-) -> Reply {
-    let sender = Sender {
-        trace: session.context.trace_ids.next(),
-        path,
-        body: parameters.body,
-        charset,
-        dsn: DsnOptions {
-            envelope_id: parameters.envelope_id.map(String::from),
-            ret: parameters.ret,
-        },
-        refused: 0,
-    };
+fn proceed(session: &mut Session, sender: Sender) -> Reply {
     session.counters.messages += 1;
     session.counters.idle_commands = 0;
+    let travel = sender.travel;
     if let Some(greeting) = session.state.greeting().cloned() {
         session.enter(State::InMail(greeting, Box::new(sender)));
+    }
+    if travel.lowered {
+        // RFC 6710 §4.1: the new priority comes first in the text.
+        let text = format!("{} is the priority your provider allows", travel.priority);
+        return Reply::success(Success::Ok, Status::PRIORITY_CHANGED, text);
     }
     Reply::success(Success::Ok, Status::SENDER_OK, "Sender noted")
 }

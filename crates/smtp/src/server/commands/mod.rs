@@ -16,6 +16,8 @@ mod starttls;
 mod vrfy;
 mod xclient;
 
+pub(super) use rcpt::directory_failed;
+
 use super::session::{End, Outcome, Session, Xclient};
 use super::settings::{LoginOffer, Role};
 use super::state::Kind;
@@ -124,6 +126,14 @@ fn check(verb: Verb, facts: Facts) -> Option<Reply> {
     // Also where AUTH is offered on an mx: no password is taken in clear anywhere.
     let needs_tls = (facts.role == Role::Submission && row.needs != Needs::Nothing)
         || (verb == Verb::Auth && exists);
+    // RFC 3207 §4, for the MX of domains that take mail over TLS only.
+    if facts.role == Role::SecureMx && row.needs == Needs::Login && !facts.in_tls {
+        return Some(Reply::permanent(
+            Permanent::FirstDoThis,
+            Status::SECURITY,
+            "Must issue a STARTTLS command first",
+        ));
+    }
     if needs_tls && !facts.in_tls {
         // RFC 3207 §4; the same for right and wrong credentials (RFC 8314 §4.1).
         return Some(Reply::permanent(
@@ -198,7 +208,7 @@ async fn proceed(session: &mut Session, command: Command<'_>, refused: Option<Re
     match command {
         Command::Ehlo(name) => Ok(Some(hello::ehlo(session, name))),
         Command::Helo(name) => Ok(Some(hello::helo(session, name))),
-        Command::Mail(path, parameters) => Ok(Some(mail::run(session, path, &parameters))),
+        Command::Mail(path, parameters) => Ok(Some(mail::run(session, path, &parameters).await)),
         Command::Rcpt(path, parameters) => Box::pin(rcpt::run(session, path, &parameters)).await,
         Command::Data => data::run(session).await,
         Command::Bdat(chunk) => Box::pin(bdat::run(session, chunk, refused)).await,
@@ -372,6 +382,32 @@ mod tests {
         );
         assert_eq!(code(Verb::Xclient, facts), 502);
         assert_eq!(code(Verb::Expn, facts), 502);
+    }
+
+    #[test]
+    fn a_securemx_takes_no_mail_before_tls() {
+        let facts = Facts {
+            role: Role::SecureMx,
+            login: LoginOffer::Never,
+            ..SUBMISSION
+        };
+        for verb in [Verb::Mail, Verb::Rcpt, Verb::Data, Verb::Bdat] {
+            assert_eq!(code(verb, facts), 530, "{verb:?}");
+        }
+        for verb in [
+            Verb::Ehlo,
+            Verb::Noop,
+            Verb::Rset,
+            Verb::Quit,
+            Verb::StartTls,
+        ] {
+            assert_eq!(code(verb, facts), 0, "{verb:?}");
+        }
+        let in_tls = Facts {
+            in_tls: true,
+            ..facts
+        };
+        assert_eq!(code(Verb::Mail, in_tls), 0);
     }
 
     #[test]

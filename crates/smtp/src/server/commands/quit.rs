@@ -4,7 +4,7 @@ use super::super::session::Session;
 use crate::reply::{Reply, Status, Success};
 
 pub(super) fn run(session: &Session) -> Reply {
-    let host_name = &session.context.settings.host_name;
+    let host_name = session.host_name();
     Reply::success(
         Success::Closing,
         Status::OTHER,

@@ -1,7 +1,8 @@
 //! RCPT (RFC 5321 §4.1.1.3): asks the directory where the address leads, asks `rulings::recipient`,
-//! and notes where the copies go. postmaster and abuse of every domain here lead somewhere.
+//! and notes where the copies go. postmaster and abuse of every domain here lead somewhere; senders
+//! rewritten for forwards lead notices back to whom they stand for.
 
-use super::super::rulings::recipient::{self, Peer, RecipientFacts};
+use super::super::rulings::recipient::{self, Peer, Place, RecipientFacts, Rewritten, TlsDuty};
 use super::super::rulings::{Refusal, Ruling};
 use super::super::session::{Outcome, Session};
 use super::super::state::{Envelope, Sender, State};
@@ -9,11 +10,12 @@ use super::mail::mailbox;
 use super::out_of_order;
 use crate::grammar::{Path, RcptParameters};
 use crate::reply::{Permanent, Reply, Status, Success, Transient};
-use directory::Resolution;
+use directory::{DomainName, Hosting, Resolution};
 use formats::address::{Address, AddressError};
 use formats::received::Charset;
 use platform::store::StoreError;
-use queue::{DeliverTo, Notify, Recipient};
+use queue::{DeliverTo, Notify, Recipient, ReversePath};
+use signing::srs::Reversed;
 use std::sync::Arc;
 
 pub(super) async fn run(
@@ -21,44 +23,136 @@ pub(super) async fn run(
     path: Path<'_>,
     parameters: &RcptParameters<'_>,
 ) -> Outcome {
-    let (charset, accepted, refused) = match &session.state {
-        State::InMail(_, sender) => (sender.charset, 0, sender.refused),
-        State::HasRecipients(_, envelope) => (
-            envelope.sender.charset,
-            envelope.accepted,
-            envelope.sender.refused,
-        ),
+    let (sender, accepted) = match &session.state {
+        State::InMail(_, sender) => (&**sender, 0),
+        State::HasRecipients(_, envelope) => (&envelope.sender, envelope.accepted),
         _ => return out_of_order(),
     };
-    let address = match forward_path(path, charset) {
-        Ok(address) => address,
+    let refused = sender.refused;
+    let written = match forward_path(path, sender.charset) {
+        Ok(written) => written,
         Err(error) => return Ok(Some(note_refused(session, bad_recipient(error)))),
     };
-    let resolution = match resolve(session, address.as_ref()).await {
-        Ok(resolution) => resolution,
+    let (address, rewritten) = original(session, sender, written.as_ref());
+    let address = address.or_else(|| written.clone());
+    let way = match look_up(session, written.as_ref(), address.as_ref()).await {
+        Ok(way) => way,
         Err(error) => return Ok(Some(directory_failed(&error))),
     };
     let facts = RecipientFacts {
-        peer: if session.login.is_some() {
-            Peer::Customer
-        } else {
-            Peer::Anonymous
+        peer: way.peer,
+        rewritten,
+        tls: way.tls_text.as_deref().map_or(TlsDuty::Met, TlsDuty::Unmet),
+        place: match &way.elsewhere {
+            None => Place::Here,
+            Some(name) => Place::Elsewhere(name.as_deref()),
         },
-        resolution: &resolution,
+        resolution: &way.resolution,
         accepted_before: accepted,
         refused_before: refused,
     };
-    match recipient::rule(facts, session.limits()) {
-        Ruling::Refuse(refusal) => refuse(session, refusal),
-        Ruling::Accept => {
-            let copies = copies(&resolution, address, parameters);
-            proceed(session, copies);
-            Ok(Some(Reply::success(
-                Success::Ok,
-                Status::RECIPIENT_OK,
-                "Recipient noted",
-            )))
+    if let Ruling::Refuse(refusal) = recipient::rule(facts, session.limits()) {
+        return refuse(session, refusal);
+    }
+    if let Some(address) = &address
+        && let Err(refusal) = quota(session, address)
+    {
+        return refuse(session, refusal);
+    }
+    proceed(session, way, address, parameters);
+    Ok(Some(Reply::success(
+        Success::Ok,
+        Status::RECIPIENT_OK,
+        "Recipient noted",
+    )))
+}
+
+/// What was found out about a recipient.
+struct Way {
+    peer: Peer,
+    resolution: Arc<Resolution>,
+    /// The domain as A-labels, where another server asks.
+    domain: Option<Box<str>>,
+    /// What the domain wants told, where its demand on TLS is not met.
+    tls_text: Option<String>,
+    /// Set where mail for the domain comes in under another name, if that is known.
+    elsewhere: Option<Option<Box<str>>>,
+}
+
+/// A sender we rewrote for a forward leads a notice back to the original sender.
+fn original(
+    session: &Session,
+    sender: &Sender,
+    written: Option<&Address>,
+) -> (Option<Address>, Rewritten) {
+    let Some(written) = written else {
+        return (None, Rewritten::No);
+    };
+    match session.context.signing.srs_ruling(written) {
+        Reversed::Ordinary => (None, Rewritten::No),
+        Reversed::Sender(original) if sender.path == ReversePath::Null => {
+            (Some(original), Rewritten::Notice)
         }
+        Reversed::Sender(_) => (None, Rewritten::Letter),
+        Reversed::Forged => (None, Rewritten::Forged),
+        Reversed::Expired => (None, Rewritten::Expired),
+    }
+}
+
+/// `written` is what RCPT says, `address` whom it stands for.
+async fn look_up(
+    session: &Session,
+    written: Option<&Address>,
+    address: Option<&Address>,
+) -> Result<Way, StoreError> {
+    let mut way = Way {
+        peer: Peer::Customer,
+        resolution: resolve(session, address).await?,
+        domain: None,
+        tls_text: None,
+        elsewhere: None,
+    };
+    if session.login.is_some() {
+        return Ok(way);
+    }
+    way.peer = Peer::Anonymous;
+    let Some(domain) = written.and_then(|written| a_labels(written.domain())) else {
+        return Ok(way);
+    };
+    if session.connection.stream.tls().is_none() {
+        let policy = session.context.policies.snapshot();
+        way.tls_text = policy.inbound_tls(&domain).map(|inbound| {
+            let own = inbound.text.clone();
+            own.unwrap_or_else(|| recipient::tls_text(&domain, policy.help_url()))
+        });
+    }
+    if !session.listener.groups.is_empty()
+        && let Ok(name) = DomainName::parse(&domain)
+    {
+        let hosting = session.context.directory.hosting(&name).await?;
+        if hosting != Hosting::Elsewhere && !session.listener.serves(hosting.group()) {
+            way.elsewhere = Some(session.listener.place_of(hosting.group()).map(Box::from));
+        }
+    }
+    way.domain = Some(domain);
+    Ok(way)
+}
+
+/// The domain in the form in which policy and directory name it.
+fn a_labels(domain: &str) -> Option<Box<str>> {
+    if domain.is_ascii() {
+        return Some(domain.into());
+    }
+    let name = DomainName::parse(domain).ok()?;
+    Some(name.as_str().into())
+}
+
+/// Counts one more recipient of a customer.
+fn quota(session: &mut Session, address: &Address) -> Result<(), Refusal> {
+    match &mut session.state {
+        State::InMail(_, sender) => sender.quota.recipient(address),
+        State::HasRecipients(_, envelope) => envelope.sender.quota.recipient(address),
+        _ => Ok(()),
     }
 }
 
@@ -76,6 +170,7 @@ async fn resolve(
     address: Option<&Address>,
 ) -> Result<Arc<Resolution>, StoreError> {
     let directory = &session.context.directory;
+    // The node's own name: notices come from its postmaster, whatever a listener is called.
     let host_name = &session.context.settings.host_name;
     let Some(address) = address else {
         let own = format!("postmaster@{host_name}");
@@ -98,6 +193,11 @@ fn is_our_postmaster(address: &Address, host_name: &str) -> bool {
         && ["postmaster", "abuse"]
             .iter()
             .any(|name| address.local().eq_ignore_ascii_case(name))
+}
+
+/// Whether mail for it leaves again.
+fn forwards(resolution: &Resolution) -> bool {
+    matches!(resolution, Resolution::Local { forwards, .. } if !forwards.is_empty())
 }
 
 /// Where the copies for one accepted RCPT go.
@@ -132,7 +232,14 @@ fn copies(
     }
 }
 
-fn proceed(session: &mut Session, copies: Vec<Recipient>) {
+fn proceed(
+    session: &mut Session,
+    way: Way,
+    address: Option<Address>,
+    parameters: &RcptParameters<'_>,
+) {
+    let forwarding = address.clone().filter(|_| forwards(&way.resolution));
+    let copies = copies(&way.resolution, address, parameters);
     let (greeting, mut envelope) = match std::mem::take(&mut session.state) {
         State::InMail(greeting, sender) => (
             greeting,
@@ -140,6 +247,8 @@ fn proceed(session: &mut Session, copies: Vec<Recipient>) {
                 sender: *sender,
                 recipients: Vec::new(),
                 accepted: 0,
+                forwarding: Vec::new(),
+                domains: Vec::new(),
             }),
         ),
         State::HasRecipients(greeting, envelope) => (greeting, envelope),
@@ -149,6 +258,16 @@ fn proceed(session: &mut Session, copies: Vec<Recipient>) {
         }
     };
     envelope.accepted += 1;
+    if let Some(domain) = way.domain
+        && !envelope.domains.contains(&domain)
+    {
+        envelope.domains.push(domain);
+    }
+    if let Some(address) = forwarding
+        && !envelope.forwarding.contains(&address)
+    {
+        envelope.forwarding.push(address);
+    }
     for copy in copies {
         // The same address twice is one recipient (RFC 5321 §4.1.1.3 leaves it to us).
         let known = |other: &Recipient| {
@@ -220,8 +339,8 @@ fn bad_recipient(error: AddressError) -> Reply {
 }
 
 /// Our fault: the peer keeps the message and comes again.
-fn directory_failed(error: &StoreError) -> Reply {
-    tracing::error!(%error, "looking up a recipient failed");
+pub(in crate::server) fn directory_failed(error: &StoreError) -> Reply {
+    tracing::error!(%error, "looking up an address failed");
     Reply::transient(
         Transient::LocalError,
         Status::SYSTEM,

@@ -14,6 +14,8 @@ pub(in crate::server) enum Fault {
     HeaderTooLarge,
     /// It has `received_fields_max` Received fields.
     Loop,
+    /// An address of ours that forwards it has forwarded it before.
+    ForwardLoop,
     /// It has a CR without LF or an LF without CR.
     BareEnding,
     /// It has a byte 0.
@@ -49,6 +51,16 @@ pub(in crate::server) fn rule(fault: Option<Fault>, limits: &Limits) -> Ruling {
             ),
             "mail-loop",
             "The message has received_fields_max Received fields or more.",
+        ),
+        Some(Fault::ForwardLoop) => Ruling::refuse(
+            Reply::permanent(
+                Permanent::Failed,
+                Status::LOOP,
+                "This address has forwarded the message before; it runs in a circle. Whoever set up \
+                 the forwarding must mend that.",
+            ),
+            "forward-loop",
+            "The message carries the Delivered-To of an address here that would forward it again.",
         ),
         // RFC 5321 §2.3.8: CR and LF occur only together.
         Some(Fault::BareEnding) => Ruling::refuse(
@@ -95,6 +107,7 @@ mod tests {
             (Fault::TooLarge, 552, "5.3.4"),
             (Fault::HeaderTooLarge, 552, "5.3.4"),
             (Fault::Loop, 554, "5.4.6"),
+            (Fault::ForwardLoop, 554, "5.4.6"),
             (Fault::BareEnding, 550, "5.6.0"),
             (Fault::Nul, 550, "5.6.0"),
             (Fault::Storage, 451, "4.3.0"),

@@ -4,6 +4,7 @@
 pub(super) mod message;
 pub(super) mod recipient;
 pub(super) mod sender;
+pub(super) mod travel;
 
 use crate::reply::Reply;
 

@@ -7,10 +7,11 @@ mod scram;
 mod soup;
 mod transcripts;
 
-use super::{ServerContext, Settings, serve};
+use super::{ServerContext, Services, Settings, serve};
 use directory::AccountId;
 use mailbox::Mailboxes;
 use platform::clock::{Clock, Timestamp};
+use platform::dns::StaticResolver;
 use platform::files::RealFiles;
 use platform::net::{
     ConnectionLimits, Deadline, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Role,
@@ -21,7 +22,10 @@ use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::store::{Engine, Options, Store};
 use platform::tls::{CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, demo_ca};
+use policy::{Findings, Policies, Usage};
 use queue::Queue;
+use routing::seen::Seen;
+use signing::{InstallationSecret, Signing, SigningParts};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -74,7 +78,14 @@ impl TestServer {
             gather_max: Duration::ZERO,
             before_commit: Some(segments.before_commit()),
         };
-        let schemas = [directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+        let schemas = [
+            directory::SCHEMA,
+            policy::SCHEMA,
+            mailbox::SCHEMA,
+            routing::SCHEMA,
+            queue::SCHEMA,
+            signing::SCHEMA,
+        ];
         let store = Store::open(options, &schemas).unwrap();
         let mailboxes = Mailboxes::new(
             store.clone(),
@@ -83,10 +94,17 @@ impl TestServer {
             clock.clone(),
         );
         let (directory, [anna, bernd]) = people::directory(&store).await;
-        let queue = Queue::new(store.clone(), segments, mailboxes.clone());
-        let context = Arc::new(ServerContext::new(
+        let services = Services {
             directory,
-            queue,
+            queue: Queue::new(store.clone(), segments, mailboxes.clone()),
+            policies: Policies::open(store.clone(), clock.clone()).await.unwrap(),
+            findings: Findings::new(store.clone()),
+            usage: Usage::open(store.clone()).await.unwrap(),
+            signing: signing(&store, &clock).await,
+            seen: Seen::new(store.clone()),
+        };
+        let context = Arc::new(ServerContext::new(
+            services,
             clock,
             Random::seeded(2),
             settings,
@@ -123,6 +141,19 @@ impl TestServer {
     }
 }
 
+async fn signing(store: &Store, clock: &Clock) -> Signing {
+    Signing::open(SigningParts {
+        store: store.clone(),
+        secret: InstallationSecret::generate(&Random::seeded(5)),
+        clock: clock.clone(),
+        random: Random::seeded(4),
+        resolver: Arc::new(StaticResolver::default()),
+        host: "mx.rp.test".into(),
+    })
+    .await
+    .unwrap()
+}
+
 fn listen(role: Role, mode: Mode, context: &Arc<ServerContext>, shutdown: &Shutdown) -> SocketAddr {
     let spec = ListenerSpec {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -143,7 +174,7 @@ fn listen(role: Role, mode: Mode, context: &Arc<ServerContext>, shutdown: &Shutd
     .unwrap();
     let address = listener.address();
     let context = context.clone();
-    let handler = move |connection| serve(connection, context.clone());
+    let handler = move |connection| serve(connection, context.clone(), Arc::default());
     tokio::spawn(listener.serve(Arc::new(handler)));
     address
 }

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod dns;
 pub mod files;
+pub mod https;
 pub mod net;
 pub mod random;
 pub mod segments;

@@ -100,7 +100,8 @@ impl ClientTls {
         Ok(Handshake::new(Connection::Client(connection), Vec::new()))
     }
 
-    fn config(&self, demand: &Demand) -> Result<Arc<ClientConfig>, rustls::Error> {
+    /// For other ways of moving bytes than `net::Stream`.
+    pub(crate) fn config(&self, demand: &Demand) -> Result<Arc<ClientConfig>, rustls::Error> {
         if demand.proof == Proof::Any
             && demand.audit.is_none()
             && demand.version_min == TlsVersion::V1_2
@@ -127,7 +128,7 @@ impl ClientTls {
 
 /// What goes into SNI. A name that is no host name sends none: the handshake must not fail for that where nothing
 /// is to be proved, and where something is, the proof has the names.
-fn server_name(text: &str) -> ServerName<'static> {
+pub(crate) fn server_name(text: &str) -> ServerName<'static> {
     ServerName::try_from(bare(text).to_owned())
         .unwrap_or(ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }

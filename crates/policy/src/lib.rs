@@ -2,6 +2,7 @@
 //! pure rulings over them. Carries nothing out; `smtp`, `routing` and `queue` ask it.
 
 pub mod admin;
+pub mod dns_check;
 pub mod findings;
 mod handle;
 pub mod identities;
@@ -12,6 +13,7 @@ mod rows;
 mod schema;
 pub mod setting;
 mod snapshot;
+pub mod spf;
 #[cfg(test)]
 mod testing;
 pub mod usage;

@@ -2,6 +2,7 @@
 //! one that is not there. One fetch per domain at a time, at most a minute each, never in the way of
 //! mail to others.
 
+use super::https::FETCH_TIME_MAX;
 use super::plan::{Failed, Kept, Plan, holding, plan};
 use super::policy::{Mode, StsPolicy, announced_id, parse};
 use super::{FetchError, PolicyFetcher, rows};
@@ -16,8 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// How long a fetch may take (RFC 8461 §3.3 suggests a minute).
-const FETCH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Domains remembered in memory; past it the ones without anything to know are forgotten.
 const REMEMBERED_MAX: usize = 50_000;
 /// Fetches under way at once; a domain past it goes without a policy for now, unless one is kept.

@@ -3,6 +3,7 @@
 //! whose policy host is slow delays its own mail only, and only the first time.
 
 mod cache;
+mod https;
 mod plan;
 mod policy;
 mod rows;
@@ -10,6 +11,7 @@ mod rows;
 pub(crate) mod tests;
 
 pub use cache::{StsCache, StsParts};
+pub use https::HttpsFetcher;
 pub use policy::{
     MAX_AGE_SECONDS_MAX, Mode, POLICY_BYTES_MAX, PolicyError, StsPolicy, announced_id, parse,
 };

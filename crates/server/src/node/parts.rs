@@ -1,6 +1,7 @@
 //! The stores and services of a node, opened in the order they need each other. The CLI opens the
 //! same ones, so that every face works on one truth.
 
+use super::routing::{Sources, router};
 use super::secret::{installation_secret, secret_path};
 use crate::compaction::Holds;
 use crate::settings::{Settings, StoreEngine};
@@ -17,6 +18,8 @@ use platform::spool::SpoolBudget;
 use platform::store::{BeforeCommit, Component, Engine, Options, Store, StoreError, Tx};
 use policy::{Findings, Policies, Usage};
 use queue::{Queue, TraceIds};
+use routing::Router;
+use routing::tlsrpt::Deaf;
 use signing::{Signing, SigningParts};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     directory::SCHEMA,
     policy::SCHEMA,
     mailbox::SCHEMA,
+    routing::SCHEMA,
     queue::SCHEMA,
     signing::SCHEMA,
 ];
@@ -86,6 +90,8 @@ pub(crate) struct Parts {
     pub findings: Findings,
     /// How much of its limits everybody has used.
     pub usage: Usage,
+    /// Where mail goes, and how securely.
+    pub router: Router,
     /// Signatures on what leaves.
     pub signing: Signing,
     /// Mail in motion.
@@ -145,13 +151,26 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
     let usage = Usage::open(store.clone()).await.map_err(in_policy)?;
     let resolver = resolver(settings)?;
     let signing = open_signing(settings, &store, &clock, &random, resolver.clone()).await?;
+    let router = router(
+        settings,
+        Sources {
+            store: store.clone(),
+            resolver: resolver.clone(),
+            policies: policies.clone(),
+            observer: Arc::new(Deaf),
+            clock: clock.clone(),
+            random: random.clone(),
+        },
+    )?;
     let newest = store
         .read(queue::trace::newest)
         .await
         .map_err(|error| StartError::new("the store", error))?;
     Ok(Parts {
         settings: Arc::new(settings.clone()),
-        queue: Queue::new(store.clone(), segments.clone(), mailboxes.clone()),
+        queue: Queue::new(store.clone(), segments.clone(), mailboxes.clone())
+            .with_policies(policies.clone())
+            .with_signing(signing.clone()),
         traces: TraceIds::after(clock.clone(), newest),
         clock,
         random,
@@ -161,6 +180,7 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         store,
         segments,
         resolver,
+        router,
         signing,
         directory,
         mailboxes,

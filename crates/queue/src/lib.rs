@@ -10,12 +10,14 @@ pub mod dispatch;
 pub mod envelope;
 mod front;
 pub mod list;
+pub mod manage;
 pub mod relay;
 pub mod retry;
 pub mod schedule;
 mod schema;
 pub mod trace;
 pub mod verify;
+pub mod why;
 mod work;
 pub mod xtext;
 

@@ -17,6 +17,7 @@ pub use attempt::{
 
 use crate::accept::Queue;
 use crate::bounce;
+use crate::list;
 use crate::retry::RetryPlan;
 use crate::schedule::{self, Change, Claim, Down, Finish, Schedule, Task};
 use crate::trace::TraceId;
@@ -165,7 +166,7 @@ impl Relay {
     }
 
     async fn restore_destinations(&self) {
-        match self.queue.store.read(due::down).await {
+        match self.queue.store.read(list::down).await {
             Ok(known) => self.schedule(|schedule| {
                 known.iter().for_each(|down| schedule.restore(down));
             }),

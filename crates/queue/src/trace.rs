@@ -135,6 +135,10 @@ pub enum Event {
     Failed,
     /// A notice about this message was sent.
     Bounced,
+    /// An operator did something to it while it waited.
+    Ordered,
+    /// Its sender called it back before anything of it left.
+    Cancelled,
 }
 
 impl Event {
@@ -147,6 +151,8 @@ impl Event {
             Self::Deferred => "deferred",
             Self::Failed => "failed",
             Self::Bounced => "bounced",
+            Self::Ordered => "ordered",
+            Self::Cancelled => "cancelled",
         }
     }
 }

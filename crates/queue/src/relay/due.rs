@@ -4,7 +4,6 @@
 use super::{ATTEMPT_RECIPIENTS_MAX, Attempt, Cause, Ordered, Waiting};
 use crate::accept;
 use crate::envelope::{DsnOptions, Notify, ReversePath};
-use crate::schedule::Down;
 use crate::trace::TraceId;
 use crate::verify::body_at;
 use crate::work;
@@ -16,8 +15,6 @@ use platform::store::{Row, StoreError, Tx};
 
 /// Rows of what is due read at once.
 const DUE_ROWS_MAX: i64 = 5000;
-/// Destinations that are down, remembered over a restart.
-const DOWN_MAX: i64 = 100_000;
 
 /// A pair of message and destination that is due.
 #[derive(Debug, Clone)]
@@ -98,24 +95,6 @@ fn pair(row: &dyn Row) -> Result<Pair, StoreError> {
         priority: i8::try_from(row.int(6)?).unwrap_or(0),
         warned: row.int(7)? != 0,
     })
-}
-
-/// Destinations that were down when the program ended.
-pub(super) fn down(tx: &mut dyn Tx) -> Result<Vec<Down>, StoreError> {
-    tx.all(
-        "SELECT domain, down_since, failures, next_attempt_at, last_reply \
-         FROM queue_destinations ORDER BY domain LIMIT ?1",
-        params![DOWN_MAX],
-        |row| {
-            Ok(Down {
-                domain: row.text(0)?.into(),
-                since: Timestamp(row.int(1)?),
-                failures: row.int(2)?.try_into().unwrap_or(1),
-                until: Timestamp(row.int(3)?),
-                last_reply: row.text(4)?.into(),
-            })
-        },
-    )
 }
 
 /// What the rows of a claimed pair hold.

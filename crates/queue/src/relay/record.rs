@@ -295,7 +295,8 @@ fn write_record(
                 params![message, n],
             )?,
             After::WaitsUntil(at) => tx.execute(
-                "UPDATE queue_recipients SET attempts = attempts + 1, next_attempt_at = ?3, \
+                "UPDATE queue_recipients SET attempts = attempts + 1, \
+                 next_attempt_at = CASE WHEN held IS NULL THEN ?3 ELSE next_attempt_at END, \
                  last_reply = ?4, delay_notified = ?5, last_cause = ?6 WHERE message = ?1 AND n = ?2",
                 params![
                     message,

@@ -1,14 +1,13 @@
 //! What the schedule is doing, for whoever asks why a message waits. Values only.
 
 use super::Schedule;
-use platform::clock::Timestamp;
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 /// Destinations told at most.
 const DESTINATIONS_MAX: usize = 1000;
 
 /// The schedule at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct State {
     /// Pairs of message and destination in memory.
     pub waiting: usize,
@@ -21,10 +20,10 @@ pub struct State {
 }
 
 /// What a group does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupState {
     /// Its name; `None` for mail without a group.
-    pub name: Option<Arc<str>>,
+    pub name: Option<Box<str>>,
     /// Pairs that wait.
     pub waiting: usize,
     /// Attempts under way.
@@ -32,20 +31,20 @@ pub struct GroupState {
 }
 
 /// What a destination does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationState {
     /// The domain.
-    pub domain: Arc<str>,
+    pub domain: Box<str>,
     /// Pairs that wait.
     pub waiting: usize,
     /// Attempts under way.
     pub under_way: u32,
     /// Attempts it bears at once.
     pub allowed: u32,
-    /// Since when it cannot be reached.
-    pub down_since: Option<Timestamp>,
-    /// Nothing is tried before this time.
-    pub until: Option<Timestamp>,
+    /// Since when it cannot be reached, milliseconds since 1970.
+    pub down_since_ms: Option<i64>,
+    /// Nothing is tried before this time, milliseconds since 1970.
+    pub until_ms: Option<i64>,
     /// Why.
     pub last_reply: Box<str>,
 }
@@ -61,7 +60,7 @@ impl Schedule {
             groups: groups
                 .filter(|group| group.waiting > 0 || group.busy > 0)
                 .map(|group| GroupState {
-                    name: group.name.clone(),
+                    name: group.name.as_deref().map(Into::into),
                     waiting: group.waiting,
                     under_way: group.busy,
                 })
@@ -70,14 +69,14 @@ impl Schedule {
                 .filter(|destination| destination.busy > 0 || destination.until.is_some())
                 .take(DESTINATIONS_MAX)
                 .map(|destination| DestinationState {
-                    domain: destination.domain.clone(),
+                    domain: (*destination.domain).into(),
                     waiting: (destination.lanes.iter())
                         .map(|lane| lane.entries.len())
                         .sum(),
                     under_way: destination.busy,
                     allowed: destination.allowed(most),
-                    down_since: destination.down_since,
-                    until: destination.until,
+                    down_since_ms: destination.down_since.map(|at| at.0),
+                    until_ms: destination.until.map(|at| at.0),
                     last_reply: destination.last_reply.clone(),
                 })
                 .collect(),

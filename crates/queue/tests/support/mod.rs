@@ -411,7 +411,10 @@ impl Setup {
 
     pub(crate) async fn until_queue_has(&self, rows: usize) {
         for _ in 0..500 {
-            let page = self.store.read(|tx| queue::list::page(tx, None)).await;
+            let page = self
+                .store
+                .read(|tx| queue::list::page(tx, &queue::list::Filter::default(), None))
+                .await;
             if page.map_err(|e: StoreError| e).unwrap().len() == rows {
                 return;
             }

@@ -363,6 +363,38 @@ impl Lab {
         self.cli(&["trace", address])
     }
 
+    /// What happened to all messages to an address, newest message first: the objects that
+    /// `rohrpost trace --json` prints.
+    pub fn events(&self, address: &str) -> Vec<serde_json::Value> {
+        let lines = self.cli(&["trace", "--json", address]);
+        let read = |line| serde_json::from_str(line).expect("JSON");
+        lines.lines().map(read).collect()
+    }
+
+    /// Every connection that was tried for messages to an address, in its order per message.
+    pub fn tries(&self, address: &str) -> Vec<serde_json::Value> {
+        let events = self.events(address);
+        let tries = events
+            .iter()
+            .map(|event| event["detail"]["tries"].as_array());
+        tries.flatten().flatten().cloned().collect()
+    }
+
+    /// Waits until the story of the messages to an address holds this event, such as `relayed`.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn wait_event(&self, address: &str, event: &str) {
+        self.wait(&format!("{event} {address}"), || {
+            let happened = self.events(address).iter().any(|e| e["event"] == event);
+            if happened {
+                Ok(())
+            } else {
+                Err(self.story(address))
+            }
+        });
+    }
+
     /// Sets a policy, such as `(&["account", "anna@firma.test"], "outbound-tls", "required")`.
     pub fn policy(&self, scope: &[&str], name: &str, value: &str) {
         let arguments = [&["policy", "set"], scope, &[name, value]].concat();

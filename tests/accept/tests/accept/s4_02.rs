@@ -15,11 +15,11 @@ fn send(lab: &Lab, domain: &str) {
 fn delivered(lab: &Lab, sink: &Sink, domain: &str, policy: &str) {
     let mails = sink.wait_mails(1);
     assert_eq!(mails.len(), 1, "{domain}");
-    lab.wait(&format!("the story of {domain}"), || {
-        let story = lab.story(&format!("box@{domain}"));
-        let told = story.contains(&format!("Policy {policy}")) && story.contains("passed on");
-        if told { Ok(()) } else { Err(story) }
-    });
+    let to = format!("box@{domain}");
+    lab.wait_event(&to, "relayed");
+    let tries = lab.tries(&to);
+    let last = tries.last().expect("a try");
+    assert_eq!(last["policy"], policy, "{last}");
 }
 
 /// Not delivered now, not later, and not in another way.

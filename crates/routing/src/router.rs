@@ -233,10 +233,10 @@ impl Router {
     /// Where a message may go, and how securely. Waits for the DNS, and for a policy host where a
     /// destination announces a policy that was not seen before; at most a minute for that.
     pub async fn route(&self, request: &Request<'_>) -> Route {
-        let Some(target) = self.target(request) else {
+        let snapshot = self.inner.policies.snapshot();
+        let Some(target) = self.target(request, &snapshot) else {
             return Route::Never(Refusal::other(no_domain(request.destination)));
         };
-        let snapshot = self.inner.policies.snapshot();
         let demands = demands(request, &snapshot, &target.name);
         match self.look(&target.target, ask_tlsa(&demands)).await {
             Looked::Found(destination) => {
@@ -258,12 +258,12 @@ impl Router {
             hosts: Vec::new(),
             route: Route::Never(Refusal::other(no_domain(request.destination))),
         };
-        let Some(target) = self.target(request) else {
+        let snapshot = self.inner.policies.snapshot();
+        let Some(target) = self.target(request, &snapshot) else {
             return explained;
         };
         explained.asked = target.target.name().to_owned();
         explained.next_hop = target.why.map(str::to_owned);
-        let snapshot = self.inner.policies.snapshot();
         let demands = demands(request, &snapshot, &target.name);
         explained.route = match self.look(&target.target, ask_tlsa(&demands)).await {
             Looked::Never(reply) => Route::Never(Refusal::other(reply)),
@@ -289,7 +289,7 @@ impl Router {
         explained
     }
 
-    fn target(&self, request: &Request<'_>) -> Option<Target> {
+    fn target(&self, request: &Request<'_>, snapshot: &policy::Snapshot) -> Option<Target> {
         let settings = &self.inner.settings;
         let literal = host::literal(request.destination).is_some();
         let name = if literal {
@@ -297,7 +297,6 @@ impl Router {
         } else {
             ascii_domain(request.destination)?.into_owned()
         };
-        let snapshot = self.inner.policies.snapshot();
         let of_rule = snapshot
             .destination(&request.sender, &name)
             .and_then(|rule| rule.next_hop.as_deref());
@@ -464,18 +463,21 @@ enum Out {
     Dns(String),
 }
 
+/// Why nothing can be used now. What may pass counts before what lasts, and what the DNS may say later
+/// before a TLS duty: the sender is told early only where nothing else is in the way.
 fn without_hops(out: Vec<Out>) -> Route {
-    let mut policy = None;
+    let mut policies = Vec::new();
     for out in out {
         match out {
-            // What the DNS may say later decides nothing now.
             Out::Dns(reply) => return Route::Later(Refusal::other(reply)),
-            Out::Policy(unusable) => {
-                policy.get_or_insert(unusable);
-            }
+            Out::Policy(unusable) => policies.push(unusable),
         }
     }
-    let Some(unusable) = policy else {
+    let weight = |unusable: &Unusable| {
+        let lasts = unusable.prospect == Prospect::Lasts;
+        (lasts, unusable.cause == Cause::TlsPolicy)
+    };
+    let Some(unusable) = policies.into_iter().min_by_key(weight) else {
         return Route::Never(Refusal::other(
             "5.4.4 the recipient's domain names no server that can be reached; ask them to mend their \
              DNS"

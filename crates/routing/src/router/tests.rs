@@ -443,6 +443,24 @@ async fn mta_sts_names_the_hosts_that_may_be_used() {
 }
 
 #[tokio::test]
+async fn a_duty_alone_is_to_blame_only_where_nothing_else_is() {
+    let world = World::new().await;
+    world.set(Name::Destination, "x.test", "dane-only").await;
+    let host = world.signed("x.test");
+    let duty_alone = ("later 4.7.5".to_owned(), Cause::TlsPolicy);
+    assert_eq!(world.refusal("x.test").await, duty_alone);
+    world.dns.known.add_mx("x.test", 20, "mx2.x.test");
+    world
+        .dns
+        .known
+        .add_address("mx2.x.test", "192.0.2.2".parse().unwrap());
+    world.dns.known.fail("_25._tcp.mx2.x.test", "SERVFAIL");
+    world.clock.set(NOW.plus(Duration::from_secs(61)));
+    assert_eq!(world.refusal("x.test").await, other("later 4.4.3"));
+    assert!(!host.is_empty());
+}
+
+#[tokio::test]
 async fn requiretls_without_a_proved_host_is_told_at_once() {
     let world = World::new().await;
     world.dns.known.add_mx("x.test", 10, "mx.x.test");

@@ -42,6 +42,16 @@ const NEEDED: &[(&str, &[&str])] = &[
     ),
     ("curl", &["/usr/bin/curl"]),
     ("openssl", &["/usr/bin/openssl"]),
+    // Foreign verifiers of DKIM and ARC.
+    (
+        "python3-dkim",
+        &["/usr/lib/python3/dist-packages/dkim/__init__.py"],
+    ),
+    (
+        "python3-nacl",
+        &["/usr/lib/python3/dist-packages/nacl/__init__.py"],
+    ),
+    ("opendkim", &["/usr/sbin/opendkim"]),
     ("python3", &["/usr/bin/python3"]),
     (
         "netcat-openbsd",

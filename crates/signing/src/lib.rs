@@ -1,6 +1,7 @@
 //! Signs what leaves: DKIM keys and signatures, ARC seals for forwards, SRS sender rewriting. Sends nothing.
 //! `queue` asks `Signing` for the fields in front of an outgoing message; the CLI changes keys through `Keyring`.
 
+mod arc;
 pub mod canonical;
 mod error;
 mod field_choice;
@@ -16,6 +17,7 @@ mod selector;
 mod service;
 mod signature;
 pub mod srs;
+mod verify;
 
 pub use error::SigningError;
 pub use key::{Algorithm, RsaSize};

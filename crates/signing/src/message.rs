@@ -2,8 +2,8 @@
 //! large message is never held. Hashing pauses between slices, so that other tasks of the thread get their turn.
 
 use crate::SigningError;
-use crate::canonical::RelaxedBody;
-use aws_lc_rs::digest::{self, Digest};
+use crate::canonical::{RelaxedBody, SimpleBody};
+use aws_lc_rs::digest::{Context, Digest, SHA256};
 use formats::header;
 use platform::spool::Spool;
 use std::borrow::Cow;
@@ -71,22 +71,44 @@ fn has_empty_line(bytes: &[u8]) -> bool {
         || memchr::memmem::find(bytes, b"\n\n").is_some()
 }
 
-/// SHA-256 of the relaxed body that begins at `start`.
-pub(crate) async fn relaxed_body_hash(message: &Spool, start: u64) -> io::Result<Digest> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut body = RelaxedBody::default();
+/// How a body is canonicalised (RFC 6376 §3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As we sign.
+    Relaxed,
+    /// As some others do.
+    Simple,
+}
+
+enum Body {
+    Relaxed(RelaxedBody),
+    Simple(SimpleBody),
+}
+
+impl Body {
+    fn push(&mut self, piece: &[u8], context: &mut Context) {
+        match self {
+            Self::Relaxed(body) => body.push(piece, context),
+            Self::Simple(body) => body.push(piece, context),
+        }
+    }
+}
+
+/// SHA-256 of the canonical body that begins at `start`.
+pub(crate) async fn body_hash(message: &Spool, start: u64, form: Form) -> io::Result<Digest> {
+    let mut context = Context::new(&SHA256);
+    let mut body = match form {
+        Form::Relaxed => Body::Relaxed(RelaxedBody::default()),
+        Form::Simple => Body::Simple(SimpleBody::default()),
+    };
     if let Some(memory) = message.as_memory() {
         let start = usize::try_from(start).unwrap_or(usize::MAX);
-        let mut pieces = memory
-            .get(start..)
-            .unwrap_or_default()
-            .chunks(HASHED_AT_ONCE_BYTES)
-            .peekable();
-        while let Some(piece) = pieces.next() {
-            body.push(piece, &mut context);
-            if pieces.peek().is_some() {
+        let pieces = memory.get(start..).unwrap_or_default();
+        for (n, piece) in pieces.chunks(HASHED_AT_ONCE_BYTES).enumerate() {
+            if n > 0 {
                 tokio::task::yield_now().await;
             }
+            body.push(piece, &mut context);
         }
     } else {
         let (mut at, end) = (start, message.len());
@@ -97,6 +119,9 @@ pub(crate) async fn relaxed_body_hash(message: &Spool, start: u64) -> io::Result
             tokio::task::yield_now().await;
         }
     }
-    body.finish(&mut context);
+    match body {
+        Body::Relaxed(body) => body.finish(&mut context),
+        Body::Simple(body) => body.finish(&mut context),
+    }
     Ok(context.finish())
 }

@@ -4,7 +4,7 @@
 use crate::field_choice::{Choice, Purpose, choose};
 use crate::key::{Algorithm, SigningKey};
 use crate::keyring::Keyring;
-use crate::message::{read_header, relaxed_body_hash};
+use crate::message::{Form, body_hash, read_header};
 use crate::secret::Vault;
 use crate::signature::{HeaderHash, OpenField, hash_text};
 use crate::srs::{Reversed, Srs};
@@ -191,7 +191,7 @@ impl Signing {
             return Ok(Vec::new());
         };
         let header = read_header(message, skip)?;
-        let body_hash = hash_text(&relaxed_body_hash(message, header.body_start).await?);
+        let body_hash = hash_text(&body_hash(message, header.body_start, Form::Relaxed).await?);
         let fields: Vec<_> = header::fields(&header.bytes).collect();
         let choice = choose(&fields, Purpose::Signature);
         let hash = HeaderHash::over(&choice);
@@ -216,8 +216,7 @@ impl Signing {
         skip: u64,
         received: &ReceivedFrom,
     ) -> Result<Vec<u8>, SigningError> {
-        let _ = (message, skip, received);
-        Ok(Vec::new())
+        crate::arc::seal(self, message, skip, received).await
     }
 
     /// The MAIL FROM under which `sender`'s mail is forwarded by an address at `forwarded_by`.

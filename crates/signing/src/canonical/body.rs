@@ -72,12 +72,7 @@ impl RelaxedBody {
 
     /// Writes what was held back, because text follows.
     fn before_text(&mut self, sink: &mut impl Sink) {
-        while self.line_ends > 0 {
-            let now = usize::try_from(self.line_ends)
-                .map_or(LINE_ENDS.len() / 2, |n| n.min(LINE_ENDS.len() / 2));
-            sink.take(LINE_ENDS.get(..now * 2).unwrap_or(LINE_ENDS));
-            self.line_ends -= now as u64;
-        }
+        write_line_ends(&mut self.line_ends, sink);
         if std::mem::take(&mut self.space) {
             sink.take(b" ");
         }
@@ -101,5 +96,64 @@ fn unchanged_prefix(text: &[u8]) -> usize {
             _ => return at,
         };
         at += passes;
+    }
+}
+
+/// The simple form (RFC 6376 §3.4.3), in which others sign: only empty lines at the end go. Never empty.
+#[derive(Debug, Default, Clone)]
+pub struct SimpleBody {
+    carriage_return: bool,
+    line_ends: u64,
+}
+
+impl SimpleBody {
+    /// Takes the next piece.
+    pub fn push(&mut self, piece: &[u8], sink: &mut impl Sink) {
+        let mut rest = piece;
+        while let Some(&first) = rest.first() {
+            if self.carriage_return {
+                self.carriage_return = false;
+                if first == b'\n' {
+                    self.line_ends += 1;
+                    rest = rest.get(1..).unwrap_or_default();
+                    continue;
+                }
+                self.before_text(sink);
+                sink.take(b"\r");
+            }
+            if first == b'\r' {
+                self.carriage_return = true;
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
+            }
+            self.before_text(sink);
+            let text = memchr::memchr(b'\r', rest).unwrap_or(rest.len());
+            let (text, after) = rest.split_at(text);
+            sink.take(text);
+            rest = after;
+        }
+    }
+
+    /// The end of the body.
+    pub fn finish(mut self, sink: &mut impl Sink) {
+        if self.carriage_return {
+            self.before_text(sink);
+            sink.take(b"\r");
+        }
+        sink.take(b"\r\n");
+    }
+
+    fn before_text(&mut self, sink: &mut impl Sink) {
+        write_line_ends(&mut self.line_ends, sink);
+    }
+}
+
+/// Writes as many line ends as were held back.
+fn write_line_ends(held: &mut u64, sink: &mut impl Sink) {
+    let most = LINE_ENDS.len() / 2;
+    while *held > 0 {
+        let now = usize::try_from(*held).map_or(most, |n| n.min(most));
+        sink.take(LINE_ENDS.get(..now * 2).unwrap_or(LINE_ENDS));
+        *held -= now as u64;
     }
 }

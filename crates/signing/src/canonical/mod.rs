@@ -4,7 +4,7 @@
 mod body;
 mod header;
 
-pub use body::RelaxedBody;
+pub use body::{RelaxedBody, SimpleBody};
 pub use header::relaxed_field;
 pub(crate) use header::relaxed_field_open;
 

@@ -31,7 +31,8 @@ pub(crate) fn written() -> Vec<(String, Vec<u8>)> {
     let many_blank = format!("{HEADER}\r\na{}b\r\n", "\r\n".repeat(500));
     all.push(("body-500-blank-lines".to_owned(), many_blank.into_bytes()));
     let headers: &[(&str, String)] = &[
-        ("folded", "Subject: a\r\n b\r\n\t  c \r\nFrom:a@firma.test\r\nTo :  x@far.test\t\r\n".into()),
+        ("folded", "Subject: a\r\n b\r\n\t  c \r\nFrom:a@firma.test\r\nTo:  x@far.test\t\r\n".into()),
+        ("obsolete-colon", "From: a@firma.test\r\nSubject :  b \r\nTo:x@far.test\r\n".into()),
         ("repeated", "From: a@firma.test\r\nSubject: 1\r\nsubject: 2\r\nSUBJECT: 3\r\nTo: x@y.test\r\nTo: z@y.test\r\n".into()),
         ("empty-values", "From: a@firma.test\r\nSubject:\r\nTo: \r\nCc: \t \r\n".into()),
         ("8-bit", "From: J\u{f6}rg <joerg@firma.test>\r\nSubject: Gr\u{fc}\u{df}e\r\n".into()),

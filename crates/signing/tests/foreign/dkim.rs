@@ -24,6 +24,8 @@ async fn dkimpy_passes_both_signatures_on_every_message() {
     let all: Vec<_> = corpus::written()
         .into_iter()
         .chain(corpus::made_up(11, 200))
+        // dkimpy refuses white space before a colon; OpenDKIM judges that.
+        .filter(|(name, _)| !name.contains("obsolete"))
         .collect();
     for (name, message) in &all {
         let front = signed(&desk, message, 1 << 20).await;
@@ -60,6 +62,11 @@ async fn opendkim_passes_and_notices_changes() {
             continue;
         }
         let front = signed(&desk, &message, 1 << 20).await;
+        let mut message = message;
+        if !message.ends_with(b"\r\n") {
+            // As the SMTP client ends it.
+            message.extend_from_slice(b"\r\n");
+        }
         write_case(cases.path(), &name, &front, &message);
         let report = opendkim(cases.path(), &name);
         assert!(report.matches("dkim=pass").count() >= 1, "{name}: {report}");

@@ -270,7 +270,12 @@ async fn make_keys(parts: &Parts) -> Result<Vec<KeyRow>, String> {
             begin: Begin::Now,
             ..NewKeys::default()
         };
-        if keyring.of_domain(&domain.name).await.map_err(failed)?.is_empty() {
+        if keyring
+            .of_domain(&domain.name)
+            .await
+            .map_err(failed)?
+            .is_empty()
+        {
             keyring.add(&domain.name, new).await.map_err(failed)?;
         }
     }

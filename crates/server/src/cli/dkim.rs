@@ -116,7 +116,11 @@ impl New {
         NewKeys {
             rsa: RsaSize::from_bits(self.rsa_bits).unwrap_or_default(),
             naming: self.fixed_selectors.then_some(Naming::Fixed),
-            begin: if self.now { Begin::Now } else { Begin::WhenSeen },
+            begin: if self.now {
+                Begin::Now
+            } else {
+                Begin::WhenSeen
+            },
         }
     }
 }
@@ -126,7 +130,10 @@ fn domain_name(text: &str) -> Result<DomainName, String> {
 }
 
 fn rsa_bits(text: &str) -> Result<u32, String> {
-    let bits = text.parse().ok().filter(|bits| RsaSize::from_bits(*bits).is_some());
+    let bits = text
+        .parse()
+        .ok()
+        .filter(|bits| RsaSize::from_bits(*bits).is_some());
     bits.ok_or_else(|| "2048, 3072 or 4096".to_owned())
 }
 
@@ -211,7 +218,9 @@ impl Desk {
             Verb::Show { domain, format } => {
                 let keys = keyring.of_domain(domain.as_str()).await.map_err(failed)?;
                 if keys.is_empty() {
-                    return Err(format!("{domain} has no DKIM keys; `rohrpost dkim add {domain}` makes them"));
+                    return Err(format!(
+                        "{domain} has no DKIM keys; `rohrpost dkim add {domain}` makes them"
+                    ));
                 }
                 Ok(Done::text(self.show(&keys, *format)))
             }
@@ -221,7 +230,10 @@ impl Desk {
                 new,
                 format,
             } => {
-                let keys = keyring.rotate(domain.as_str(), new.read()).await.map_err(failed)?;
+                let keys = keyring
+                    .rotate(domain.as_str(), new.read())
+                    .await
+                    .map_err(failed)?;
                 Ok(Done::text(self.show(&keys, *format)))
             }
             Verb::Remove {
@@ -390,7 +402,10 @@ impl Desk {
             return pretty(&keys.iter().map(|key| self.value(key)).collect());
         }
         let line = |key: &KeyRow| {
-            format!("{} is removed; take its record out of DNS.\n", key.record().name())
+            format!(
+                "{} is removed; take its record out of DNS.\n",
+                key.record().name()
+            )
         };
         keys.iter().map(line).collect()
     }
@@ -403,13 +418,21 @@ fn pretty(value: &Value) -> String {
 fn algorithm_word(key: &KeyRow) -> String {
     match key.algorithm {
         // The bytes of the modulus and some 38 around it.
-        Algorithm::Rsa => format!("RSA {}", key.public_key.len().saturating_sub(38) / 128 * 1024),
+        Algorithm::Rsa => format!(
+            "RSA {}",
+            key.public_key.len().saturating_sub(38) / 128 * 1024
+        ),
         Algorithm::Ed25519 => "Ed25519".to_owned(),
     }
 }
 
 fn day(at: Timestamp) -> String {
-    rfc3339::format(at.0).chars().take(16).collect::<String>().replace('T', " ") + " UTC"
+    rfc3339::format(at.0)
+        .chars()
+        .take(16)
+        .collect::<String>()
+        .replace('T', " ")
+        + " UTC"
 }
 
 /// Where a key is and whose move it is.
@@ -426,9 +449,14 @@ fn sentence(key: &KeyRow, now: Timestamp) -> String {
             at(key.seen.map(active_from))
         ),
         KeyState::Active => {
-            let old = key.activated.is_some_and(|since| now.since(since) > ROTATE_AFTER);
+            let old = key
+                .activated
+                .is_some_and(|since| now.since(since) > ROTATE_AFTER);
             let advice = if old {
-                format!("; older than six months, run: rohrpost dkim rotate {}", key.domain)
+                format!(
+                    "; older than six months, run: rohrpost dkim rotate {}",
+                    key.domain
+                )
             } else {
                 String::new()
             };

@@ -109,10 +109,18 @@ async fn name_domains_without_keys(parts: &Parts) {
     let without: Vec<&str> = domains
         .iter()
         .map(|domain| domain.name.as_str())
-        .filter(|name| keys.binary_search_by(|key| key.domain.as_str().cmp(name)).is_err())
+        .filter(|name| {
+            keys.binary_search_by(|key| key.domain.as_str().cmp(name))
+                .is_err()
+        })
         .collect();
     if !without.is_empty() {
-        let some = without.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(" ");
+        let some = without
+            .iter()
+            .take(NAMED_MAX)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ");
         tracing::warn!(
             count = without.len(),
             some,

@@ -341,4 +341,25 @@ mod tests {
         assert_eq!(id(&["v=STSv1; id=1", "v=STSv1; id=2"]), None);
         assert_eq!(id(&[]), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_read_is_read_the_same_from_its_own_lines(
+            lines in proptest::collection::vec(
+                "(version: ?STSv1|mode: ?(enforce|testing|none)|mx: ?(\\*\\.)?[A-Za-z0-9.-]{0,12}|max_age: ?[0-9]{0,11}|[ -~]{0,20})\r?",
+                0..12,
+            ),
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        ) {
+            let _ = (parse(&noise), announced_id(&[noise]));
+            if let Ok(policy) = parse(lines.join("\n").as_bytes()) {
+                proptest::prop_assert!(policy.max_age.as_secs() <= MAX_AGE_SECONDS_MAX);
+                for pattern in &policy.mx {
+                    proptest::prop_assert!(policy.allows(&pattern.replacen('*', "mx", 1)));
+                }
+                let again = parse(policy.lines().join("\r\n").as_bytes());
+                proptest::prop_assert_eq!(again, Ok(policy));
+            }
+        }
+    }
 }

@@ -8,7 +8,11 @@
 
 mod decide;
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -6,6 +6,7 @@ mod clock;
 mod directory;
 mod dkim;
 mod queue;
+mod route;
 mod serve;
 mod settings;
 mod stores;
@@ -132,6 +133,13 @@ enum Command {
     ///
     /// Example: rohrpost queue --json | wc -l   (how many recipients wait)
     Queue(queue::Options),
+    /// Tells where mail for a domain would go now, and what TLS would have to be like.
+    ///
+    /// Asks the DNS (with DNSSEC) and the MTA-STS policy host as delivery does, shows hosts, TLSA
+    /// records and policies, and says for each host what is demanded and by whom. Sends nothing.
+    ///
+    /// Example: rohrpost route partner.example --from anna@firma.example
+    Route(route::Options),
     /// Tells the story of a message: who brought it, every attempt, what came of it and why.
     ///
     /// Stories are kept for trace.kept, the addresses and names of clients in them for
@@ -178,6 +186,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Backup { dir } => backup::backup(&read_settings(&config)?, &config, &dir),
         Command::Restore { dir } => backup::restore(&read_settings(&config)?, &dir),
         Command::Queue(options) => queue::run(&read_settings(&config)?, &options),
+        Command::Route(options) => route::run(&read_settings(&config)?, &options),
         Command::Trace(options) => trace::run(&read_settings(&config)?, &options),
         Command::Reload => tell(&read_settings(&config)?, &crate::control::Request::Reload),
         Command::Clock(options) => clock::run(&read_settings(&config)?, &options),

@@ -64,7 +64,7 @@ pub(crate) fn router(settings: &Settings, sources: Sources) -> Result<Router, St
         settings: RouterSettings {
             own_names,
             next_hop: Some(settings.next_hop.0.clone()).filter(|hop| !hop.is_empty()),
-            port: SMTP_PORT,
+            port: u16::try_from(settings.smtp_port.0).unwrap_or(SMTP_PORT),
         },
     }))
 }

@@ -12,11 +12,21 @@ use std::io;
 /// Longest line of ours that stands before the message and is not sent.
 const RETURN_PATH_BYTES_MAX: u64 = 1024;
 
-/// Signatures for what is ours, a seal and a rewritten sender for a forward.
+/// Signatures for what is ours, a seal and a rewritten sender for a forward; above them the marks of
+/// the addresses that forward it.
 ///
 /// # Errors
 /// Those of `Signing`, and of reading the message.
 pub(crate) async fn make(signing: &Signing, message: &Accept) -> Result<Front, SigningError> {
+    let mut front = signatures(signing, message).await?;
+    let marks = message.dispatch.marks.as_bytes();
+    if !marks.is_empty() {
+        front.lines.splice(0..0, marks.iter().copied());
+    }
+    Ok(front)
+}
+
+async fn signatures(signing: &Signing, message: &Accept) -> Result<Front, SigningError> {
     let skip = return_path_bytes(&message.body)?;
     let sender = match &message.sender {
         ReversePath::Null => None,

@@ -58,7 +58,8 @@ pub(super) async fn dispatch(
     Ok(dispatch)
 }
 
-/// The latest of what the customer asked for, the time for undoing, and when the group's mail leaves.
+/// The later of what the customer asked for and the time for undoing. When the group's mail leaves is
+/// reckoned by the queue, for all ways mail comes to it.
 fn release_at(
     policy: &Snapshot,
     login: &Identity,
@@ -68,9 +69,7 @@ fn release_at(
     let scope = senders::scope(login);
     let hold_back = policy.hold_back(&scope);
     let undo = (!hold_back.is_zero()).then(|| now.plus(hold_back));
-    let group = policy.release_at(scope.group, now);
-    let latest = asked.max(undo).max(group);
-    latest.filter(|latest| *latest > now)
+    asked.max(undo).filter(|latest| *latest > now)
 }
 
 async fn group_of(

@@ -126,7 +126,8 @@ async fn a_submitted_message_to_others_is_queued() {
         .await;
     client.ask("RCPT TO:<x@elsewhere.example>").await;
     client.ask("DATA").await;
-    let accepted = client.ask("Subject: x\r\n\r\nhi\r\n.").await;
+    let message = "From: anna@firma.test\r\nSubject: x\r\n\r\nhi\r\n.";
+    let accepted = client.ask(message).await;
     assert!(accepted.starts_with("250 2.0.0 Accepted as "), "{accepted}");
     let rows = server
         .store
@@ -147,7 +148,8 @@ async fn a_submitted_message_to_others_is_queued() {
 async fn an_idle_session_is_small() {
     let server = server().await;
     let context = server.context.clone();
-    let serve = |connection| crate::server::serve(connection, context.clone());
+    let serve =
+        |connection| crate::server::serve(connection, context.clone(), std::sync::Arc::default());
     fn size_of_output<A, F: Future>(_: &impl Fn(A) -> F) -> usize {
         std::mem::size_of::<F>()
     }

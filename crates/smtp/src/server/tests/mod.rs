@@ -8,7 +8,9 @@ mod soup;
 mod transcripts;
 
 use super::{ServerContext, Services, Settings, serve};
-use directory::AccountId;
+use crate::limits::Limits;
+use crate::server;
+use directory::{AccountId, AddressKey};
 use mailbox::Mailboxes;
 use platform::clock::{Clock, Timestamp};
 use platform::dns::StaticResolver;
@@ -20,8 +22,9 @@ use platform::net::{
 use platform::random::Random;
 use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
-use platform::store::{Engine, Options, Store};
+use platform::store::{Engine, Options, Store, StoreError};
 use platform::tls::{CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, demo_ca};
+use policy::admin::{Author, Consent, Wanted};
 use policy::{Findings, Policies, Usage};
 use queue::Queue;
 use routing::seen::Seen;
@@ -57,6 +60,9 @@ pub(super) struct TestServer {
     pub(super) anna: AccountId,
     pub(super) bernd: AccountId,
     pub(super) mx: SocketAddr,
+    pub(super) securemx: SocketAddr,
+    /// An mx called mx2.rp.test for the group "private", for smaller messages.
+    pub(super) groupmx: SocketAddr,
     pub(super) submission: SocketAddr,
     pub(super) submissions: SocketAddr,
     pub(super) shutdown: ShutdownTrigger,
@@ -111,22 +117,89 @@ impl TestServer {
             dir.path().into(),
         ));
         let (shutdown, handle) = Shutdown::new();
-        let listen = |role, mode| listen(role, mode, &context, &handle);
-        let mx = listen(Role::Mx, Mode::StartTls);
-        let submission = listen(Role::Submission, Mode::StartTls);
-        let submissions = listen(Role::Submission, Mode::ImplicitTls);
+        let listen = |role, mode, own| listen(role, mode, &context, own, &handle);
+        let limits = Limits {
+            message_bytes_max: 100_000,
+            ..Limits::default()
+        };
+        let group = server::Listener {
+            hello: Some("mx2.rp.test".into()),
+            groups: vec!["private".into()],
+            places: [("private".into(), "mx2.rp.test".into())].into(),
+            limits: Some(limits),
+        };
+        let mx = listen(Role::Mx, Mode::StartTls, server::Listener::default());
+        let securemx = listen(Role::SecureMx, Mode::StartTls, server::Listener::default());
+        let groupmx = listen(Role::Mx, Mode::StartTls, group);
+        let submission = listen(
+            Role::Submission,
+            Mode::StartTls,
+            server::Listener::default(),
+        );
+        let submissions = listen(
+            Role::Submission,
+            Mode::ImplicitTls,
+            server::Listener::default(),
+        );
         Self {
             mailboxes,
             store,
             anna,
             bernd,
             mx,
+            securemx,
+            groupmx,
             submission,
             submissions,
             shutdown,
             context,
             _dir: dir,
         }
+    }
+
+    /// Makes one setting of policy: where, name, value.
+    pub(super) async fn policy(&self, scope: &str, name: &str, value: &str) {
+        let admin = policy::admin::Admin::new(self.store.clone());
+        let name = policy::setting::Name::from_word(name).unwrap();
+        let wanted = Wanted {
+            scope: admin.scope(scope).await.unwrap(),
+            name,
+            item: String::new(),
+            value: policy::setting::Value::parse(name, value).unwrap(),
+            expires_at: None,
+            consent: Some(Consent {
+                by: "anna".into(),
+                text_version: policy::admin::CONSENT_TEXT_VERSION.into(),
+            }),
+        };
+        admin.set(wanted, author()).await.unwrap();
+        self.context.policies.refresh().await.unwrap();
+    }
+
+    /// Lets anna send as `address`.
+    pub(super) async fn grant(&self, address: &str) {
+        let identities = policy::identities::Identities::new(self.store.clone());
+        let address = AddressKey::parse(address).unwrap();
+        let anna = AddressKey::parse("anna@firma.test").unwrap();
+        identities
+            .grant(&anna, &policy::SendAs::Address(address), author())
+            .await
+            .unwrap();
+        self.context.policies.refresh().await.unwrap();
+    }
+
+    /// What was found about senders: detail and how often.
+    pub(super) async fn findings(&self) -> Vec<(String, u64)> {
+        self.context.findings.flush().await.unwrap();
+        let found = self
+            .store
+            .read(|tx| policy::findings::list(tx, None, 100))
+            .await;
+        let found = found.map_err(|e: StoreError| e).unwrap();
+        found
+            .into_iter()
+            .map(|(_, finding)| (finding.detail, finding.seen))
+            .collect()
     }
 
     /// Every message in the INBOX of `account`, as a client sees it.
@@ -138,6 +211,14 @@ impl TestServer {
             messages.push(people::read(&self.mailboxes, account, &name, message.uid).await);
         }
         messages
+    }
+}
+
+fn author() -> Author {
+    Author {
+        by: "test".into(),
+        reason: "a test".into(),
+        now: START,
     }
 }
 
@@ -154,7 +235,13 @@ async fn signing(store: &Store, clock: &Clock) -> Signing {
     .unwrap()
 }
 
-fn listen(role: Role, mode: Mode, context: &Arc<ServerContext>, shutdown: &Shutdown) -> SocketAddr {
+fn listen(
+    role: Role,
+    mode: Mode,
+    context: &Arc<ServerContext>,
+    own: server::Listener,
+    shutdown: &Shutdown,
+) -> SocketAddr {
     let spec = ListenerSpec {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         mode,
@@ -174,7 +261,8 @@ fn listen(role: Role, mode: Mode, context: &Arc<ServerContext>, shutdown: &Shutd
     .unwrap();
     let address = listener.address();
     let context = context.clone();
-    let handler = move |connection| serve(connection, context.clone(), Arc::default());
+    let own = Arc::new(own);
+    let handler = move |connection| serve(connection, context.clone(), own.clone());
     tokio::spawn(listener.serve(Arc::new(handler)));
     address
 }

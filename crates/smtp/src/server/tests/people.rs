@@ -1,8 +1,9 @@
 //! Who is on the test server: anna and bernd of firma.test, and addresses that lead to them, to both,
-//! or elsewhere. Never used outside tests.
+//! or elsewhere; fang.test, whose catch-all is anna's; privat.test of the group "private".
+//! Never used outside tests.
 
 use super::START;
-use directory::admin::{AccountHooks, Admin, NewAccount, NewDomain, NewPassword};
+use directory::admin::{AccountHooks, Admin, NewAccount, NewDomain, NewPassword, Setting};
 use directory::settings::Hashing;
 use directory::{AccountId, AddressKey, Directory, DomainName};
 use formats::address::Address;
@@ -65,6 +66,22 @@ pub(super) async fn directory(store: &Store) -> (Directory, [AccountId; 2]) {
             .await
             .unwrap();
     }
+    admin.add_group("private", "", START).await.unwrap();
+    let private = NewDomain {
+        group: Setting::To("private".into()),
+        ..NewDomain::default()
+    };
+    let catching = NewDomain {
+        catch_all: Setting::To(Address::parse("anna@firma.test").unwrap()),
+        ..NewDomain::default()
+    };
+    for (name, domain) in [("privat.test", &private), ("fang.test", &catching)] {
+        let name = DomainName::parse(name).unwrap();
+        admin.add_domain(&name, domain, START).await.unwrap();
+    }
+    let carla = AddressKey::parse("carla@privat.test").unwrap();
+    let to = [Address::parse("bernd@firma.test").unwrap()];
+    admin.add_alias(&carla, &to, START).await.unwrap();
     directory.refresh().await.unwrap();
     (directory, accounts)
 }

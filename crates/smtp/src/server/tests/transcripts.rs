@@ -12,6 +12,10 @@
 //! S: (closed)               the server closed the connection
 //! M: anna 1                 anna has one message now
 //! M: anna Subject: *        … whose text has such a line; "M: anna !X*" where it must not
+//! P: firma.test hold-back 5 a setting of policy is made
+//! G: x@elsewhere.example    anna may send as this address
+//! F: chef@firma.test 2      this sender was found so often
+//! Q: priority 3             the column of all rows of the queue holds this
 //! ```
 
 use super::{Client, TestServer};
@@ -31,7 +35,8 @@ macro_rules! transcripts {
 }
 
 transcripts!(
-    auth, bdat, data, hello, mail, pipelining, rcpt, rset, session, starttls, vrfy, xclient
+    auth, bdat, data, forwarding, hello, listeners, mail, pipelining, quota, rcpt, rset, senders,
+    session, starttls, tls_duty, travel, vrfy, xclient
 );
 
 async fn run_file(file: &str, text: &str) {
@@ -65,6 +70,8 @@ async fn run_scenario(head: &str, steps: &[(String, &str)]) {
     let server = TestServer::start(settings(words)).await;
     let mut client = match listener {
         "mx" => Client::connect(server.mx).await,
+        "securemx" => Client::connect(server.securemx).await,
+        "groupmx" => Client::connect(server.groupmx).await,
         "submission" => Client::connect(server.submission).await,
         "submissions" => {
             let mut client = Client::connect(server.submissions).await;
@@ -84,6 +91,19 @@ async fn run_scenario(head: &str, steps: &[(String, &str)]) {
             "TLS" => client.start_tls().await,
             "S" => expect(&mut client, at, rest).await,
             "M" => expect_mail(&server, at, rest).await,
+            "P" => {
+                let mut words = rest.splitn(3, ' ');
+                let mut word = || words.next().unwrap_or_default();
+                server.policy(word(), word(), word()).await;
+            }
+            "G" => server.grant(rest).await,
+            "F" => {
+                let (detail, seen) = rest.rsplit_once(' ').expect("F: sender count");
+                let wanted = (detail.to_owned(), seen.parse().unwrap());
+                let found = server.findings().await;
+                assert!(found.contains(&wanted), "{at}: {found:?}");
+            }
+            "Q" => expect_queue(&server, at, rest).await,
             _ => {
                 let mut bytes = outgoing(kind, rest, at);
                 while let Some((at, step)) = steps.next_if(|(_, step)| step.starts_with('C')) {
@@ -217,6 +237,26 @@ async fn expect_mail(server: &TestServer, at: &str, rest: &str) {
         Some(unwanted) => assert!(!has(unwanted), "{at}: {unwanted} in\n{last}"),
         None => assert!(has(wanted), "{at}: no {wanted} in\n{last}"),
     }
+}
+
+async fn expect_queue(server: &TestServer, at: &str, rest: &str) {
+    let (column, wanted) = rest.split_once(' ').unwrap_or((rest, ""));
+    let sql = match column {
+        "address" => "SELECT address FROM queue_recipients",
+        "priority" => "SELECT CAST(priority AS TEXT) FROM queue_recipients",
+        "tls_demand" => "SELECT CAST(tls_demand AS TEXT) FROM queue_messages",
+        "release_at" => "SELECT CAST(release_at AS TEXT) FROM queue_messages",
+        other => panic!("{at}: no column {other}"),
+    };
+    let found = server
+        .store
+        .read(move |tx| tx.all(sql, &[], |row| Ok(row.text(0)?.to_owned())))
+        .await;
+    let found: Vec<String> = found.map_err(|e: platform::store::StoreError| e).unwrap();
+    assert!(
+        !found.is_empty() && found.iter().all(|value| matches(wanted, value)),
+        "{at}: {found:?}"
+    );
 }
 
 /// Whether `text` is `pattern` with anything for each `*`.

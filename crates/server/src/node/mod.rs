@@ -6,6 +6,7 @@ mod keys;
 mod listeners;
 mod parts;
 mod policies;
+mod reports;
 pub(crate) mod routing;
 mod secret;
 #[cfg(test)]
@@ -75,10 +76,12 @@ impl Node {
             imap: Arc::new(imap_context(&parts)),
             pop3: Arc::new(pop3_context(&parts)),
         };
-        let (bound, mut tasks) = listeners::bind(&parts.settings, &certificates, &contexts, &shutdown)?;
+        let (bound, mut tasks) =
+            listeners::bind(&parts.settings, &certificates, &contexts, &shutdown)?;
         let relay = relay(&parts)?;
         let relaying = tokio::spawn(relay.clone().run());
         tasks.extend(chores::start(&parts));
+        tasks.extend(reports::start(&parts)?);
         tasks.extend(policies::start(&parts));
         let control = control::listen(&parts, certificates.clone())
             .map_err(|error| StartError::new("the control socket", error))?;
@@ -124,6 +127,7 @@ impl Node {
             task.abort();
         }
         policies::keep(&self.parts).await;
+        reports::keep(&self.parts).await;
     }
 }
 
@@ -231,7 +235,10 @@ fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
             },
             host: settings.host_name.0.clone(),
             spool: spool(parts),
-            wording: queue::bounce::Wording::default(),
+            wording: queue::bounce::Wording {
+                first: settings.notices_first.0.language(),
+                policies: Some(parts.policies.clone()),
+            },
             poll: QUEUE_POLL,
         },
     ))

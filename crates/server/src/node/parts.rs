@@ -18,8 +18,9 @@ use platform::spool::SpoolBudget;
 use platform::store::{BeforeCommit, Component, Engine, Options, Store, StoreError, Tx};
 use policy::{Findings, Policies, Usage};
 use queue::{Queue, TraceIds};
+use reports::TlsCounts;
 use routing::Router;
-use routing::tlsrpt::Deaf;
+use routing::tlsrpt::{Deaf, Observer};
 use signing::{Signing, SigningParts};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     routing::SCHEMA,
     queue::SCHEMA,
     signing::SCHEMA,
+    reports::SCHEMA,
 ];
 /// Segments whose newest committed body is looked up at the start: more than a crash can leave
 /// unsealed.
@@ -92,6 +94,8 @@ pub(crate) struct Parts {
     pub usage: Usage,
     /// Where mail goes, and how securely.
     pub router: Router,
+    /// What TLS sessions told, for TLS reports.
+    pub tls_counts: TlsCounts,
     /// Signatures on what leaves.
     pub signing: Signing,
     /// Mail in motion.
@@ -151,13 +155,14 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
     let usage = Usage::open(store.clone()).await.map_err(in_policy)?;
     let resolver = resolver(settings)?;
     let signing = open_signing(settings, &store, &clock, &random, resolver.clone()).await?;
+    let tls_counts = TlsCounts::default();
     let router = router(
         settings,
         Sources {
             store: store.clone(),
             resolver: resolver.clone(),
             policies: policies.clone(),
-            observer: Arc::new(Deaf),
+            observer: observer(settings, &tls_counts),
             clock: clock.clone(),
             random: random.clone(),
         },
@@ -181,6 +186,7 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         segments,
         resolver,
         router,
+        tls_counts,
         signing,
         directory,
         mailboxes,
@@ -190,6 +196,14 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
     })
 }
 
+/// Who hears of TLS sessions: nobody where no reports are sent.
+fn observer(settings: &Settings, counts: &TlsCounts) -> Arc<dyn Observer> {
+    match settings.reports_send_tls.0 {
+        true => Arc::new(counts.clone()),
+        false => Arc::new(Deaf),
+    }
+}
+
 /// The DNS as the settings name it.
 ///
 /// # Errors
@@ -197,8 +211,9 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
 pub(crate) fn resolver(settings: &Settings) -> Result<Arc<dyn Resolver>, StartError> {
     let anchors = match &settings.trust_anchor_file.0 {
         _ if !settings.dns_validate.0 => Anchors::none(),
-        Some(path) => Anchors::read(path)
-            .map_err(|error| StartError::new("dns.trust_anchor_file", error))?,
+        Some(path) => {
+            Anchors::read(path).map_err(|error| StartError::new("dns.trust_anchor_file", error))?
+        }
         None => Anchors::root(),
     };
     let resolver = SystemResolver::new(&settings.dns_servers.0, anchors)

@@ -177,6 +177,16 @@ settings! {
         "Whether answers are validated by DNSSEC, which DANE needs. Only for resolvers that cannot pass signatures on: false.";
     "dns.trust_anchor_file" trust_anchor_file: types::MaybePath = "\"\"", AtStart,
         "Keys from which validation starts: DS or DNSKEY records in zone-file form, for the root or zones below it. Empty: the root's keys that this program knows.";
+    "notices.first_language" notices_first: Choice<types::NoticeLanguage> = "\"german\"", AtStart,
+        "Which language stands first in notices to senders: \"german\" or \"english\". The other one follows.";
+    "reports.send_tls" reports_send_tls: Switch = "true", AtStart,
+        "Whether domains that ask for it are sent TLS reports (RFC 8460) about yesterday's sessions.";
+    "reports.organization" reports_organization: Name = "\"\"", AtStart,
+        "The name reports are sent in. Empty: node.host_name.";
+    "reports.contact" reports_contact: types::MaybeAddress = "\"\"", AtStart,
+        "The sender of reports, whom their readers may ask; its domain should have DKIM keys. Empty: postmaster@ node.host_name.";
+    "reports.address" reports_address: types::MaybeAddress = "\"\"", AtStart,
+        "The account that TLS and DMARC reports about hosted domains come to (`rua` of their records, directly or by aliases). They are read out of its INBOX into figures (`rohrpost reports`) and stay there. Empty: none are read.";
     "trace.kept" trace_kept: Span = "\"28 d\"" in "1 h" ..= "3650 d", AtStart,
         "How long the stories of messages are kept (`rohrpost trace`).";
     "trace.addresses_kept" trace_addresses_kept: Span = "\"7 d\"" in "1 h" ..= "90 d", AtStart,

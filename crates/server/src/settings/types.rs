@@ -343,6 +343,31 @@ impl Words for StoreEngine {
     const KIND: &'static str = "\"sqlite\" or \"postgresql\"";
 }
 
+/// `notices.first_language`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoticeLanguage {
+    /// German.
+    German,
+    /// English.
+    English,
+}
+
+impl NoticeLanguage {
+    /// The same for those who write texts.
+    pub(crate) fn language(self) -> formats::language::Language {
+        match self {
+            Self::German => formats::language::Language::German,
+            Self::English => formats::language::Language::English,
+        }
+    }
+}
+
+impl Words for NoticeLanguage {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("german", Self::German), ("english", Self::English)];
+    const KIND: &'static str = "\"german\" or \"english\"";
+}
+
 /// `log.level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogLevel {

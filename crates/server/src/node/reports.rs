@@ -1,0 +1,78 @@
+//! The reports of a node: counts what TLS sessions told, sends TLS reports, reads reports about the
+//! hosted domains. Wiring only.
+
+use super::{Parts, StartError};
+use formats::address::Address;
+use platform::https::HttpsClient;
+use platform::tls::ClientTls;
+use reports::{Inbox, InboxParts, Reporter, ReporterParts, ReporterSettings};
+use std::future::Future;
+use tokio::task::JoinHandle;
+
+/// Sets going what the settings ask for.
+///
+/// # Errors
+/// Where a setting cannot be used.
+pub(super) fn start(parts: &Parts) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let mut tasks = Vec::new();
+    if parts.settings.reports_send_tls.0 {
+        tasks.push(tokio::spawn(reporter(parts)?));
+    }
+    if let Some(address) = parts.settings.reports_address.0.clone() {
+        let inbox = Inbox::new(InboxParts {
+            store: parts.store.clone(),
+            mailboxes: parts.mailboxes.clone(),
+            directory: parts.directory.clone(),
+            clock: parts.clock.clone(),
+            verifier: None,
+            address,
+        });
+        tasks.push(tokio::spawn(inbox.run()));
+    }
+    Ok(tasks)
+}
+
+fn reporter(parts: &Parts) -> Result<impl Future<Output = ()> + use<>, StartError> {
+    let settings = &parts.settings;
+    let host = settings.host_name.0.clone();
+    let contact = match &settings.reports_contact.0 {
+        Some(contact) => contact.clone(),
+        None => Address::parse(&format!("postmaster@{host}"))
+            .map_err(|error| StartError::new("reports.contact", error))?,
+    };
+    let organization = match settings.reports_organization.0.as_str() {
+        "" => host.clone(),
+        name => name.to_owned(),
+    };
+    let tls = ClientTls::new(settings.ca_file.0.as_deref())
+        .map_err(|error| StartError::new("tls.ca_file", error))?;
+    let reporter = Reporter::new(
+        ReporterParts {
+            store: parts.store.clone(),
+            counts: parts.tls_counts.clone(),
+            resolver: parts.resolver.clone(),
+            https: Some(HttpsClient::new(parts.resolver.clone(), tls)),
+            queue: parts.queue.clone(),
+            directory: parts.directory.clone(),
+            clock: parts.clock.clone(),
+            traces: parts.traces.clone(),
+        },
+        ReporterSettings {
+            organization,
+            contact,
+            host,
+            spool: super::spool(parts),
+        },
+    );
+    Ok(reporter.run())
+}
+
+/// Writes what was counted, at a stop.
+pub(super) async fn keep(parts: &Parts) {
+    if !parts.settings.reports_send_tls.0 {
+        return;
+    }
+    if let Err(error) = parts.tls_counts.flush(&parts.store).await {
+        tracing::warn!(%error, "reports.counts_not_written");
+    }
+}

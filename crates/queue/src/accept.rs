@@ -218,6 +218,7 @@ impl Queue {
                 due: arrival.due,
                 priority: arrival.priority,
                 warned: false,
+                ordered: Ordered::Nothing,
             })
             .collect();
         self.work.arrived(&waiting, arrival.attempt);

@@ -4,7 +4,7 @@
 
 use crate::accept::{HELD, Queue};
 use crate::list::{self, Filter, Row};
-use crate::schedule::Waiting;
+use crate::schedule::{Ordered, Waiting};
 use crate::trace::{self, Event, TraceId};
 use crate::work::share;
 use platform::clock::Timestamp;
@@ -142,6 +142,10 @@ impl Queue {
                 due: now,
                 priority: i8::try_from(row.priority).unwrap_or(0),
                 warned: row.warned,
+                ordered: match (order, row.ordered_back) {
+                    (Order::Return, _) | (_, true) => Ordered::Return,
+                    _ => Ordered::Nothing,
+                },
             })
             .collect();
         self.work.found(&waiting);

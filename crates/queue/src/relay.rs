@@ -10,9 +10,9 @@ mod due;
 mod look;
 mod record;
 
-pub(crate) use attempt::Ordered;
 pub use attempt::{
-    Attempt, Attempted, Attempting, Cause, Notices, Outcome, Peer, TlsSeen, Transport, Try, Waiting,
+    Attempt, Attempted, Attempting, Cause, Notices, Ordered, Outcome, Peer, TlsSeen, Transport,
+    Try, Waiting,
 };
 
 use crate::accept::Queue;
@@ -219,8 +219,8 @@ impl Relay {
             return Tried::default();
         };
         let mut attempted = match &claim.task {
+            _ if attempt.is_ordered_back() => returned(&attempt),
             Task::Settle(reply) => deferred_all(&attempt, reply),
-            Task::Try if attempt.is_ordered_back() => returned(&attempt),
             Task::Try if attempt.domain == HERE => delivered_here(&attempt),
             Task::Try => self.transport.attempt(&attempt, &self.queue.segments).await,
         };

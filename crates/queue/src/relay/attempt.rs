@@ -95,7 +95,7 @@ pub struct Waiting {
 
 /// What an operator ordered for a recipient beside trying it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ordered {
+pub enum Ordered {
     /// Nothing.
     Nothing,
     /// Give it back to its sender.

@@ -25,6 +25,7 @@ pub(super) struct Pair {
     pub(super) due: Timestamp,
     pub(super) priority: i8,
     pub(super) warned: bool,
+    pub(super) ordered: Ordered,
 }
 
 /// Some pairs, each once, and where to go on.
@@ -42,7 +43,7 @@ pub(super) fn due(tx: &mut dyn Tx, now: Timestamp, after: Place) -> Result<Page,
     let (at, message, n) = after;
     let rows = tx.all(
         "SELECT next_attempt_at, message, n, domain, route, customer_group, priority, \
-         delay_notified FROM queue_recipients \
+         delay_notified, ordered FROM queue_recipients \
          WHERE next_attempt_at <= ?1 AND (next_attempt_at, message, n) > (?2, ?3, ?4) \
          ORDER BY next_attempt_at, message, n LIMIT ?5",
         params![now.0, at, message, n, DUE_ROWS_MAX],
@@ -56,7 +57,7 @@ pub(super) fn all(tx: &mut dyn Tx, now: Timestamp, after: Place) -> Result<Page,
     let (_, message, n) = after;
     let rows = tx.all(
         "SELECT next_attempt_at, message, n, domain, route, customer_group, priority, \
-         delay_notified FROM queue_recipients WHERE (message, n) > (?1, ?2) \
+         delay_notified, ordered FROM queue_recipients WHERE (message, n) > (?1, ?2) \
          ORDER BY message, n LIMIT ?3",
         params![message, n, DUE_ROWS_MAX],
         |row| Ok((place(row)?, pair(row)?)),
@@ -94,6 +95,7 @@ fn pair(row: &dyn Row) -> Result<Pair, StoreError> {
         due: Timestamp(row.int(0)?),
         priority: i8::try_from(row.int(6)?).unwrap_or(0),
         warned: row.int(7)? != 0,
+        ordered: ordered(row.int(8)?),
     })
 }
 
@@ -205,11 +207,15 @@ fn recipient(row: &dyn Row) -> Result<Option<Waiting>, StoreError> {
         warned: row.int(5)? != 0,
         cause: cause(row.int(6)?),
         account: row.maybe_int(7)?.map(AccountId),
-        ordered: match row.int(8)? {
-            0 => Ordered::Nothing,
-            _ => Ordered::Return,
-        },
+        ordered: ordered(row.int(8)?),
     }))
+}
+
+fn ordered(code: i64) -> Ordered {
+    match code {
+        0 => Ordered::Nothing,
+        _ => Ordered::Return,
+    }
 }
 
 /// The code of a cause in `queue_recipients.last_cause`; 0 stands for no failure yet.

@@ -115,6 +115,7 @@ fn take_in(relay: &Arc<Relay>, page: &Page) -> bool {
                 due: pair.due,
                 priority: pair.priority,
                 warned: pair.warned,
+                ordered: pair.ordered,
             }
         })
         .collect();

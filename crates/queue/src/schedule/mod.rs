@@ -21,7 +21,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use crate::relay::Peer;
+pub use crate::relay::{Ordered, Peer};
 pub use destination::{Change, Down};
 pub use state::{DestinationState, GroupState, State};
 
@@ -129,6 +129,8 @@ pub struct Waiting<'a> {
     pub priority: i8,
     /// Whether its sender was told already that it is late.
     pub warned: bool,
+    /// Whether it is to be tried, or goes back to its sender whatever its destination does.
+    pub ordered: Ordered,
 }
 
 /// What became of a `push`.
@@ -162,8 +164,8 @@ pub struct Claim {
 pub enum Task {
     /// Try to deliver it.
     Try,
-    /// Its destination is down and it is late or too old: say so, without trying. Holds why the last
-    /// probe failed.
+    /// Its destination is down and it is late or too old, or it goes back to its sender: say so,
+    /// without trying. Holds why the last probe failed.
     Settle(Box<str>),
 }
 
@@ -253,6 +255,10 @@ impl Schedule {
         if self.under_way.contains(&(work.message, id)) {
             return Pushed::Known;
         }
+        if work.ordered == Ordered::Return {
+            self.settle_now(work, group, id);
+            return Pushed::Added;
+        }
         let entry = Entry::new(work.message, work.due, work.priority, work.warned);
         let (total, entries_max) = (self.entries, self.limits.entries_max);
         let lane_time = self.groups[group as usize].lane_time;
@@ -277,6 +283,19 @@ impl Schedule {
             self.relist(id);
         }
         Pushed::Added
+    }
+
+    fn settle_now(&mut self, work: &Waiting<'_>, group: GroupId, id: DestinationId) {
+        self.under_way.insert((work.message, id));
+        self.settle.push_back(Claim {
+            message: work.message,
+            domain: work.domain.into(),
+            task: Task::Settle(Box::default()),
+            group,
+            destination: id,
+            began: work.due,
+            round: 0,
+        });
     }
 
     /// The next pair to work on; `None` where nothing may be begun just now.

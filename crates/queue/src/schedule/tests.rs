@@ -30,6 +30,7 @@ fn work<'a>(message: i64, domain: &'a str, group: Option<&'a str>) -> Waiting<'a
         due: START,
         priority: 0,
         warned: false,
+        ordered: Ordered::Nothing,
     }
 }
 

@@ -1,15 +1,11 @@
 //! Accepting, relaying and reporting over real stores: what is acknowledged is there once, what
 //! fails comes back to the sender, and nobody gets a notice about a notice.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop")]
-
-mod support;
-
+use crate::support::{ANNA, Script, Setup, address};
 use platform::clock::Timestamp;
 use queue::relay::{Cause, Outcome};
 use queue::{Notify, Return, ReversePath};
 use std::time::Duration;
-use support::{ANNA, Script, Setup, address};
 
 #[tokio::test]
 async fn a_message_for_two_local_recipients_is_stored_once() {

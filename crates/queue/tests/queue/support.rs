@@ -14,10 +14,12 @@ use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::{BeforeCommit, Engine, Options, Store, StoreError, Tx};
 use queue::relay::{
-    Attempt, Attempted, Attempting, Outcome, Relay, RelayParts, RelaySettings, Transport,
+    Attempt, Attempted, Attempting, Cause, Outcome, Peer, Relay, RelayParts, RelaySettings,
+    Transport,
 };
 use queue::{
-    Accept, DeliverTo, DsnOptions, Notify, Queue, Recipient, Return, ReversePath, TraceId, TraceIds,
+    Accept, DeliverTo, Dispatch, DsnOptions, Notify, Queue, Recipient, Return, ReversePath,
+    TraceId, TraceIds,
 };
 use std::collections::VecDeque;
 use std::path::Path;
@@ -62,6 +64,20 @@ struct Played {
     breaks_commits: bool,
     attempts: usize,
     sent: Vec<String>,
+    /// Domains that cannot be reached.
+    dead: Vec<&'static str>,
+    /// Domain, MAIL FROM and route of each attempt.
+    seen: Vec<Seen>,
+}
+
+/// What the transport saw of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) trace: TraceId,
+    pub(crate) domain: String,
+    pub(crate) mail_from: String,
+    pub(crate) route: Option<String>,
+    pub(crate) front: Vec<u8>,
 }
 
 impl Script {
@@ -95,6 +111,17 @@ impl Script {
         self
     }
 
+    /// The same, where `domain` cannot be reached until `revive`.
+    pub(crate) fn dead_for(self, domain: &'static str) -> Self {
+        self.inner.lock().unwrap().dead.push(domain);
+        self
+    }
+
+    /// All domains can be reached from now on.
+    pub(crate) fn revive(&self) {
+        self.inner.lock().unwrap().dead.clear();
+    }
+
     /// Ends what `breaking_commits` began.
     pub(crate) fn mend_commits(&self) {
         self.inner.lock().unwrap().breaks_commits = false;
@@ -119,6 +146,22 @@ impl Transport for Script {
             }
             let body = body.unwrap_or_else(|error| error.to_string().into_bytes());
             played.attempts += 1;
+            played.seen.push(Seen {
+                trace: attempt.trace,
+                domain: attempt.domain.clone(),
+                mail_from: attempt.mail_from.to_text(),
+                route: attempt.route.clone(),
+                front: attempt.front.clone(),
+            });
+            if played.dead.contains(&attempt.domain.as_str()) {
+                let reply = "4.4.1 nobody answered".to_owned();
+                let cause = Cause::Other;
+                return Attempted {
+                    outcomes: vec![Outcome::Deferred { reply, cause }; attempt.recipients.len()],
+                    peer: Peer::Unreachable,
+                    ..Attempted::default()
+                };
+            }
             played.sent.push(String::from_utf8(body).unwrap());
             let next = played.next.pop_front().or_else(|| played.always.clone());
             let next = next.expect("an answer in the script");
@@ -192,7 +235,17 @@ impl Setup {
     }
 
     pub(crate) async fn open(dir: &Path, script: Script) -> Self {
-        let clock = Clock::settable(Timestamp(1_800_000_000_000));
+        let start = Clock::settable(Timestamp(1_800_000_000_000));
+        Self::open_at(dir, script, start, async |_, queue| queue).await
+    }
+
+    /// The same at another time and with a queue that is made up further.
+    pub(crate) async fn open_at(
+        dir: &Path,
+        script: Script,
+        clock: Clock,
+        made_up: impl AsyncFnOnce(&Store, Queue) -> Queue,
+    ) -> Self {
         let random = Random::seeded(1);
         let options = SegmentOptions::new(clock.clone(), random.clone());
         let (segments, _) =
@@ -205,7 +258,12 @@ impl Setup {
             gather_max: Duration::ZERO,
             before_commit: Some(before_commit(&segments, &script)),
         };
-        let schema = [directory::SCHEMA, mailbox::SCHEMA, queue::SCHEMA];
+        let schema = [
+            directory::SCHEMA,
+            mailbox::SCHEMA,
+            signing::SCHEMA,
+            queue::SCHEMA,
+        ];
         let store = Store::open(options, &schema).unwrap();
         let settings = directory::Settings::default();
         let directory = Directory::open(store.clone(), settings, random.clone())
@@ -223,6 +281,7 @@ impl Setup {
             clock.clone(),
         );
         let queue = Queue::new(store.clone(), segments.clone(), mailboxes.clone());
+        let queue = made_up(&store, queue).await;
         let newest = store.read(queue::trace::newest).await.unwrap();
         let traces = TraceIds::after(clock.clone(), newest);
         let spool = SpoolLimits {
@@ -283,6 +342,16 @@ impl Setup {
             .await;
     }
 
+    /// Anna's message that travels as `dispatch` says.
+    pub(crate) async fn dispatch(&self, to: &[&str], dispatch: Dispatch) -> TraceId {
+        let from = ReversePath::Address(address(ANNA));
+        let mut accept = self.message(from, to, "Subject: x\r\n\r\nx\r\n").await;
+        accept.dispatch = dispatch;
+        let trace = accept.trace;
+        self.queue.accept(accept).await.unwrap();
+        trace
+    }
+
     async fn take(
         &self,
         sender: ReversePath,
@@ -291,6 +360,17 @@ impl Setup {
         notify: Notify,
         ret: Return,
     ) -> TraceId {
+        let mut accept = self.message(sender, to, text).await;
+        for recipient in &mut accept.recipients {
+            recipient.notify = notify;
+        }
+        accept.dsn.ret = ret;
+        let trace = accept.trace;
+        self.queue.accept(accept).await.unwrap();
+        trace
+    }
+
+    async fn message(&self, sender: ReversePath, to: &[&str], text: &str) -> Accept {
         let mut body = Spool::new(self.spool.clone());
         body.push(text.as_bytes()).unwrap();
         let trace = self.traces.next();
@@ -307,18 +387,18 @@ impl Setup {
             recipients.push(Recipient {
                 address,
                 deliver_to,
-                notify,
+                notify: Notify::DEFAULT,
                 original: None,
             });
         }
-        let accept = Accept {
+        Accept {
             trace,
             sender,
             recipients,
             submitter: None,
             dsn: DsnOptions {
                 envelope_id: None,
-                ret,
+                ret: Return::Unspecified,
             },
             facts: Facts::scan(text.as_bytes()).to_bytes(),
             body,
@@ -326,9 +406,7 @@ impl Setup {
             now: self.clock.now(),
             announced: Some(self.queue.expect()),
             dispatch: queue::Dispatch::default(),
-        };
-        self.queue.accept(accept).await.unwrap();
-        trace
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -359,6 +437,22 @@ impl Setup {
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.set(self.clock.now().plus(by));
         self.queue.wake();
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.script.inner.lock().unwrap().seen.clone()
+    }
+
+    pub(crate) async fn rows(&self) -> Vec<queue::list::Row> {
+        let all = queue::list::Filter::default();
+        let page = (self.store)
+            .read(move |tx| queue::list::page(tx, &all, None))
+            .await;
+        page.map_err(|e: StoreError| e).unwrap()
     }
 
     pub(crate) fn attempts(&self) -> usize {

@@ -353,7 +353,7 @@ fn write_returned(out: &mut Vec<u8>, kind: &Returned<'_>, returned: &[u8]) {
 
 /// Writes text with LF line ends as quoted-printable (RFC 2045 §6.7), so that the report is 7-bit
 /// unless what is returned is not.
-fn quoted_printable(out: &mut Vec<u8>, text: &str) {
+pub fn quoted_printable(out: &mut Vec<u8>, text: &str) {
     for line in text.lines() {
         let mut line_bytes = 0;
         let bytes = line.as_bytes();

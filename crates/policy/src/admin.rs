@@ -136,13 +136,14 @@ impl Admin {
             .await
     }
 
-    /// Makes all of these settings and removes those, or none, in one transaction.
+    /// Makes all of these settings, each with its reason, and removes those, or does nothing, in one
+    /// transaction.
     ///
     /// # Errors
     /// As `set`.
     pub async fn set_all(
         &self,
-        wanted: Vec<Wanted>,
+        wanted: Vec<(String, Wanted)>,
         unwanted: Vec<(Scope, Name, String)>,
         author: Author,
     ) -> Result<Vec<String>, PolicyError> {
@@ -155,8 +156,12 @@ impl Admin {
                     unset(tx, scope, *name, item, &author)?;
                 }
                 let (pools, others): (Vec<_>, Vec<_>) =
-                    wanted.iter().partition(|wanted| later(wanted.name));
-                for one in pools.into_iter().chain(others) {
+                    wanted.iter().partition(|(_, wanted)| later(wanted.name));
+                for (reason, one) in pools.into_iter().chain(others) {
+                    let author = Author {
+                        reason: reason.clone(),
+                        ..author.clone()
+                    };
                     warnings.extend(set(tx, one.clone(), &author)?);
                 }
                 for (scope, name, item) in unwanted.iter().filter(|(_, name, _)| later(*name)) {

@@ -24,7 +24,7 @@ pub use model::{
     Class, DaneMode, Decided, Delay, DestinationRule, Direction, InboundTls, Language, Limits,
     OutboundTls, Pool, Scope, SendAs, Sender, Stage, TlsLevel,
 };
-pub use rows::{Past, Setting, remove_account, remove_domain, remove_group};
+pub use rows::{Past, Setting, domains_of, remove_account, remove_domain, remove_group};
 pub use schema::SCHEMA;
 pub use snapshot::Snapshot;
 pub use usage::Usage;

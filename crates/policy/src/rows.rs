@@ -386,6 +386,36 @@ pub(crate) fn group_of(tx: &mut dyn Tx, account: AccountId) -> Result<Option<Str
     Ok(found.flatten())
 }
 
+/// The hosted domains a scope is about: an account's own, a group's (with those of its accounts), all of
+/// the installation.
+///
+/// # Errors
+/// Those of the store.
+pub fn domains_of(tx: &mut dyn Tx, scope: &Scope) -> Result<Vec<String>, StoreError> {
+    let domain = |row: &dyn Row| row.text(0).map(str::to_owned);
+    match scope {
+        Scope::Domain(name) => Ok(vec![name.to_string()]),
+        Scope::Account(number) => {
+            let login = login_of(tx, *number)?;
+            Ok(login
+                .iter()
+                .map(|login| login.domain().to_string())
+                .collect())
+        }
+        Scope::Group(name) => tx.all(
+            "SELECT domain FROM directory_domains WHERE group_name = ?1 \
+             UNION SELECT domain FROM directory_accounts WHERE group_name = ?1 ORDER BY 1",
+            params![name],
+            domain,
+        ),
+        Scope::Installation => tx.all(
+            "SELECT domain FROM directory_domains ORDER BY domain",
+            params![],
+            domain,
+        ),
+    }
+}
+
 /// A domain's group.
 pub(crate) fn group_of_domain(
     tx: &mut dyn Tx,

@@ -2,6 +2,7 @@
 //! a line of JSON out, over a Unix socket that only the node's own user can open.
 //!
 //! {"do":"refresh"}  {"do":"reload"}  {"do":"clock","to":MS}  {"do":"hold"}  {"do":"queue"}
+//! {"do":"time"}  {"do":"identity","account":A,"address":B,"by":C}
 
 use crate::node::Parts;
 use platform::clock::Timestamp;
@@ -38,6 +39,17 @@ pub(crate) enum Request {
     Hold,
     /// Look through the queue now.
     Queue,
+    /// Tell the node's time, in milliseconds since 1970.
+    Time,
+    /// Mail a code to an address elsewhere that an account wants to send as.
+    Identity {
+        /// The account's login address.
+        account: String,
+        /// The address elsewhere.
+        address: String,
+        /// Who asks.
+        by: String,
+    },
 }
 
 /// What the node answers.
@@ -139,6 +151,15 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
             parts.queue.wake();
             done("the queue is looked through")
         }
+        Request::Time => done(&parts.clock.now().0.to_string()),
+        Request::Identity {
+            account,
+            address,
+            by,
+        } => match crate::letters::identity_code(parts, &account, &address, by).await {
+            Ok(text) => done(&text),
+            Err(text) => Answer { ok: false, text },
+        },
     }
 }
 

@@ -6,6 +6,7 @@ mod cli;
 mod compaction;
 mod control;
 mod demo;
+mod letters;
 mod log;
 mod node;
 mod settings;

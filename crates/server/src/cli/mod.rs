@@ -5,6 +5,7 @@ mod backup;
 mod clock;
 mod directory;
 mod dkim;
+mod policy;
 mod queue;
 mod route;
 mod serve;
@@ -78,6 +79,8 @@ enum Command {
     Demo(crate::demo::Options),
     #[command(flatten)]
     Directory(directory::Verb),
+    #[command(flatten)]
+    Policy(policy::Verb),
     /// Keys that sign what leaves (DKIM), and the DNS records for them.
     ///
     /// A key is made here, published by whoever runs the domain's DNS, seen there by this server,
@@ -181,6 +184,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
             let rules = crate::node::directory_settings(&settings);
             directory::command(store, rules, &settings.data_dir, &verb)
         }
+        Command::Policy(verb) => policy::run(&read_settings(&config)?, &verb),
         Command::Dkim(verb) => dkim::run(&read_settings(&config)?, &verb),
         Command::Verify => verify::run(&read_settings(&config)?),
         Command::Backup { dir } => backup::backup(&read_settings(&config)?, &config, &dir),

@@ -51,7 +51,8 @@ pub(crate) enum Verb {
     /// Example: rohrpost app-password add anna@firma.example "Anna's phone"
     #[command(subcommand)]
     AppPassword(app_password::Verb),
-    /// Prints groups, domains, accounts and aliases as a TOML file; passwords as hashes.
+    /// Prints groups, domains, accounts, aliases and policy settings as a TOML file; passwords as
+    /// hashes.
     ///
     /// Whoever has the file can try to guess the passwords in it: keep it as closed as the server.
     ///
@@ -64,12 +65,14 @@ pub(crate) enum Verb {
     ///
     /// Example: rohrpost plan state.toml
     Plan(state::Plan),
-    /// Makes groups, domains, accounts and aliases what a state file says, in one transaction.
+    /// Makes groups, domains, accounts and aliases what a state file says, in one transaction, then
+    /// the policy settings in another.
     ///
     /// What is not in the file is removed. Accounts, and with them their mail, only with
     /// --remove-accounts; without it the exit code is 1 and nothing is changed. A new account has a
     /// line password = "…" or password_hash = "…"; export again afterwards, and only hashes are in
-    /// the file.
+    /// the file. A file without [[policy]] leaves policy settings as they are; policy = [] at its
+    /// start removes them all.
     ///
     /// Example: rohrpost apply state.toml
     Apply(state::Apply),
@@ -104,7 +107,7 @@ pub(crate) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, Stri
         Verb::Alias(verb) => alias::run(verb, desk).await,
         Verb::Group(verb) => group::run(verb, desk).await,
         Verb::AppPassword(verb) => app_password::run(verb, desk).await,
-        Verb::Export => desk.admin.export().await,
+        Verb::Export => state::export(desk).await,
         Verb::Plan(verb) => state::plan(verb, desk).await,
         Verb::Apply(verb) => state::apply(verb, desk).await,
     };

@@ -21,7 +21,11 @@ pub(super) fn value<T: Serialize>(
 
 /// What was changed: a sentence each, or a JSON list of them.
 pub(super) fn changes(format: Format, changes: &[Change]) -> Result<String, AdminError> {
-    let sentences: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    sentences(format, changes.iter().map(ToString::to_string).collect())
+}
+
+/// What was changed, as sentences.
+pub(super) fn sentences(format: Format, sentences: Vec<String>) -> Result<String, AdminError> {
     value(format, &serde_json::json!({ "changes": sentences }), |_| {
         if sentences.is_empty() {
             return "Nothing changes.\n".to_owned();

@@ -1,8 +1,11 @@
-//! `rohrpost plan` and `rohrpost apply` of a state file.
+//! `rohrpost export`, and `plan` and `apply` of a state file: the directory, and with it the policy, which
+//! stands in the same file and is carried out in a transaction of its own after the directory's.
 
+use super::super::policy::state as policy;
 use super::{Desk, Format, output};
 use clap::Args;
 use directory::admin::{AdminError, Removals};
+use directory::state::Change;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -28,20 +31,56 @@ pub(crate) struct Apply {
     format: Format,
 }
 
+pub(super) async fn export(desk: &mut Desk<'_>) -> Result<String, AdminError> {
+    let mut text = desk.admin.export().await?;
+    let settings = policy::export(desk.admin.directory().store(), desk.now)
+        .await
+        .map_err(AdminError::Invalid)?;
+    if !settings.is_empty() {
+        text.push('\n');
+        text.push_str(&settings);
+    }
+    Ok(text)
+}
+
 pub(super) async fn plan(verb: &Plan, desk: &mut Desk<'_>) -> Result<String, AdminError> {
     let text = read(&verb.file, desk)?;
-    output::changes(verb.format, &desk.admin.plan(&text).await?.changes)
+    let (directory, wish) = policy::split(&text).map_err(AdminError::Invalid)?;
+    let planned = desk.admin.plan(&directory).await?.changes;
+    let settings = policy::plan(desk.admin.directory().store(), &wish, desk.now)
+        .await
+        .map_err(AdminError::Invalid)?;
+    output::sentences(verb.format, all(&planned, settings.sentences))
 }
 
 pub(super) async fn apply(verb: &Apply, desk: &mut Desk<'_>) -> Result<String, AdminError> {
     let text = read(&verb.file, desk)?;
+    let (directory, wish) = policy::split(&text).map_err(AdminError::Invalid)?;
     let removals = if verb.remove_accounts {
         Removals::Allowed
     } else {
         Removals::Refused
     };
-    let done = desk.admin.apply(&text, removals, desk.now).await?;
-    output::changes(verb.format, &done.changes)
+    let done = desk.admin.apply(&directory, removals, desk.now).await?;
+    let store = desk.admin.directory().store();
+    // What went with its account is gone already, so this is planned after the directory's part.
+    let settings = policy::plan(store, &wish, desk.now)
+        .await
+        .map_err(AdminError::Invalid)?;
+    policy::apply(store, &settings, desk.now)
+        .await
+        .map_err(|why| {
+            AdminError::Invalid(format!(
+                "domains, accounts and groups are as the file says; of the policy nothing was changed: {why}"
+            ))
+        })?;
+    output::sentences(verb.format, all(&done.changes, settings.sentences))
+}
+
+fn all(directory: &[Change], policy: Vec<String>) -> Vec<String> {
+    let mut sentences: Vec<String> = directory.iter().map(ToString::to_string).collect();
+    sentences.extend(policy);
+    sentences
 }
 
 fn read(file: &Path, desk: &mut Desk<'_>) -> Result<String, AdminError> {

@@ -1,0 +1,70 @@
+//! How results are printed: columns for people, JSON for programs.
+
+use clap::Args;
+use formats::rfc3339;
+use platform::clock::Timestamp;
+use policy::admin::PolicyError;
+
+/// How results are printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Format {
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A value as JSON, or the text `plain` makes.
+pub(super) fn value(
+    format: Format,
+    value: &serde_json::Value,
+    plain: impl FnOnce() -> String,
+) -> Result<String, PolicyError> {
+    if !format.json {
+        return Ok(plain());
+    }
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(super::invalid)
+}
+
+/// Rows in columns wide enough for what is in them, under their headings. Of a text with several lines the
+/// first is shown.
+pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = headings.iter().map(ToString::to_string).collect();
+    let all = std::iter::once(&head).chain(rows);
+    let shown = |cell: &String| cell.lines().next().unwrap_or_default().to_owned();
+    let width = |column: usize| {
+        let cells = all.clone().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| shown(cell).chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut text = String::new();
+    for row in all.clone() {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{:<width$}  ", shown(cell)));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A time without its fraction.
+pub(super) fn time(at: Timestamp) -> String {
+    rfc3339::format(Timestamp::from_seconds(at.seconds()).0)
+}
+
+/// A number of days since 1970 as a date.
+pub(super) fn day(day: i64) -> String {
+    let text = rfc3339::format(day.saturating_mul(24 * 3600 * 1000));
+    text.chars().take(10).collect()
+}
+
+/// `-` for nothing.
+pub(super) fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-" } else { text }.to_owned()
+}

@@ -7,6 +7,7 @@ mod directory;
 mod dkim;
 mod policy;
 mod queue;
+mod reports;
 mod route;
 mod serve;
 mod settings;
@@ -129,12 +130,16 @@ enum Command {
         /// The folder `rohrpost backup` wrote.
         dir: PathBuf,
     },
-    /// Shows messages waiting for other servers, and why they wait.
+    /// Shows messages waiting for other servers, why each waits and when it is tried next; holds,
+    /// releases, retries, reroutes, returns or cancels them.
     ///
     /// Prints nothing when nothing waits; the exit code is 0 either way. With --json times are
-    /// milliseconds since 1970.
+    /// milliseconds since 1970. Orders are for ids or for what filters mean and work beside a
+    /// running node and without one.
     ///
-    /// Example: rohrpost queue --json | wc -l   (how many recipients wait)
+    /// Examples: rohrpost queue --to-domain kunde.example
+    ///           rohrpost queue --json | wc -l   (how many recipients wait)
+    ///           rohrpost queue retry --to-domain kunde.example
     Queue(queue::Options),
     /// Tells where mail for a domain would go now, and what TLS would have to be like.
     ///
@@ -153,6 +158,8 @@ enum Command {
     ///           rohrpost trace anna@firma.example --since "2 h" --lang de
     ///           rohrpost trace "<20261122.1@firma.example>"
     Trace(trace::Options),
+    /// Shows what others report about a hosted domain: DMARC and TLS.
+    Reports(reports::Options),
     /// Makes a running node read its certificates again.
     ///
     /// Connections that are open stay. A file that cannot be used is reported, exit code 1, and
@@ -192,6 +199,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Queue(options) => queue::run(&read_settings(&config)?, &options),
         Command::Route(options) => route::run(&read_settings(&config)?, &options),
         Command::Trace(options) => trace::run(&read_settings(&config)?, &options),
+        Command::Reports(options) => reports::run(&read_settings(&config)?, &options),
         Command::Reload => tell(&read_settings(&config)?, &crate::control::Request::Reload),
         Command::Clock(options) => clock::run(&read_settings(&config)?, &options),
         Command::Settings(options) => settings::run(&config, &options),

@@ -3,6 +3,7 @@
 //!
 //! {"do":"refresh"}  {"do":"reload"}  {"do":"clock","to":MS}  {"do":"hold"}  {"do":"queue"}
 //! {"do":"time"}  {"do":"identity","account":A,"address":B,"by":C}
+//! {"do":"queue_state"}  {"do":"queue_order",…}  {"do":"queue_cancel","message":N}
 
 use crate::node::Parts;
 use platform::clock::Timestamp;
@@ -50,6 +51,31 @@ pub(crate) enum Request {
         /// Who asks.
         by: String,
     },
+    /// Tell what the queue's worker is doing: a `QueueState` as JSON.
+    QueueState,
+    /// Carry out an order for a page of what waits: gives `queue::manage::Done` as JSON.
+    QueueOrder {
+        /// Which.
+        filter: queue::list::Filter,
+        /// What.
+        order: queue::manage::Order,
+        /// Where the page before ended.
+        after: Option<(i64, i64)>,
+    },
+    /// Call a message back: gives `queue::manage::Cancelled` as JSON.
+    QueueCancel {
+        /// The message.
+        message: i64,
+    },
+}
+
+/// What the queue's worker is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueState {
+    /// The node's time, milliseconds since 1970.
+    pub now_ms: i64,
+    /// The schedule.
+    pub state: queue::schedule::State,
 }
 
 /// What the node answers.
@@ -160,6 +186,28 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
             Ok(text) => done(&text),
             Err(text) => Answer { ok: false, text },
         },
+        Request::QueueState => answer_json(&QueueState {
+            now_ms: parts.clock.now().0,
+            state: parts.queue.state().unwrap_or_default(),
+        }),
+        Request::QueueOrder {
+            filter,
+            order,
+            after,
+        } => {
+            let now = parts.clock.now();
+            match parts.queue.order(&filter, &order, after, now).await {
+                Ok(done) => answer_json(&done),
+                Err(error) => refused(&error),
+            }
+        }
+        Request::QueueCancel { message } => {
+            let now = parts.clock.now();
+            match parts.queue.cancel(queue::TraceId(message), now).await {
+                Ok(cancelled) => answer_json(&cancelled),
+                Err(error) => refused(&error),
+            }
+        }
     }
 }
 
@@ -167,6 +215,20 @@ async fn refresh(parts: &Parts) -> Result<(), StoreError> {
     parts.directory.refresh().await?;
     parts.signing.refresh().await?;
     parts.policies.refresh().await
+}
+
+fn answer_json(value: &impl Serialize) -> Answer {
+    match serde_json::to_string(value) {
+        Ok(text) => Answer { ok: true, text },
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(why: &impl std::fmt::Display) -> Answer {
+    Answer {
+        ok: false,
+        text: why.to_string(),
+    }
 }
 
 /// Reads certificates again and logs what could not be used.

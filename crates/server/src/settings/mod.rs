@@ -149,10 +149,10 @@ settings! {
         "How long a correct login is remembered (as a keyed digest in memory), so that a client that connects often costs little.";
     "pop3.idle_time_max" pop3_idle_time_max: Span = "\"10 min\"" in "10 min" ..= "1 h", PerConnection,
         "How long a POP3 session may be silent (RFC 1939 section 3: at least 10 minutes).";
-    "queue.attempts_max" attempts_max: Count = "100" in "1" ..= "10000", AtStart,
+    "queue.attempts_max" attempts_max: Count = "300" in "1" ..= "10000", AtStart,
         "Messages handed to other servers at the same time.";
-    "queue.attempts_per_domain_max" attempts_per_domain_max: Count = "10" in "1" ..= "1000", AtStart,
-        "The same to one domain.";
+    "queue.attempts_per_domain_max" attempts_per_domain_max: Count = "20" in "1" ..= "1000", AtStart,
+        "The most to one domain. Begins with 5, grows while the domain answers, halves when it asks to slow down.";
     "queue.entries_max" queue_entries_max: Count = "1000000" in "10000" ..= "100000000", AtStart,
         "Waiting pairs of message and domain held in memory, about 40 bytes each. More wait in the store until there is room; nothing is lost or refused by it.";
     "queue.next_hop" next_hop: Name = "\"\"", AtStart,

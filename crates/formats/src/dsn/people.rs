@@ -64,7 +64,7 @@ fn in_language(text: &mut String, notice: &Notice<'_>, language: Language) {
         .iter()
         .filter(|recipient| recipient.reason == Reason::MandatoryTls);
     if let Some(first) = refused.next() {
-        write_options(text, first, notice.help, language);
+        write_options(text, first, notice, language);
     }
 }
 
@@ -123,9 +123,14 @@ fn write_advice(text: &mut String, recipient: &Recipient<'_>, advice: Advice, la
 
 /// What a sender with mandatory TLS can do (S4-19). Links lead to pages behind a login; a notice
 /// itself must not be able to change anything, because it travels in the clear like any mail.
-fn write_options(text: &mut String, first: &Recipient<'_>, help: Option<&str>, language: Language) {
-    let domain = first.address.domain();
-    let link = |page: &str| match help {
+fn write_options(
+    text: &mut String,
+    first: &Recipient<'_>,
+    notice: &Notice<'_>,
+    language: Language,
+) {
+    let (domain, sender) = (first.address.domain(), notice.to);
+    let link = |page: &str| match notice.help {
         Some(base) => format!("\n     {}/{page}", one_line(base)),
         None => String::new(),
     };
@@ -140,9 +145,9 @@ fn write_options(text: &mut String, first: &Recipient<'_>, help: Option<&str>, l
              \x20    und die Nachricht noch einmal senden.{exception}\n\
              \x20 3. Diese Nachricht als geschützten Web-Link weitergeben, wenn Ihr Anbieter das anbietet.{web}\n\
              \x20 4. Den Empfänger auf anderem Weg erreichen, etwa am Telefon.\n\n\
-             Für Ihren Verwalter an der Befehlszeile:\n\
-             \x20 rohrpost policy set domain IHRE-DOMAIN outbound-tls off\n\
-             \x20 rohrpost policy destination set domain IHRE-DOMAIN {domain} --exception\n"
+             Für Ihren Verwalter, an der Befehlszeile (steht der Schalter an Ihrer Domain, dann diese statt der Adresse):\n\
+             \x20 rohrpost policy set {sender} outbound-tls off\n\
+             \x20 rohrpost destination set {domain} may --for {sender} --exception\n"
         ),
         Language::English => format!(
             "\nYour options:\n\n\
@@ -152,9 +157,9 @@ fn write_options(text: &mut String, first: &Recipient<'_>, help: Option<&str>, l
              \x20    and send the message again.{exception}\n\
              \x20 3. Pass this message on as a protected web link, if your provider offers that.{web}\n\
              \x20 4. Reach the recipient in another way, for example by telephone.\n\n\
-             For your administrator, on the command line:\n\
-             \x20 rohrpost policy set domain YOUR-DOMAIN outbound-tls off\n\
-             \x20 rohrpost policy destination set domain YOUR-DOMAIN {domain} --exception\n"
+             For your administrator, on the command line (where the switch is your domain's, that instead of the address):\n\
+             \x20 rohrpost policy set {sender} outbound-tls off\n\
+             \x20 rohrpost destination set {domain} may --for {sender} --exception\n"
         ),
     };
 }

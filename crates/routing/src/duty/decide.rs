@@ -3,7 +3,7 @@
 
 use super::words;
 use super::{
-    AppliedPolicy, Chosen, Dane, Demands, Duty, Floor, HostFacts, Note, RequireTls, Ruling,
+    AppliedPolicy, Cause, Chosen, Dane, Demands, Duty, Floor, HostFacts, Note, RequireTls, Ruling,
     TlsRequiredNo, Unusable,
 };
 use crate::host;
@@ -17,7 +17,12 @@ use policy::{DaneMode, DestinationRule, OutboundTls, TlsLevel};
 pub fn decide(demands: &Demands<'_>, facts: &HostFacts<'_>) -> Ruling {
     let mut notes = Vec::new();
     let duty = published(demands, facts, &mut notes)
-        .and_then(|published| strictest(demands, facts, published, &mut notes));
+        .and_then(|published| strictest(demands, facts, published, &mut notes))
+        .map_err(|unusable| Unusable {
+            // `Other` wins: a DNS that does not answer is nobody's demand.
+            cause: unusable.cause.max(demands.cause()),
+            ..unusable
+        });
     Ruling { duty, notes }
 }
 
@@ -52,6 +57,22 @@ impl Demands<'_> {
             Some(rule) if rule.exception => OutboundTls::Off,
             _ => self.sender.value,
         }
+    }
+
+    /// What it counts as that a host does not do: ours, where our own side demands TLS.
+    fn cause(&self) -> Cause {
+        let by_rule = self.rule.is_some_and(|rule| match rule.level {
+            TlsLevel::May | TlsLevel::Dane => false,
+            TlsLevel::Encrypt
+            | TlsLevel::DaneOnly
+            | TlsLevel::Verify
+            | TlsLevel::Secure
+            | TlsLevel::Fingerprint => true,
+        });
+        let ours = by_rule
+            || self.of_sender() >= OutboundTls::Required
+            || self.require_tls == RequireTls::Yes;
+        if ours { Cause::TlsPolicy } else { Cause::Other }
     }
 
     fn version_min(&self) -> TlsVersion {
@@ -214,6 +235,7 @@ fn strictest(
         version_min: demands.version_min(),
         policy,
         audit,
+        cause: demands.cause(),
     })
 }
 

@@ -38,6 +38,8 @@ pub struct Duty {
     pub policy: AppliedPolicy,
     /// To be checked and reported, and never to stop anything: a policy under test.
     pub audit: Option<Proof>,
+    /// What it counts as when the host does not meet it.
+    pub cause: Cause,
 }
 
 /// The least that must be there before the envelope is said.
@@ -243,9 +245,11 @@ pub enum Prospect {
 /// Why a message could not be handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Cause {
-    /// Only because a TLS duty could not be met; the sender is warned and told earlier then.
+    /// Only because TLS is not what our own side demands (the sender's duty, a rule, REQUIRETLS); the
+    /// sender is warned and told earlier then, because they can lift it.
     TlsPolicy,
-    /// Anything else.
+    /// Anything else, and also what only the recipient's own policy forbids: a fault of theirs, which
+    /// they may mend within the usual time.
     #[default]
     Other,
 }

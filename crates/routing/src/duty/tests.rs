@@ -160,7 +160,7 @@ fn the_recipients_policies() {
         (
             &Dane::Absent,
             Some(&enforce_other),
-            "4.7.5 TlsPolicy MayPass by mta-sts",
+            "4.7.5 Other MayPass by mta-sts",
         ),
         (
             &Dane::Absent,
@@ -188,7 +188,7 @@ fn the_recipients_policies() {
         (
             &unusable(),
             Some(&enforce_other),
-            "4.7.5 TlsPolicy MayPass by mta-sts",
+            "4.7.5 Other MayPass by mta-sts",
         ),
         (&failed(), Some(&enforce), bogus),
         (&failed(), Some(&testing), bogus),
@@ -403,4 +403,26 @@ fn findings_for_the_recipients_reports() {
     let mut audit = nobody.clone();
     audit.dane = DaneMode::Audit;
     assert_eq!(notes(&audit, &failed(), None), [ResultType::DnssecInvalid]);
+}
+
+/// The sender hears early of what our own side demands, and as usual of what only the recipient does.
+#[test]
+fn whose_demand_it_is_decides_what_a_failure_counts_as() {
+    let other = sts(Mode::Enforce, "other.test");
+    let (dane_level, encrypt) = (rule(TlsLevel::Dane), rule(TlsLevel::Encrypt));
+    for (sender, rule, expected) in [
+        (OutboundTls::Off, None, Cause::Other),
+        (OutboundTls::Required, None, Cause::TlsPolicy),
+        (OutboundTls::Off, Some(&dane_level), Cause::Other),
+        (OutboundTls::Off, Some(&encrypt), Cause::TlsPolicy),
+    ] {
+        let demands = demands(sender, rule);
+        let duty = decide(&demands, &facts(&usable(), None)).duty;
+        assert_eq!(duty.unwrap().cause, expected, "{sender:?} {rule:?}");
+        let refused = decide(&demands, &facts(&Dane::Absent, Some(&other))).duty;
+        assert_eq!(refused.unwrap_err().cause, expected, "{sender:?} {rule:?}");
+        // Nobody's demand is to blame for a DNS that does not answer.
+        let unknown = decide(&demands, &facts(&failed(), None)).duty;
+        assert_eq!(unknown.unwrap_err().cause, Cause::Other);
+    }
 }

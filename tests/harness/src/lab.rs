@@ -395,16 +395,15 @@ impl Lab {
         });
     }
 
-    /// Sets a policy, such as `(&["account", "anna@firma.test"], "outbound-tls", "required")`.
-    pub fn policy(&self, scope: &[&str], name: &str, value: &str) {
-        let arguments = [&["policy", "set"], scope, &[name, value]].concat();
-        self.cli(&arguments);
+    /// Sets a policy for an address, a domain, a group or `installation`, such as
+    /// `("firma.test", "outbound-tls", "required")`.
+    pub fn policy(&self, scope: &str, name: &str, value: &str) {
+        self.cli(&["policy", "set", scope, name, value]);
     }
 
-    /// Sets the rule for a destination, such as `(&["installation"], "there.test", &["verify"])`.
-    pub fn destination(&self, scope: &[&str], domain: &str, rule: &[&str]) {
-        let arguments = [&["destination", "set"], scope, &[domain], rule].concat();
-        self.cli(&arguments);
+    /// Sets everybody's rule for a destination, such as `("there.test", &["verify"])`.
+    pub fn destination(&self, domain: &str, rule: &[&str]) {
+        self.cli(&[&["destination", "set", domain], rule].concat());
     }
 
     /// Waits until nothing is in the queue.

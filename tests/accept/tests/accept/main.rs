@@ -5,6 +5,7 @@ mod n_d1;
 mod n_d6;
 mod s0_03;
 mod s0_04_s3_73;
+mod s0_14;
 mod s1_02_s1_03;
 mod s1_07_s3_66;
 mod s1_08;

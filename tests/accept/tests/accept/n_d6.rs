@@ -102,7 +102,7 @@ fn tls_required_no_sets_policies_of_recipients_aside() {
     }
     // What our own side demands is not the recipient's to lift, nor the message's.
     let bernd = lab.server.account("bernd").address;
-    lab.policy(&["account", &bernd], "outbound-tls", "required");
+    lab.policy(&bernd, "outbound-tls", "required");
     let letter = Letter::new("bernd", "mandatory@sts.test", "in spite of it");
     lab.submit(&letter.field("TLS-Required: No"));
     lab.wait_deferred("mandatory@sts.test", 1);

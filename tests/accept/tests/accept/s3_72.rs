@@ -59,7 +59,7 @@ fn a_broken_handshake_defers_first_and_goes_in_clear_later() {
 fn with_a_policy_it_never_goes_in_clear() {
     let lab = Lab::start();
     let anna = lab.server.account("anna").address;
-    lab.policy(&["account", &anna], "outbound-tls", "required");
+    lab.policy(&anna, "outbound-tls", "required");
     let sinks: Vec<_> = BROKEN
         .into_iter()
         .map(|(domain, tls)| {

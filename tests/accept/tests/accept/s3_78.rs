@@ -12,11 +12,10 @@ fn the_lowest_version_counts() {
     for domain in ["old.test", "good.test", "strict.test", "new.test"] {
         lab.dns.mx(domain, 10, &format!("mx.{domain}"));
         lab.destination(
-            &["installation"],
             domain,
             match domain {
-                "strict.test" | "new.test" => &["encrypt", "version=1.3"],
-                _ => &["encrypt", "version=1.2"],
+                "strict.test" | "new.test" => &["encrypt", "--tls-version=1.3"],
+                _ => &["encrypt", "--tls-version=1.2"],
             },
         );
     }

@@ -54,12 +54,12 @@ fn place(lab: &Lab, kind: &str, level: &str, unknown: &Identity, pinned: &Identi
         lab.tlsa(&host, [3, 1, 1], &unknown.spki_sha256());
     }
     lab.dns.mx(&domain, 10, &host);
-    let fingerprint = format!("fingerprints={}", hex(&pinned.sha256()));
+    let fingerprint = format!("--fingerprints={}", hex(&pinned.sha256()));
     let rule: &[&str] = match level {
         "fingerprint" => &[level, &fingerprint],
         _ => &[level],
     };
-    lab.destination(&["installation"], &domain, rule);
+    lab.destination(&domain, rule);
     let (_, levels) = KINDS.iter().find(|(k, _)| *k == kind).expect("a kind");
     Place {
         sink: lab.sink(&host, behaviour),
@@ -103,13 +103,13 @@ fn a_rule_may_name_the_host_and_the_certificate() {
     let lab = Lab::start();
     let certificate = lab.identity(&["gateway.partner.test"]);
     let gateway = lab.sink("gate.test", Behaviour::tls(&certificate));
-    let next_hop = format!("next-hop=gate.test:{}", gateway.address().port());
+    let next_hop = format!("--next-hop=[gate.test]:{}", gateway.address().port());
     for domain in ["partner.test", "stranger.test"] {
         lab.dns.mx(domain, 10, "nowhere.test");
     }
-    let named = ["verify", "names=gateway.partner.test", &next_hop];
-    lab.destination(&["installation"], "partner.test", &named);
-    lab.destination(&["installation"], "stranger.test", &["verify", &next_hop]);
+    let named = ["verify", "--names=gateway.partner.test", &next_hop];
+    lab.destination("partner.test", &named);
+    lab.destination("stranger.test", &["verify", &next_hop]);
     lab.send("anna", "box@partner.test", "for the gateway");
     lab.send("anna", "box@stranger.test", "not for the gateway");
     assert!(gateway.wait_mails(1)[0].text().contains("for the gateway"));

@@ -231,7 +231,7 @@ fn a_host_that_fails_leaves_the_next_one() {
 #[test]
 fn audit_stops_nothing() {
     let lab = Lab::start();
-    lab.policy(&["installation"], "dane", "audit");
+    lab.policy("installation", "dane", "audit");
     let own = self_signed(&["x.test"]);
     let wrong = lab.domain("wrong.test", Signing::Signed, Behaviour::tls(&own));
     lab.tlsa("mx.wrong.test", [3, 1, 1], &[1; 32]);

@@ -11,7 +11,7 @@ use std::time::Duration;
 fn weak_tls_does_not_get_mandatory_mail() {
     let lab = Lab::start();
     let anna = lab.server.account("anna").address;
-    lab.policy(&["account", &anna], "outbound-tls", "required");
+    lab.policy(&anna, "outbound-tls", "required");
     let ecdsa = self_signed(&["x.test"]);
     let rsa = Authority::default().issue_rsa(&["x.test"]);
     let weak = [

@@ -11,7 +11,7 @@ const HOUR: u64 = 3600;
 fn lab() -> (Lab, harness::Sink) {
     let lab = Lab::start();
     let anna = lab.server.account("anna").address;
-    lab.policy(&["account", &anna], "outbound-tls", "required");
+    lab.policy(&anna, "outbound-tls", "required");
     lab.dns.mx("clear.test", 10, "mx.clear.test");
     let sink = lab.sink("mx.clear.test", Behaviour::default());
     (lab, sink)

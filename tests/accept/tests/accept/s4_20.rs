@@ -15,25 +15,25 @@ fn the_strictest_of_domain_and_account_counts() {
     let unknown = lab.domain("unknown.test", Signing::Unsigned, Behaviour::tls(&own));
     let anna = lab.server.account("anna").address;
     // Account on, domain off: for that account only.
-    lab.policy(&["account", &anna], "outbound-tls", "required");
+    lab.policy(&anna, "outbound-tls", "required");
     lab.send("anna", "a1@clear.test", "held");
     lab.send("bernd", "b1@clear.test", "goes");
     assert_eq!(clear.wait_mails(1)[0].to[0].0, "b1@clear.test");
     lab.wait_deferred("a1@clear.test", 1);
     // Domain on: for everybody in it, not for other domains.
-    lab.policy(&["domain", "firma.test"], "outbound-tls", "required");
+    lab.policy("firma.test", "outbound-tls", "required");
     lab.send("bernd", "b2@clear.test", "held");
     lab.send("carla", "c2@clear.test", "goes");
     lab.wait_deferred("b2@clear.test", 1);
     assert_eq!(clear.wait_mails(2)[1].to[0].0, "c2@clear.test");
     // The account stricter than its domain: a server without a proof is not enough.
-    lab.policy(&["account", &anna], "outbound-tls", "authenticated");
+    lab.policy(&anna, "outbound-tls", "authenticated");
     lab.send("anna", "a3@unknown.test", "held");
     lab.send("bernd", "b3@unknown.test", "goes");
     assert_eq!(unknown.wait_mails(1)[0].to[0].0, "b3@unknown.test");
     lab.wait_deferred("a3@unknown.test", 1);
     // The account laxer than its domain: the domain's demand stands.
-    lab.policy(&["account", &anna], "outbound-tls", "off");
+    lab.policy(&anna, "outbound-tls", "off");
     lab.send("anna", "a4@clear.test", "held");
     lab.wait_deferred("a4@clear.test", 1);
     assert_eq!((clear.mails().len(), unknown.mails().len()), (2, 1));
@@ -47,7 +47,7 @@ fn the_strictest_of_domain_and_account_counts() {
 fn policies_do_not_bleed_through_kept_connections() {
     let lab = Lab::start();
     let anna = lab.server.account("anna").address;
-    lab.policy(&["account", &anna], "outbound-tls", "authenticated");
+    lab.policy(&anna, "outbound-tls", "authenticated");
     let own = self_signed(&["x.test"]);
     let sink = lab.domain("mixed.test", Signing::Unsigned, Behaviour::tls(&own));
     for round in 0..10 {
@@ -65,7 +65,7 @@ fn policies_do_not_bleed_through_kept_connections() {
     // One message from both duties to two domains on one server: each by its own duty.
     let shared = lab.domain("one.test", Signing::Unsigned, Behaviour::tls(&own));
     lab.dns.mx("two.test", 10, "mx.one.test");
-    lab.destination(&["installation"], "two.test", &["verify"]);
+    lab.destination("two.test", &["verify"]);
     lab.submit(&Letter::new("bernd", "x@one.test", "both").and("x@two.test"));
     let mails = shared.wait_mails(1);
     assert_eq!(mails[0].to.len(), 1, "{mails:?}");
@@ -81,7 +81,7 @@ fn policies_do_not_bleed_through_kept_connections() {
 fn a_clear_connection_carries_nobody_who_must_not() {
     let lab = Lab::start();
     let anna = lab.server.account("anna").address;
-    lab.policy(&["account", &anna], "outbound-tls", "required");
+    lab.policy(&anna, "outbound-tls", "required");
     let broken = Behaviour::start_tls(StartTls::Garbage);
     let sink = lab.domain("broken.test", Signing::Unsigned, broken);
     for round in 0..5 {

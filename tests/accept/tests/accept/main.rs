@@ -3,6 +3,7 @@
 
 mod n_d1;
 mod n_d6;
+mod n_e1;
 mod s0_03;
 mod s0_04_s3_73;
 mod s0_14;

@@ -42,15 +42,21 @@ fn records(lab: &Lab) -> Vec<(String, String)> {
     let keys = lab.server.endpoints()["dkim"].clone();
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
     let record = |key: &serde_json::Value| (text(&key["name"]), text(&key["value"]));
-    keys.as_array().expect("a list").iter().map(record).collect()
+    keys.as_array()
+        .expect("a list")
+        .iter()
+        .map(record)
+        .collect()
 }
 
 /// What dkimpy says of a message.
 fn judge(lab: &Lab, mail: &Mail) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let (zone, message) = (dir.path().join("zone"), dir.path().join("message"));
-    let all: serde_json::Map<String, serde_json::Value> =
-        records(lab).into_iter().map(|(name, value)| (name, value.into())).collect();
+    let all: serde_json::Map<String, serde_json::Value> = records(lab)
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect();
     std::fs::write(&zone, serde_json::to_string(&all).unwrap()).unwrap();
     std::fs::write(&message, &mail.data).unwrap();
     let output = Command::new("/usr/bin/python3")
@@ -68,10 +74,22 @@ fn judge(lab: &Lab, mail: &Mail) -> Vec<String> {
 fn signed_for(lab: &Lab, mail: &Mail, domain: &str) {
     let verdicts = judge(lab, mail);
     let text = mail.text();
-    let from = text.lines().find(|line| line.starts_with("From:")).unwrap_or_default();
+    let from = text
+        .lines()
+        .find(|line| line.starts_with("From:"))
+        .unwrap_or_default();
     assert!(from.contains(&format!("@{domain}")), "{text}");
-    assert_eq!(verdicts[0], format!("dkim pass {domain} rsa-sha256"), "{verdicts:?}\n{text}\n{}", lab.server.log());
-    assert_eq!(verdicts[1], format!("dkim pass {domain} ed25519-sha256"), "{verdicts:?}\n{text}");
+    assert_eq!(
+        verdicts[0],
+        format!("dkim pass {domain} rsa-sha256"),
+        "{verdicts:?}\n{text}\n{}",
+        lab.server.log()
+    );
+    assert_eq!(
+        verdicts[1],
+        format!("dkim pass {domain} ed25519-sha256"),
+        "{verdicts:?}\n{text}"
+    );
 }
 
 fn plain() -> Behaviour {
@@ -93,7 +111,10 @@ fn submitted_mail_is_signed_for_its_author() {
         let domain = mail.from.rsplit('@').next().unwrap();
         signed_for(&lab, mail, domain);
     }
-    let carla = mails.iter().filter(|mail| mail.from.ends_with("@privat.test")).count();
+    let carla = mails
+        .iter()
+        .filter(|mail| mail.from.ends_with("@privat.test"))
+        .count();
     assert_eq!(carla, 1);
 }
 
@@ -108,7 +129,8 @@ fn a_notice_is_signed_for_the_host() {
     let reply = smtp.smtp_ask("RCPT TO:<anna@firma.test> NOTIFY=SUCCESS");
     assert!(reply.starts_with("250"), "{reply}");
     smtp.smtp_ask("DATA");
-    let reply = smtp.smtp_ask("From: box@far.test\r\nTo: anna@firma.test\r\nSubject: hello\r\n\r\nx\r\n.");
+    let reply =
+        smtp.smtp_ask("From: box@far.test\r\nTo: anna@firma.test\r\nSubject: hello\r\n\r\nx\r\n.");
     assert!(reply.starts_with("250"), "{reply}");
     let mails = sink.wait_mails(1);
     assert_eq!(mails[0].from, "");
@@ -124,18 +146,34 @@ fn a_forward_is_sealed_and_a_notice_about_it_finds_its_way_back() {
     let mut smtp = Lines::clear(lab.server.port("smtp"));
     smtp.smtp();
     smtp.smtp_ask("EHLO mx.near.test");
-    for command in ["MAIL FROM:<author@near.test>", "RCPT TO:<weiter@firma.test>", "DATA"] {
+    for command in [
+        "MAIL FROM:<author@near.test>",
+        "RCPT TO:<weiter@firma.test>",
+        "DATA",
+    ] {
         let reply = smtp.smtp_ask(command);
         assert!(reply.starts_with(['2', '3']), "{command}: {reply}");
     }
-    let reply = smtp.smtp_ask("From: author@near.test\r\nTo: weiter@firma.test\r\nSubject: on\r\n\r\nx\r\n.");
+    let reply = smtp
+        .smtp_ask("From: author@near.test\r\nTo: weiter@firma.test\r\nSubject: on\r\n\r\nx\r\n.");
     assert!(reply.starts_with("250"), "{reply}");
     let mails = far.wait_mails(1);
     let verdicts = judge(&lab, &mails[0]);
-    assert!(verdicts.iter().any(|line| line.starts_with("arc pass")), "{verdicts:?}\n{}", mails[0].text());
-    assert!(mails[0].text().contains("ARC-Authentication-Results: i=1; mx.rp.test;"));
+    assert!(
+        verdicts.iter().any(|line| line.starts_with("arc pass")),
+        "{verdicts:?}\n{}",
+        mails[0].text()
+    );
+    assert!(
+        mails[0]
+            .text()
+            .contains("ARC-Authentication-Results: i=1; mx.rp.test;")
+    );
     let sender = mails[0].from.clone();
-    assert!(sender.starts_with("SRS0=") && sender.ends_with("=near.test=author@firma.test"), "{sender}");
+    assert!(
+        sender.starts_with("SRS0=") && sender.ends_with("=near.test=author@firma.test"),
+        "{sender}"
+    );
     // The far server sends a notice to the rewritten sender; it reaches the author.
     let mut smtp = Lines::clear(lab.server.port("smtp"));
     smtp.smtp();
@@ -150,7 +188,10 @@ fn a_forward_is_sealed_and_a_notice_about_it_finds_its_way_back() {
     );
     assert!(reply.starts_with("250"), "{reply}");
     let back = near.wait_mails(1);
-    assert_eq!((back[0].from.as_str(), back[0].to[0].0.as_str()), ("", "author@near.test"));
+    assert_eq!(
+        (back[0].from.as_str(), back[0].to[0].0.as_str()),
+        ("", "author@near.test")
+    );
     // A made-up one does not.
     let mut smtp = Lines::clear(lab.server.port("smtp"));
     smtp.smtp();

@@ -153,7 +153,7 @@ fn make_dir(dir: &Path) -> Result<PathBuf, String> {
 /// Writes the settings anew at each start, because ports may differ.
 fn write_settings(config: &Path, dir: &Path, options: &Options) -> Result<(), String> {
     let path = |path: PathBuf| toml::Value::from(path.display().to_string());
-    let usual: [(&str, toml::Value); 7] = [
+    let usual: [(&str, toml::Value); 8] = [
         ("node.host_name", "mx.rp.test".into()),
         ("node.data_dir", path(dir.join("store"))),
         ("node.connections_per_address_max", 20_000.into()),
@@ -161,6 +161,11 @@ fn write_settings(config: &Path, dir: &Path, options: &Options) -> Result<(), St
         ("tls.ca_file", path(dir.join("tls/ca.pem"))),
         ("smtp.test_peers", vec!["127.0.0.1"].into()),
         ("queue.next_hop", options.next_hop.clone().into()),
+        // What a demo or a test sends goes to servers on this very host.
+        (
+            "queue.forbidden_networks",
+            toml::Value::Array(Vec::new()),
+        ),
     ];
     let usual = usual.map(|(name, value)| (name.to_owned(), value));
     let mut settings = toml::Table::new();

@@ -12,6 +12,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use policies::keep;
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
     open_signing, resolver, segments_dir,
@@ -27,7 +28,7 @@ use platform::spool::SpoolLimits;
 use platform::tls::{CertStore, ClientTls};
 use queue::relay::{Relay, RelayParts, RelaySettings};
 use queue::retry::RetryPlan;
-use smtp::client::{Client, ClientSettings, ClientTimes};
+use smtp::client::{Client, ClientParts, ClientSettings, ClientTimes, Forbidden};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +79,7 @@ impl Node {
         };
         let (bound, mut tasks) =
             listeners::bind(&parts.settings, &certificates, &contexts, &shutdown)?;
-        let relay = relay(&parts)?;
+        let relay = relay(&parts, &bound)?;
         let relaying = tokio::spawn(relay.clone().run());
         tasks.extend(chores::start(&parts));
         tasks.extend(reports::start(&parts)?);
@@ -197,20 +198,32 @@ fn pop3_context(parts: &Parts) -> Pop3Context {
     }
 }
 
-fn relay(parts: &Parts) -> Result<Arc<Relay>, StartError> {
+/// Where mail must not go. One next hop for everything is the operator's choice, wherever it is.
+fn forbidden(settings: &Settings, bound: &[Bound]) -> Forbidden {
+    if !settings.next_hop.0.is_empty() {
+        return Forbidden::default();
+    }
+    Forbidden {
+        networks: listeners::networks(&settings.forbidden_networks.0),
+        listeners: bound.iter().map(|bound| bound.address).collect(),
+    }
+}
+
+fn relay(parts: &Parts, bound: &[Bound]) -> Result<Arc<Relay>, StartError> {
     let settings = &parts.settings;
     let tls = ClientTls::new(settings.ca_file.0.as_deref())
         .map_err(|error| StartError::new("tls.ca_file", error))?;
     let client = Client::new(
         ClientSettings {
             host: settings.host_name.0.clone(),
-            next_hop: Some(settings.next_hop.0.clone()).filter(|hop| !hop.is_empty()),
-            port: u16::try_from(settings.smtp_port.0).unwrap_or(25),
             times: ClientTimes::default(),
+            forbidden: forbidden(&parts.settings, bound),
         },
-        parts.resolver.clone(),
-        tls,
-        parts.random.clone(),
+        ClientParts {
+            router: parts.router.clone(),
+            policies: parts.policies.clone(),
+            tls,
+        },
     );
     Ok(Relay::new(
         RelayParts {

@@ -15,21 +15,28 @@ impl Default for DotStuffer {
 
 impl DotStuffer {
     pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        let mut rest = chunk;
-        while let Some(first) = rest.first() {
-            if *first == b'.' && self.last == *b"\r\n" {
-                out.push(b'.');
-            }
-            let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
-            let (line, after) = rest.split_at(line);
-            out.extend_from_slice(line);
-            self.last = match line {
-                [.., before, last] => [*before, *last],
-                [last] => [self.last[1], *last],
-                [] => self.last,
-            };
-            rest = after;
+        out.reserve(chunk.len());
+        let mut start = 0;
+        let mut double = |at: usize, start: &mut usize| {
+            out.extend_from_slice(chunk.get(*start..at).unwrap_or_default());
+            out.push(b'.');
+            *start = at;
+        };
+        // Where the last chunk ended with a line, or in the middle of its end.
+        match (self.last, chunk) {
+            ([b'\r', b'\n'], [b'.', ..]) => double(0, &mut start),
+            ([_, b'\r'], [b'\n', b'.', ..]) => double(1, &mut start),
+            _ => {}
         }
+        for line_end in memchr::memmem::find_iter(chunk, b"\r\n.") {
+            double(line_end + 2, &mut start);
+        }
+        out.extend_from_slice(chunk.get(start..).unwrap_or_default());
+        self.last = match chunk {
+            [.., before, last] => [*before, *last],
+            [last] => [self.last[1], *last],
+            [] => self.last,
+        };
     }
 
     /// The final dot, on a line of its own.

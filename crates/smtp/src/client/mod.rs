@@ -1,160 +1,357 @@
-//! The SMTP client: carries one queued message to one domain (RFC 5321 §5). Implements the queue's
-//! `Transport`; decides nothing about retries or notices.
+//! The SMTP client: carries one queued message to one domain (RFC 5321 §5). Implements the queue's `Transport`;
+//! decides nothing about routes (`routing` does), retries or notices (the queue does).
 //!
-//! TLS is opportunistic: used where offered, without checking the certificate. A broken handshake
-//! defers; only a later attempt may go in clear, so that a passing fault does not cost secrecy.
+//! It carries out the TLS duty of each host. Where a duty allows clear, TLS is used when offered; a handshake that
+//! fails defers, and only a later attempt may go in clear, so that a passing fault does not cost secrecy.
 
-mod dialogue;
+mod connect;
 mod dots;
-mod idn;
+mod failure;
+mod forbidden;
+mod offers;
 mod reply;
-mod route;
+mod report;
+mod reuse;
+mod session;
 #[cfg(test)]
 mod tests;
+mod times;
+mod told;
+mod transaction;
 
-pub use dialogue::ClientTimes;
+pub use forbidden::Forbidden;
+pub use times::ClientTimes;
 
-use dialogue::{Dialogue, Failure, Security};
-use platform::dns::Resolver;
-use platform::net::Stream;
-use platform::random::Random;
+use connect::Origin;
+use failure::{Failure, Kind};
+use offers::Needs;
+use platform::net::StreamError;
 use platform::segments::Segments;
 use platform::tls::ClientTls;
-use queue::relay::{Attempt, Attempted, Attempting, Cause, Outcome, Transport};
-use route::{NextHop, Route};
+use policy::{Policies, Sender};
+use queue::relay::{Attempt, Attempted, Attempting, Outcome, Peer, Transport};
+use report::Reporter;
+use reuse::Kept;
+use routing::idn::ascii_domain;
+use routing::{Hop, Request, Route, Router};
+use session::{Opening, Security, Session};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use told::Told;
+use transaction::{Age, Transaction};
 
-/// Hosts tried in one attempt (RFC 5321 §5.1 wants at least two addresses).
-const ADDRESSES_MAX: usize = 6;
+/// Hosts tried in one attempt.
+const HOSTS_MAX: usize = 10;
+/// Kept connections that may turn out to have ended, before a fresh one is made.
+const STALE_MAX: usize = 20;
 
 /// How the client behaves.
 #[derive(Clone)]
 pub struct ClientSettings {
-    /// The name said in EHLO.
+    /// The name said in EHLO where no pool has one.
     pub host: String,
-    /// A server that takes everything, as `host:port`; `None` asks the DNS.
-    pub next_hop: Option<String>,
-    /// The port of mail exchangers: 25, another one in tests.
-    pub port: u16,
     /// How long each step may take.
     pub times: ClientTimes,
+    /// Where mail must not go, however it is addressed.
+    pub forbidden: Forbidden,
+}
+
+/// What the client works with.
+pub struct ClientParts {
+    /// Where mail goes, and how securely; also who hears of sessions.
+    pub router: Router,
+    /// Which pool mail leaves from.
+    pub policies: Policies,
+    /// The roots for certificates that must carry a name.
+    pub tls: ClientTls,
 }
 
 /// Carries messages to other servers.
 pub struct Client {
     settings: ClientSettings,
-    resolver: Arc<dyn Resolver>,
-    tls: ClientTls,
-    random: Random,
+    parts: ClientParts,
+    kept: Kept,
+}
+
+/// One attempt under way.
+struct Delivery<'a> {
+    attempt: &'a Attempt,
+    segments: &'a Segments,
+    needs: Needs,
+    origin: Origin,
+    /// The sender's domain, as A-labels; empty for the null sender.
+    from: &'a str,
+    /// The recipients' domain, as A-labels.
+    to: &'a str,
 }
 
 impl Client {
-    /// A client; `tls` should not insist on trusted certificates (RFC 7435).
-    pub fn new(
-        settings: ClientSettings,
-        resolver: Arc<dyn Resolver>,
-        tls: ClientTls,
-        random: Random,
-    ) -> Self {
+    /// A client.
+    pub fn new(settings: ClientSettings, parts: ClientParts) -> Self {
         Self {
             settings,
-            resolver,
-            tls,
-            random,
+            parts,
+            kept: Kept::default(),
         }
     }
 
-    async fn deliver(&self, attempt: &Attempt, segments: &Segments) -> Vec<Outcome> {
-        let all = |outcome: Outcome| vec![outcome; attempt.recipients.len()];
-        let hops = match route::find(
-            self.settings.next_hop.as_deref(),
-            &attempt.domain,
-            self.settings.port,
-            self.resolver.as_ref(),
-            &self.random,
-        )
-        .await
-        {
-            Route::Hops(hops) => hops,
-            Route::Never(reply) => {
-                return all(Outcome::Failed {
-                    reply,
-                    cause: Cause::Other,
-                });
-            }
-            Route::Later(reply) => {
-                return all(Outcome::Deferred {
-                    reply,
-                    cause: Cause::Other,
-                });
+    async fn deliver(&self, attempt: &Attempt, segments: &Segments) -> Attempted {
+        let mut told = Told::new(attempt);
+        let needs = match transaction::needs(attempt, segments) {
+            Ok(needs) => needs,
+            Err(error) => {
+                let text = format!("4.3.0 reading the message failed: {error}");
+                return told.deferred(text);
             }
         };
-        let mut last = "4.4.1 no address of the recipient's server answered".to_owned();
-        for hop in hops.iter().take(ADDRESSES_MAX) {
-            match self.try_hop(hop, attempt, segments).await {
-                Ok(outcomes) => return outcomes,
+        let from = sender_domain(attempt);
+        let to = ascii_domain(&attempt.domain).map_or_else(|| attempt.domain.clone(), Into::into);
+        let sender = Sender {
+            account: attempt.submitter,
+            domain: &from,
+            group: attempt.group.as_deref(),
+        };
+        let snapshot = self.parts.policies.snapshot();
+        let origin = Origin::of(snapshot.pool(&sender), &to, &self.settings.host);
+        let chosen = attempt.route.is_some()
+            || snapshot
+                .destination(&sender, &to)
+                .is_some_and(|rule| rule.next_hop.is_some());
+        drop(snapshot);
+        let hops = match self
+            .parts
+            .router
+            .route(&self.request(attempt, sender))
+            .await
+        {
+            Route::Hops(hops) => hops,
+            Route::Never(refusal) => return told.no_route(refusal, told::Prospect::Never),
+            Route::Later(refusal) => return told.no_route(refusal, told::Prospect::Later),
+        };
+        let delivery = Delivery {
+            attempt,
+            segments,
+            needs,
+            origin,
+            from: &from,
+            to: &to,
+        };
+        for hop in hops.iter().take(HOSTS_MAX) {
+            let addresses = match chosen {
+                true => hop.addresses.clone(),
+                false => self.settings.forbidden.without(&hop.addresses),
+            };
+            if addresses.is_empty() {
+                let text = "5.4.4 the server's addresses are ones that mail is never sent to";
+                let cause = queue::relay::Cause::Other;
+                let failure = Failure::new(&hop.host, text, Kind::HostNever { cause });
+                told.failure(hop, hop.addresses.first().copied(), failure);
+                continue;
+            }
+            match self.at_host(&delivery, hop, &addresses, &mut told).await {
+                Ok(outcomes) => return told.answered(outcomes),
+                Err(end @ (Kind::Never | Kind::OurFault)) => return told.ended(end),
                 // RFC 5321 §5.1: another host may take what this one cannot take now.
-                Err(Failure::TryNextHost(reply)) => last = reply,
-                Err(Failure::Permanent(reply)) => {
-                    return all(Outcome::Failed {
-                        reply,
-                        cause: Cause::Other,
-                    });
-                }
+                Err(_) => {}
             }
         }
-        all(Outcome::Deferred {
-            reply: last,
-            cause: Cause::Other,
-        })
+        told.exhausted()
     }
 
-    async fn try_hop(
+    fn request<'r>(&self, attempt: &'r Attempt, sender: Sender<'r>) -> Request<'r> {
+        Request {
+            sender,
+            destination: &attempt.domain,
+            require_tls: match attempt.require_tls {
+                queue::RequireTls::Yes => routing::RequireTls::Yes,
+                queue::RequireTls::No => routing::RequireTls::No,
+            },
+            tls_required_no: match attempt.tls_required_no {
+                queue::TlsRequiredNo::Present => routing::TlsRequiredNo::Present,
+                queue::TlsRequiredNo::Absent => routing::TlsRequiredNo::Absent,
+            },
+            override_route: attempt.route.as_deref(),
+            now: self.parts.router.clock().now(),
+        }
+    }
+
+    /// Tries one host: kept connections first, then a fresh one. What went wrong is with `told`.
+    async fn at_host(
         &self,
-        hop: &NextHop,
-        attempt: &Attempt,
-        segments: &Segments,
-    ) -> Result<Vec<Outcome>, Failure> {
-        let security = Security::Opportunistic { tls: &self.tls };
-        match self.converse(hop, attempt, segments, security).await {
-            Err(Failure::TryNextHost(reply))
-                if attempt.is_retry() && reply.contains(dialogue::HANDSHAKE_FAILED) =>
-            {
-                self.converse(hop, attempt, segments, Security::Clear).await
+        delivery: &Delivery<'_>,
+        hop: &Hop,
+        addresses: &[SocketAddr],
+        told: &mut Told<'_>,
+    ) -> Result<Vec<Outcome>, Kind> {
+        let addresses = connect::in_turns(addresses);
+        for _ in 0..STALE_MAX {
+            let Some(session) = self.kept.take(hop, &addresses, &delivery.origin) else {
+                break;
+            };
+            match self.carry(delivery, hop, session, Age::Kept, told).await {
+                Err(Kind::Stale) => {}
+                other => return other,
+            }
+        }
+        match self
+            .freshly(delivery, hop, &addresses, Security::AsDuty, told)
+            .await
+        {
+            Err(Kind::Handshake) if delivery.attempt.is_retry() => {
+                let clear = Security::ClearThisTime;
+                self.freshly(delivery, hop, &addresses, clear, told).await
             }
             other => other,
         }
     }
 
-    async fn converse(
+    async fn freshly(
         &self,
-        hop: &NextHop,
-        attempt: &Attempt,
-        segments: &Segments,
-        security: Security<'_>,
-    ) -> Result<Vec<Outcome>, Failure> {
-        let stream = self.connect(hop.address).await.map_err(|error| {
-            Failure::TryNextHost(format!("host={} 4.4.1 no connection: {error}", hop.host))
-        })?;
-        Dialogue::new(stream, &hop.host, &self.settings)
-            .run(attempt, segments, security)
+        delivery: &Delivery<'_>,
+        hop: &Hop,
+        addresses: &[SocketAddr],
+        security: Security,
+        told: &mut Told<'_>,
+    ) -> Result<Vec<Outcome>, Kind> {
+        let mut left = addresses.to_vec();
+        // RFC 5321 §5.1: a host has several addresses so that one may fail, also after it has answered.
+        loop {
+            let (address, stream) = match connect::connect(
+                &left,
+                &delivery.origin,
+                self.settings.times.connect,
+            )
             .await
+            {
+                Ok(connected) => connected,
+                Err(failed) => return Err(not_connected(hop, delivery, failed, told)),
+            };
+            let opening = Opening {
+                hop,
+                origin: &delivery.origin,
+                times: &self.settings.times,
+                tls: &self.parts.tls,
+                security,
+                reporter: Reporter {
+                    observer: self.parts.router.observer().as_ref(),
+                    hop,
+                    now: self.parts.router.clock().now(),
+                },
+            };
+            let failure = match opening.open(stream, address).await {
+                Ok(session) => return self.carry(delivery, hop, session, Age::Fresh, told).await,
+                Err(failure) => failure,
+            };
+            let kind = failure.kind;
+            told.failure(hop, Some(address), failure);
+            left.retain(|other| *other != address);
+            let lost = matches!(
+                kind,
+                Kind::NextHost {
+                    peer: Peer::Unreachable,
+                    ..
+                }
+            );
+            if left.is_empty() || !lost {
+                return Err(kind);
+            }
+        }
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<Stream, platform::net::StreamError> {
-        let deadline = platform::net::Deadline::after(self.settings.times.connect);
-        Stream::connect(address, None, deadline).await
+    /// Hands the message over a session, and keeps the session if it can serve again.
+    async fn carry(
+        &self,
+        delivery: &Delivery<'_>,
+        hop: &Hop,
+        mut session: Session,
+        age: Age,
+        told: &mut Told<'_>,
+    ) -> Result<Vec<Outcome>, Kind> {
+        let transaction = Transaction {
+            session: &mut session,
+            times: &self.settings.times,
+            attempt: delivery.attempt,
+            segments: delivery.segments,
+            needs: delivery.needs,
+            age,
+        };
+        let outcome = transaction.run().await;
+        let result = match outcome {
+            Ok(outcomes) => {
+                session.messages += 1;
+                told.talked(hop, &session, &outcomes);
+                if outcomes
+                    .iter()
+                    .any(|outcome| matches!(outcome, Outcome::Relayed { .. }))
+                {
+                    let router = &self.parts.router;
+                    let now = router.clock().now();
+                    router
+                        .seen()
+                        .outbound(delivery.from, delivery.to, session.protection, now);
+                }
+                Ok(outcomes)
+            }
+            Err(failure) => {
+                let kind = failure.kind;
+                if kind != Kind::Stale {
+                    told.failed_at(hop, &session, failure);
+                }
+                Err(kind)
+            }
+        };
+        if let Some(session) = self.kept.keep(hop, &delivery.origin, session) {
+            session.quit().await;
+        }
+        result
+    }
+}
+
+/// What it means that none of a host's addresses took a connection.
+fn not_connected(
+    hop: &Hop,
+    delivery: &Delivery<'_>,
+    failed: Vec<(SocketAddr, StreamError)>,
+    told: &mut Told<'_>,
+) -> Kind {
+    let mut kind = Kind::NextHost {
+        cause: queue::relay::Cause::Other,
+        peer: Peer::Unreachable,
+    };
+    for (address, error) in failed {
+        let failure = match &error {
+            StreamError::SourceUnusable { .. } => {
+                kind = Kind::OurFault;
+                let pool = delivery.origin.pool.as_deref().unwrap_or_default();
+                let text = format!(
+                    "4.3.5 pool {pool}: {error}; the operator must give the address to this host or take it out of \
+                     the pool"
+                );
+                Failure::new(&hop.host, &text, kind)
+            }
+            _ => Failure::next_host(
+                &hop.host,
+                &format!("4.4.1 no connection: {error}"),
+                Peer::Unreachable,
+            ),
+        };
+        told.failure(hop, Some(address), failure);
+    }
+    kind
+}
+
+/// As A-labels in lower case; empty for the null sender.
+fn sender_domain(attempt: &Attempt) -> String {
+    match &attempt.sender {
+        queue::ReversePath::Null => String::new(),
+        queue::ReversePath::Address(address) => {
+            let domain = address.domain();
+            ascii_domain(domain).map_or_else(|| domain.to_ascii_lowercase(), Into::into)
+        }
     }
 }
 
 impl Transport for Client {
     fn attempt<'a>(&'a self, attempt: &'a Attempt, segments: &'a Segments) -> Attempting<'a> {
-        Box::pin(async move {
-            Attempted {
-                outcomes: self.deliver(attempt, segments).await,
-                ..Attempted::default()
-            }
-        })
+        Box::pin(self.deliver(attempt, segments))
     }
 }

@@ -6,7 +6,7 @@
 
 use super::stores::open_store;
 use crate::control;
-use crate::node::{make_data_dir, segments_dir};
+use crate::node::{make_data_dir, secret_path, segments_dir};
 use crate::settings::{Settings, StoreEngine};
 use platform::store::StoreError;
 use std::fs::{File, Permissions};
@@ -18,9 +18,10 @@ use std::path::Path;
 pub(super) fn backup(settings: &Settings, config: &Path, dir: &Path) -> Result<(), String> {
     if settings.store_engine.0 == StoreEngine::Postgresql {
         return Err(format!(
-            "with PostgreSQL a backup is two steps, in this order: dump the rows (pg_dump -Fc), \
-             then copy the folder {}",
-            segments_dir(settings).display()
+            "with PostgreSQL a backup is three steps, in this order: dump the rows (pg_dump -Fc), \
+             then copy the folder {} and the file {}",
+            segments_dir(settings).display(),
+            secret_path(&settings.data_dir).display()
         ));
     }
     if dir.exists() {
@@ -48,6 +49,7 @@ pub(super) fn backup(settings: &Settings, config: &Path, dir: &Path) -> Result<(
         .map_err(|e| failed("copying message segments", &e))?;
     copy_file(config, &dir.join("rohrpost.toml"))
         .map_err(|e| failed("copying the settings", &e))?;
+    copy_secret(&settings.data_dir, dir)?;
     sync_folder(dir).map_err(|e| failed("making the backup durable", &e))?;
     super::say(format_args!("backup written to {}", dir.display()));
     Ok(())
@@ -86,6 +88,7 @@ pub(super) fn restore(settings: &Settings, dir: &Path) -> Result<(), String> {
     if let Some(rows) = rows {
         copy_file(&rows, &data.join("rohrpost.sqlite")).map_err(|e| failed("copying rows", &e))?;
     }
+    copy_secret(dir, data)?;
     sync_folder(data).map_err(|e| failed("making the data durable", &e))?;
     let store = open_store(settings)?;
     super::block_on(store.write(mailbox::after_restore))?.map_err(|e: StoreError| e.to_string())?;
@@ -98,6 +101,15 @@ pub(super) fn restore(settings: &Settings, dir: &Path) -> Result<(), String> {
 
 fn failed(what: &str, error: &io::Error) -> String {
     format!("{what}: {error}")
+}
+
+/// Without the secret the DKIM keys in the rows are of no use. Older backups have none, and no keys either.
+fn copy_secret(from: &Path, to: &Path) -> Result<(), String> {
+    let secret = secret_path(from);
+    if !secret.exists() {
+        return Ok(());
+    }
+    copy_file(&secret, &secret_path(to)).map_err(|e| failed("copying the installation secret", &e))
 }
 
 fn copy_segments(from: &Path, to: &Path) -> io::Result<()> {

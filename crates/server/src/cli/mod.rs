@@ -104,11 +104,12 @@ enum Command {
     /// Writes a consistent copy of all mail, accounts and settings to a new folder.
     ///
     /// May run beside a serving node, which goes on taking mail. The copy holds rohrpost.sqlite,
-    /// the folder segments and the settings file; certificates and keys are not in it. Only its
-    /// owner can read it. With exit code 1 the copy is not complete and must be removed.
+    /// the folder segments, the settings file and installation.secret, which opens the DKIM keys in
+    /// the rows: keep it as closed as the server. Certificates are not in it. Only its owner can
+    /// read it. With exit code 1 the copy is not complete and must be removed.
     ///
     /// With PostgreSQL it is refused: use pg_dump or pg_basebackup for the rows and copy the folder
-    /// segments of the data directory after it.
+    /// segments and the file installation.secret of the data directory after it.
     ///
     /// Example: rohrpost backup /var/backups/rohrpost/2026-11-22
     Backup {

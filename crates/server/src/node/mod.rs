@@ -13,6 +13,7 @@ mod secret;
 mod tests;
 
 pub(crate) use policies::keep;
+pub(crate) use secret::secret_path;
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
     open_signing, resolver, segments_dir,

@@ -47,7 +47,10 @@ const MESSAGE: &str = "Subject: x\r\n\r\nhello\r\n";
 
 #[tokio::test]
 async fn what_the_peer_took_is_relayed() {
-    let told = Rig::new(Setup::hop(peer(WILLING).await)).await.relay(MESSAGE).await;
+    let told = Rig::new(Setup::hop(peer(WILLING).await))
+        .await
+        .relay(MESSAGE)
+        .await;
     assert!(told.starts_with("relayed "), "{told}");
 }
 
@@ -60,7 +63,10 @@ async fn only_354_begins_the_message_and_only_2yz_ends_it() {
         &[("DATA", "354 go on"), (".", ""), ("", "250 ok")],
         &[("MAIL", "354 go on"), ("", "250 ok")],
     ] {
-        let told = Rig::new(Setup::hop(peer(odd).await)).await.relay(MESSAGE).await;
+        let told = Rig::new(Setup::hop(peer(odd).await))
+            .await
+            .relay(MESSAGE)
+            .await;
         assert!(told.starts_with("deferred "), "{odd:?} {told}");
     }
 }
@@ -80,7 +86,10 @@ async fn a_refusal_in_the_middle_of_the_message_counts() {
 #[tokio::test]
 async fn connections_are_used_again_and_the_envelope_goes_in_one_piece() {
     let sink = Sink::start(Script::of(&[
-        ("EHLO", "250-mx.else.test\r\n250-PIPELINING\r\n250 SIZE 1000000"),
+        (
+            "EHLO",
+            "250-mx.else.test\r\n250-PIPELINING\r\n250 SIZE 1000000",
+        ),
         ("DATA", "354 go on"),
         ("", "250 ok"),
     ]))
@@ -91,9 +100,24 @@ async fn connections_are_used_again_and_the_envelope_goes_in_one_piece() {
         assert!(told.starts_with("relayed "), "{told}");
     }
     let heard = sink.heard();
-    assert_eq!(heard.iter().filter(|line| line.contains("EHLO")).count(), 1, "{heard:?}");
-    assert_eq!(heard.iter().filter(|line| line.starts_with("1 MAIL")).count(), 3, "{heard:?}");
-    assert_eq!(heard.iter().filter(|line| *line == "1 > hello").count(), 3, "{heard:?}");
+    assert_eq!(
+        heard.iter().filter(|line| line.contains("EHLO")).count(),
+        1,
+        "{heard:?}"
+    );
+    assert_eq!(
+        heard
+            .iter()
+            .filter(|line| line.starts_with("1 MAIL"))
+            .count(),
+        3,
+        "{heard:?}"
+    );
+    assert_eq!(
+        heard.iter().filter(|line| *line == "1 > hello").count(),
+        3,
+        "{heard:?}"
+    );
 }
 
 /// What was kept may have ended meanwhile; that is not the message's fault.
@@ -109,7 +133,11 @@ async fn a_kept_connection_that_ended_costs_nothing() {
         let told = rig.relay(MESSAGE).await;
         assert!(told.starts_with("relayed "), "{told}");
     }
-    assert!(sink.heard().contains(&"2 > hello".to_owned()), "{:?}", sink.heard());
+    assert!(
+        sink.heard().contains(&"2 > hello".to_owned()),
+        "{:?}",
+        sink.heard()
+    );
 }
 
 /// RFC 2920 §3.1: nobody is to get the message, but the server says 354 all the same.
@@ -126,7 +154,10 @@ async fn a_message_for_nobody_is_not_sent() {
     let rig = Rig::new(Setup::hop(sink.address)).await;
     for _ in 0..2 {
         let told = rig.relay(MESSAGE).await;
-        assert!(told.starts_with("failed ") && told.contains("5.1.1"), "{told}");
+        assert!(
+            told.starts_with("failed ") && told.contains("5.1.1"),
+            "{told}"
+        );
     }
     let heard = sink.heard();
     assert!(heard.contains(&"1 RSET".to_owned()), "{heard:?}");
@@ -140,9 +171,18 @@ async fn another_host_is_tried_when_one_fails() {
     let port = silent.local_addr().unwrap().port();
     drop(silent);
     let willing = Sink::start_at(([127, 0, 0, 2], port).into(), Script::of(WILLING)).await;
-    let setup = Setup::mx(&[("mx1.else.test", [127, 0, 0, 1]), ("mx2.else.test", [127, 0, 0, 2])], port);
+    let setup = Setup::mx(
+        &[
+            ("mx1.else.test", [127, 0, 0, 1]),
+            ("mx2.else.test", [127, 0, 0, 2]),
+        ],
+        port,
+    );
     let told = Rig::new(setup).await.relay(MESSAGE).await;
-    assert!(told.starts_with("relayed ") && told.contains("mx2.else.test"), "{told}");
+    assert!(
+        told.starts_with("relayed ") && told.contains("mx2.else.test"),
+        "{told}"
+    );
     assert!(!willing.heard().is_empty());
 }
 
@@ -152,6 +192,9 @@ async fn our_own_network_is_out_of_reach() {
     let mut setup = Setup::mx(&[("mx.else.test", [127, 0, 0, 1])], sink.address.port());
     setup.forbidden.networks = vec!["127.0.0.0/8".parse().unwrap()];
     let told = Rig::new(setup).await.relay(MESSAGE).await;
-    assert!(told.starts_with("failed ") && told.contains("5.4.4"), "{told}");
+    assert!(
+        told.starts_with("failed ") && told.contains("5.4.4"),
+        "{told}"
+    );
     assert!(sink.heard().is_empty());
 }

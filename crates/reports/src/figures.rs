@@ -36,8 +36,8 @@ impl Kind {
 pub enum Proven {
     /// By a DKIM signature.
     Yes,
-    /// Nobody looked.
-    NotChecked,
+    /// No, or nobody looked.
+    No,
 }
 
 /// What came of writing a report down.

@@ -191,7 +191,7 @@ impl Inbox {
         let sent = message.get(content.prefix().len()..).unwrap_or_default();
         for found in reports_in(&message) {
             match found {
-                Ok(Found::Dmarc(report)) => self.take_dmarc(report).await?,
+                Ok(Found::Dmarc(report)) => self.take_dmarc(report, sent).await?,
                 Ok(Found::Tls(report)) => self.take_tls(report, sent).await?,
                 Err(why) => tracing::info!(uid, why, "reports.unreadable"),
             }
@@ -199,17 +199,28 @@ impl Inbox {
         Ok(())
     }
 
-    async fn take_dmarc(&self, report: dmarc_report::Report) -> Result<(), InboxError> {
+    /// Many honest receivers sign with another domain or not at all, so an unsigned one counts too.
+    async fn take_dmarc(
+        &self,
+        report: dmarc_report::Report,
+        sent: &[u8],
+    ) -> Result<(), InboxError> {
         let domain = report.domain.clone();
         if !self.is_hosted(&domain).await? {
             tracing::info!(domain, "reports.not_our_domain");
             return Ok(());
         }
+        let proven = match &self.parts.verifier {
+            Some(verifier) if is_signed(&verifier.signers(sent).await, &report.email) => {
+                Proven::Yes
+            }
+            _ => Proven::No,
+        };
         let now = self.parts.clock.now();
         let written = self
             .parts
             .store
-            .write(move |tx| figures::write_dmarc(tx, &report, Proven::NotChecked, now))
+            .write(move |tx| figures::write_dmarc(tx, &report, proven, now))
             .await?;
         log(figures::Kind::Dmarc, &domain, written);
         Ok(())
@@ -218,8 +229,10 @@ impl Inbox {
     /// RFC 8460 §3: a report by mail without a valid signature must be ignored.
     async fn take_tls(&self, report: tls_report::Report, sent: &[u8]) -> Result<(), InboxError> {
         let proven = match &self.parts.verifier {
-            None => Proven::NotChecked,
-            Some(verifier) if is_signed(&verifier.signers(sent).await, &report) => Proven::Yes,
+            None => Proven::No,
+            Some(verifier) if is_signed(&verifier.signers(sent).await, &report.contact_info) => {
+                Proven::Yes
+            }
             Some(_) => {
                 let reporter = &report.organization_name;
                 tracing::info!(reporter, "reports.tls_report_without_signature");
@@ -253,8 +266,8 @@ impl Inbox {
 }
 
 /// Whether the contact's domain, or one above it, signed.
-fn is_signed(signers: &[String], report: &tls_report::Report) -> bool {
-    let contact = report.contact_info.rsplit('@').next().unwrap_or_default();
+fn is_signed(signers: &[String], contact: &str) -> bool {
+    let contact = contact.rsplit('@').next().unwrap_or_default();
     let contact = contact.to_ascii_lowercase();
     signers.iter().any(|signer| {
         let signer = signer.to_ascii_lowercase();
@@ -334,16 +347,9 @@ pub fn read_report(packed: &[u8]) -> Result<Found, String> {
 mod tests {
     use super::*;
 
-    fn report(contact: &str) -> tls_report::Report {
-        tls_report::Report {
-            contact_info: contact.to_owned(),
-            ..tls_report::Report::default()
-        }
-    }
-
     #[test]
     fn only_the_contacts_own_domain_signs_for_it() {
-        let by = |signer: &str| is_signed(&[signer.to_owned()], &report("tls@mail.Else.test"));
+        let by = |signer: &str| is_signed(&[signer.to_owned()], "tls@mail.Else.test");
         assert!(by("mail.else.test") && by("ELSE.test"));
         assert!(!by("test") && !by("lse.test") && !by("other.test") && !by("a.mail.else.test"));
     }

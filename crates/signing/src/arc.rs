@@ -81,6 +81,23 @@ pub(crate) async fn seal(
     seal.write()
 }
 
+/// Domains whose DKIM signature over the message is valid.
+pub(crate) async fn signers(
+    signing: &Signing,
+    message: &Spool,
+    skip: u64,
+) -> Result<Vec<String>, SigningError> {
+    let Header { bytes, body_start } = read_header(message, skip)?;
+    let fields: Vec<_> = header::fields(&bytes).collect();
+    let mut bodies = BodyHashes::new(message, body_start);
+    let (resolver, now) = (signing.resolver().as_ref(), signing.clock().now());
+    let evaluation = results::signers(&fields, &mut bodies, resolver, now);
+    match tokio::time::timeout(EVALUATION_TIME_MAX, evaluation).await {
+        Ok(signers) => Ok(signers?),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
 fn unsealed(received: &ReceivedFrom) -> Vec<u8> {
     tracing::info!(
         domain = received.forwarded_by,

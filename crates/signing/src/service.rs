@@ -219,6 +219,14 @@ impl Signing {
         crate::arc::seal(self, message, skip, received).await
     }
 
+    /// Domains whose DKIM signature over `message` is valid now, for reports, which must be signed (RFC 8460 §3).
+    ///
+    /// # Errors
+    /// As `sign`. Keys that DNS does not give count as wrong.
+    pub async fn signers(&self, message: &Spool, skip: u64) -> Result<Vec<String>, SigningError> {
+        crate::arc::signers(self, message, skip).await
+    }
+
     /// The MAIL FROM under which `sender`'s mail is forwarded by an address at `forwarded_by`.
     pub fn srs_forward(&self, sender: &Address, forwarded_by: &str) -> Address {
         let now = self.inner.clock.now();

@@ -4,9 +4,13 @@
 use super::{Parts, StartError};
 use formats::address::Address;
 use platform::https::HttpsClient;
+use platform::spool::Spool;
 use platform::tls::ClientTls;
+use reports::inbox::Verifier;
 use reports::{Inbox, InboxParts, Reporter, ReporterParts, ReporterSettings};
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Sets going what the settings ask for.
@@ -24,7 +28,7 @@ pub(super) fn start(parts: &Parts) -> Result<Vec<JoinHandle<()>>, StartError> {
             mailboxes: parts.mailboxes.clone(),
             directory: parts.directory.clone(),
             clock: parts.clock.clone(),
-            verifier: None,
+            verifier: Some(Arc::new(Signers(parts.clone()))),
             address,
         });
         tasks.push(tokio::spawn(inbox.run()));
@@ -65,6 +69,31 @@ fn reporter(parts: &Parts) -> Result<impl Future<Output = ()> + use<>, StartErro
         },
     );
     Ok(reporter.run())
+}
+
+/// Proves who sent a report, by its DKIM signatures.
+struct Signers(Parts);
+
+impl Verifier for Signers {
+    fn signers<'a>(
+        &'a self,
+        message: &'a [u8],
+    ) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + 'a>> {
+        Box::pin(async move {
+            let mut spool = Spool::new(super::spool(&self.0));
+            if let Err(error) = spool.push(message) {
+                tracing::warn!(%error, "reports.spool_failed");
+                return Vec::new();
+            }
+            match self.0.signing.signers(&spool, 0).await {
+                Ok(signers) => signers,
+                Err(error) => {
+                    tracing::info!(%error, "reports.signatures_unreadable");
+                    Vec::new()
+                }
+            }
+        })
+    }
 }
 
 /// Writes what was counted, at a stop.

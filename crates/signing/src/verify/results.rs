@@ -73,6 +73,21 @@ pub(crate) async fn evaluate(
     })
 }
 
+/// Domains whose DKIM signature over a message is valid.
+pub(crate) async fn signers(
+    fields: &[Field<'_>],
+    bodies: &mut BodyHashes<'_>,
+    resolver: &dyn Resolver,
+    now: Timestamp,
+) -> io::Result<Vec<String>> {
+    let signed = signatures(fields, bodies, resolver, now).await?;
+    Ok(signed
+        .into_iter()
+        .filter(|signed| signed.verdict == Verdict::Pass)
+        .filter_map(|signed| signed.of.map(|(domain, ..)| domain))
+        .collect())
+}
+
 async fn signatures(
     fields: &[Field<'_>],
     bodies: &mut BodyHashes<'_>,

@@ -146,8 +146,10 @@ impl Lab {
             set(name, value);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let server = Server::start_with(&arguments);
+        publish_keys(&server, &dns);
         Self {
-            server: Server::start_with(&arguments),
+            server,
             dns,
             authority,
             https,
@@ -444,6 +446,16 @@ impl Lab {
     /// The server's settings file, for commands that are run by hand.
     pub fn config(&self) -> PathBuf {
         self.server.dir().join("rohrpost.toml")
+    }
+}
+
+/// Puts the key records that the demo wants published into the DNS.
+fn publish_keys(server: &Server, dns: &Dns) {
+    let records = server.endpoints()["dkim"].as_array();
+    for record in records.into_iter().flatten() {
+        if let (Some(name), Some(value)) = (record["name"].as_str(), record["value"].as_str()) {
+            dns.txt(name, value);
+        }
     }
 }
 

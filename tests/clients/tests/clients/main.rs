@@ -9,4 +9,5 @@ mod mbsync;
 mod neomutt;
 mod openssl;
 mod python;
+mod sending;
 mod swaks;

@@ -304,7 +304,15 @@ impl<'s> Keyring<'s> {
             keys.retain(|key| names.contains(&key.selector));
             Ok::<_, StoreError>(keys)
         });
-        let made = made.await?;
+        let made = match made.await {
+            Err(StoreError::Exists(_)) => {
+                return Err(SigningError::Refused(format!(
+                    "keys of {domain} were made by somebody else at this moment; `rohrpost dkim show {domain}` \
+                     shows them"
+                )));
+            }
+            made => made?,
+        };
         self.signing.refresh().await?;
         Ok(made)
     }

@@ -50,8 +50,10 @@ const HOSTS: [&str; 10] = [
     "mail.privat.test",
 ];
 /// Listeners: name in endpoints.json, usual port, mode, role.
-const LISTENERS: [(&str, u16, Mode, Role); 7] = [
+const LISTENERS: [(&str, u16, Mode, Role); 8] = [
     ("smtp", 25, Mode::StartTls, Role::Mx),
+    // A provider gives it an address of its own; there is only one here.
+    ("securemx", 26, Mode::StartTls, Role::SecureMx),
     ("submission", 587, Mode::StartTls, Role::Submission),
     ("submissions", 465, Mode::ImplicitTls, Role::Submission),
     ("imap", 143, Mode::StartTls, Role::Imap),
@@ -162,10 +164,7 @@ fn write_settings(config: &Path, dir: &Path, options: &Options) -> Result<(), St
         ("smtp.test_peers", vec!["127.0.0.1"].into()),
         ("queue.next_hop", options.next_hop.clone().into()),
         // What a demo or a test sends goes to servers on this very host.
-        (
-            "queue.forbidden_networks",
-            toml::Value::Array(Vec::new()),
-        ),
+        ("queue.forbidden_networks", toml::Value::Array(Vec::new())),
     ];
     let usual = usual.map(|(name, value)| (name.to_owned(), value));
     let mut settings = toml::Table::new();

@@ -2,13 +2,18 @@
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
 mod n_d1;
+mod n_d3_n_d4_n_d5;
 mod n_d6;
 mod n_e1;
 mod s0_03;
 mod s0_04_s3_73;
+mod s0_08;
+mod s0_09;
 mod s0_10;
 mod s0_11;
+mod s0_12;
 mod s0_14;
+mod s0_15;
 mod s1_02_s1_03;
 mod s1_07_s3_66;
 mod s1_08;
@@ -19,12 +24,17 @@ mod s3_20;
 mod s3_25;
 mod s3_26;
 mod s3_28;
+mod s3_29_s3_33_s3_34;
 mod s3_45;
 mod s3_52;
+mod s3_53;
+mod s3_54;
+mod s3_30;
 mod s3_67;
 mod s3_68;
 mod s3_69_s3_71;
 mod s3_72;
+mod s3_76_s4_07_s4_13;
 mod s3_78;
 mod s3_79;
 mod s4_01_s4_03;

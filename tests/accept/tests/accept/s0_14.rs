@@ -27,7 +27,7 @@ print("arc", (cv or b"none").decode(), reason)
 "#;
 
 /// A lab whose DNS has the key records of the demo provider.
-fn lab() -> Lab {
+pub(crate) fn lab() -> Lab {
     let lab = Lab::start();
     for zone in ["firma.test", "privat.test", "rp.test"] {
         lab.dns.zone(zone, Signing::Unsigned);
@@ -71,7 +71,7 @@ fn judge(lab: &Lab, mail: &Mail) -> Vec<String> {
 }
 
 /// Both signatures pass and are those of `domain`, which is that of From.
-fn signed_for(lab: &Lab, mail: &Mail, domain: &str) {
+pub(crate) fn signed_for(lab: &Lab, mail: &Mail, domain: &str) {
     let verdicts = judge(lab, mail);
     let text = mail.text();
     let from = text

@@ -53,7 +53,9 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
 }
 
 async fn explain(settings: &Settings, store: Store, options: &Options) -> Result<String, String> {
-    let (clock, random) = (Clock::system(), Random::from_os());
+    // The time of the node, where one runs: exceptions and policies end by it.
+    let clock = Clock::settable(super::policy::now(settings));
+    let random = Random::from_os();
     let from = match &options.from {
         Some(from) => sender(settings, &store, from, &clock).await?,
         None => Who::default(),
@@ -304,5 +306,105 @@ fn proof_words(proof: &Proof) -> String {
         Proof::Names(names) => format!("a trusted certificate for {}", names.join(" or ")),
         Proof::Dane { .. } => "a certificate that a TLSA record means".to_owned(),
         Proof::Fingerprints(_) => "a certificate with a fingerprint of the rule".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::COMPONENTS;
+    use platform::dns::StaticResolver;
+    use platform::store::{Engine, Options};
+    use routing::sts::NoFetcher;
+    use routing::{Router, RouterParts, RouterSettings};
+    use std::time::Duration;
+
+    async fn explained(dns: &StaticResolver, destination: &str, next_hop: Option<&str>) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            engine: Engine::Sqlite {
+                path: dir.path().join("test.sqlite"),
+            },
+            readers: 1,
+            gather_max: Duration::ZERO,
+            before_commit: None,
+        };
+        let store = Store::open(options, COMPONENTS).unwrap();
+        let clock = Clock::system();
+        let policies = Policies::open(store.clone(), clock.clone()).await.unwrap();
+        let router = Router::new(RouterParts {
+            resolver: Arc::new(dns.clone()),
+            policies,
+            store,
+            fetcher: Arc::new(NoFetcher),
+            observer: Arc::new(Deaf),
+            clock: clock.clone(),
+            random: Random::seeded(1),
+            settings: RouterSettings {
+                own_names: Vec::new(),
+                next_hop: next_hop.map(str::to_owned),
+                port: 25,
+            },
+        });
+        let who = Who::default();
+        let request = Request {
+            sender: Sender {
+                account: who.account,
+                domain: &who.domain,
+                group: None,
+            },
+            destination,
+            require_tls: RequireTls::No,
+            tls_required_no: TlsRequiredNo::Absent,
+            override_route: None,
+            now: clock.now(),
+        };
+        told(destination, &router.explain(&request).await)
+    }
+
+    #[tokio::test]
+    async fn everything_that_led_to_a_route_is_told() {
+        let dns = StaticResolver::new();
+        dns.add_mx("x.test", 10, "mx1.x.test")
+            .add_mx("x.test", 20, "mx2.x.test");
+        for host in ["mx1.x.test", "mx2.x.test"] {
+            dns.add_address(host, "192.0.2.1".parse().unwrap());
+        }
+        dns.secure("x.test").bogus("_25._tcp.mx2.x.test");
+        dns.add_tlsa(
+            "_25._tcp.mx1.x.test",
+            Tlsa {
+                usage: 3,
+                selector: 1,
+                matching: 1,
+                data: [0xab; 32].into(),
+            },
+        );
+        let text = explained(&dns, "x.test", None).await;
+        for line in [
+            "Mail for x.test:",
+            "  DNSSEC proves the MX records (or that there are none).",
+            "  MTA-STS: no policy.",
+            "  mx1.x.test (preference 10):",
+            "    Addresses: 192.0.2.1:25 (proved by DNSSEC).",
+            &format!("      mx1.x.test: 3 1 1 {}", "ab".repeat(32)),
+            "    Demanded: a certificate that a TLSA record means.",
+            "    Why: the host has signed TLSA records (dane).",
+            "Tried in this order: mx1.x.test.",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line}\n{text}");
+        }
+        assert!(
+            text.contains("    Not used: 4.7.5 mx2.x.test is not used because"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_next_hop_says_why_it_stands_there() {
+        let text = explained(&StaticResolver::new(), "x.test", Some("[192.0.2.7]:26")).await;
+        let first = "Mail for x.test goes to 192.0.2.7: queue.next_hop names it for all mail.";
+        assert_eq!(text.lines().next(), Some(first));
+        assert!(text.contains("Tried in this order: 192.0.2.7."), "{text}");
     }
 }

@@ -2,6 +2,7 @@
 //! node at its start and at its end.
 
 use super::Parts;
+use policy::identities::Identities;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -26,7 +27,7 @@ pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(KEEP_EVERY).await;
-                keep(&keeping).await;
+                keep_counts(&keeping).await;
             }
         }),
         tokio::spawn(async move {
@@ -36,14 +37,25 @@ pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
                 if let Err(error) = forgotten {
                     tracing::warn!(%error, "usage.forget_failed");
                 }
+                let identities = Identities::new(forgetting.store.clone());
+                if let Err(error) = identities.forget_expired(now).await {
+                    tracing::warn!(%error, "identities.forget_failed");
+                }
                 tokio::time::sleep(FORGET_EVERY).await;
             }
         }),
     ]
 }
 
-/// Writes what waits in memory.
-pub(super) async fn keep(parts: &Parts) {
+/// Writes everything that waits in memory: at the end, and when somebody is about to look at it.
+pub(crate) async fn keep(parts: &Parts) {
+    keep_counts(parts).await;
+    if let Err(error) = parts.router.seen().flush().await {
+        tracing::warn!(%error, "routing.seen_not_written");
+    }
+}
+
+async fn keep_counts(parts: &Parts) {
     if let Err(error) = parts.findings.flush().await {
         tracing::warn!(%error, "findings.flush_failed");
     }

@@ -163,7 +163,7 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
 }
 
 /// The running node's time, which a demo can have moved; else the machine's.
-fn now(settings: &Settings) -> Timestamp {
+pub(super) fn now(settings: &Settings) -> Timestamp {
     let answer = ask(&settings.data_dir, &Request::Time);
     let node = answer
         .ok()

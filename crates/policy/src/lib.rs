@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod dns_check;
 pub mod findings;
+pub mod groups;
 mod handle;
 pub mod identities;
 mod local_time;

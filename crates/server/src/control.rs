@@ -2,7 +2,7 @@
 //! a line of JSON out, over a Unix socket that only the node's own user can open.
 //!
 //! {"do":"refresh"}  {"do":"reload"}  {"do":"clock","to":MS}  {"do":"hold"}  {"do":"queue"}
-//! {"do":"time"}  {"do":"identity","account":A,"address":B,"by":C}
+//! {"do":"time"}  {"do":"keep"}  {"do":"identity","account":A,"address":B,"by":C}
 //! {"do":"queue_state"}  {"do":"queue_order",…}  {"do":"queue_cancel","message":N}
 
 use crate::node::Parts;
@@ -42,6 +42,8 @@ pub(crate) enum Request {
     Queue,
     /// Tell the node's time, in milliseconds since 1970.
     Time,
+    /// Write what is counted in memory: findings, use of limits, TLS that was seen.
+    Keep,
     /// Mail a code to an address elsewhere that an account wants to send as.
     Identity {
         /// The account's login address.
@@ -176,6 +178,10 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
         Request::Queue => {
             parts.queue.wake();
             done("the queue is looked through")
+        }
+        Request::Keep => {
+            crate::node::keep(parts).await;
+            done("what was counted is written")
         }
         Request::Time => done(&parts.clock.now().0.to_string()),
         Request::Identity {

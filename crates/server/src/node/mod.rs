@@ -12,12 +12,12 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use policies::keep;
 pub(crate) use secret::secret_path;
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
     open_signing, resolver, segments_dir,
 };
+pub(crate) use policies::keep;
 
 use crate::control;
 use crate::settings::Settings;

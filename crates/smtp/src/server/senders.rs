@@ -81,6 +81,13 @@ pub(super) async fn rule_header(
         null_sender: nature_of_null(path, report.nature),
     };
     let objection = ownership::header(&facts, help(login, &policy));
+    if stage == Stage::Observe
+        && let (Some(objection), ReversePath::Address(sender)) = (&objection, path)
+        && objection.used == sender.to_string()
+    {
+        // MAIL noted this sender: one message is one finding.
+        return Ok(Ruling::Accept);
+    }
     Ok(ruled(session, login, stage, objection))
 }
 

@@ -12,7 +12,6 @@ fn cli(server: &Server, arguments: &[&str]) -> String {
 #[test]
 fn domains_and_accounts_are_put_into_groups() {
     let server = Server::start();
-    cli(&server, &["domain", "add", "privat.test"]);
     cli(&server, &["account", "add", "paul@privat.test"]);
     cli(&server, &["group", "set", "privat.test", "private"]);
     let shown = cli(&server, &["domain", "show", "privat.test"]);

@@ -9,7 +9,6 @@ fn the_check_warns_until_spf_and_names_fit_the_pool() {
     let lab = Lab::start();
     lab.dns.zone("privat.test", Signing::Unsigned);
     lab.dns.zone("provider.test", Signing::Unsigned);
-    lab.cli(&["domain", "add", "privat.test"]);
     lab.cli(&[
         "pool",
         "add",

@@ -41,9 +41,13 @@ pub(crate) enum Verb {
     /// Example: rohrpost alias add info@firma.example anna@firma.example bernd@firma.example
     #[command(subcommand)]
     Alias(alias::Verb),
-    /// Classes of customers, such as business and private. Today a name only.
+    /// Classes of customers, such as business and private.
     ///
-    /// Example: rohrpost group add business --description "Customers with a contract"
+    /// A group has a share of delivery attempts, a priority, a pool of source addresses, limits: see
+    /// `rohrpost policy`. A domain's group is that of its accounts, unless they have their own.
+    ///
+    /// Examples: rohrpost group set privat.example private
+    ///           rohrpost group add schools --description "Schools and universities"
     #[command(subcommand)]
     Group(group::Verb),
     /// Passwords for single devices and programs, revocable one by one.

@@ -30,6 +30,7 @@ pub(super) async fn run(options: &Options, desk: &Desk<'_>) -> Result<String, Po
             ))
         })?),
     };
+    desk.keep();
     let found = desk
         .store
         .read(move |tx: &mut dyn Tx| findings::list(tx, measure, ROWS_MAX))

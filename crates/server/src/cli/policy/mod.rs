@@ -106,6 +106,13 @@ impl Desk<'_> {
     }
 }
 
+impl Desk<'_> {
+    /// A running node writes what it has counted; without one everything is written.
+    fn keep(&self) {
+        let _ = ask(&self.settings.data_dir, &Request::Keep);
+    }
+}
+
 /// Who sits at the terminal.
 fn operator() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())

@@ -24,6 +24,7 @@ pub(super) async fn of(
     scope: &Scope,
     days: u32,
 ) -> Result<String, PolicyError> {
+    desk.keep();
     let domains = domains(desk, scope).await?;
     let now = desk.now;
     let mut text = String::new();

@@ -5,6 +5,8 @@ mod arc;
 pub mod canonical;
 mod error;
 mod field_choice;
+#[doc(hidden)]
+pub mod fuzz;
 mod key;
 pub mod keyring;
 pub mod lifecycle;

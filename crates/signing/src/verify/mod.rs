@@ -6,7 +6,7 @@ pub(crate) mod dkim;
 pub(crate) mod dmarc;
 pub(crate) mod results;
 pub(crate) mod spf;
-mod spf_macro;
+pub(crate) mod spf_macro;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use super::spf::{Check, Spf};
 use super::spf_macro::Facts;
 use platform::dns::StaticResolver;
+use proptest::prelude::*;
 
 async fn spf(dns: &StaticResolver, client: &str, domain: &str) -> Spf {
     let facts = Facts {
@@ -103,5 +104,20 @@ async fn broken_records_and_limits() {
             Spf::TempError,
             "{name}"
         );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// What strangers write is read without a panic.
+    #[test]
+    fn strangers_may_write_anything(
+        text in "((DKIM-Signature|ARC-Seal|ARC-Message-Signature|ARC-Authentication-Results|From|%\\{[a-z0-9r.]{0,3}\\}|i=[0-9]{0,3}|[a-z]{1,2}=|;|:| |\r\n|\t|rsa-sha256|far\\.test|1|\\PC){0,3}){0,30}",
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        crate::fuzz::foreign_text(text.as_bytes());
+        crate::fuzz::foreign_text(&bytes);
+        crate::fuzz::srs(&text);
     }
 }

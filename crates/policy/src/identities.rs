@@ -451,7 +451,7 @@ fn list(tx: &mut dyn Tx, account: i64, rows_max: i64) -> Result<Vec<Identity>, S
     tx.all(
         "SELECT a.local, a.domain, i.domain, i.local, i.kind, i.code_hash, i.created_at, \
          i.created_by, i.reason FROM policy_identities i \
-         JOIN directory_accounts a ON a.account = i.account WHERE (?1 = 0 OR i.account = ?1) \
+         JOIN directory_accounts a ON a.account = i.account WHERE (CAST(?1 AS BIGINT) = 0 OR i.account = ?1) \
          ORDER BY a.domain, a.local, i.domain, i.local LIMIT ?2",
         params![account, rows_max],
         |row| {

@@ -2,6 +2,7 @@
 
 use harness::dns::{Dns, Fault, RecordType, Signing};
 
+use platform::clock::Clock;
 use platform::dns::{Anchors, Mx, Outcome, Resolver, Security, SystemResolver};
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ fn ip(text: &str) -> IpAddr {
 
 fn resolver(dns: &Dns, anchor: &str) -> SystemResolver {
     let anchors = Anchors::parse(anchor).expect("an anchor");
-    SystemResolver::new(&[dns.socket_address()], anchors).expect("a resolver")
+    SystemResolver::new(&[dns.socket_address()], anchors, Clock::system()).expect("a resolver")
 }
 
 /// Zones of every kind, each with an MX whose host has an address and a TLSA record.

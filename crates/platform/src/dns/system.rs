@@ -5,12 +5,12 @@ use super::anchors::Anchors;
 use super::ask::Servers;
 use super::validate::{Fault, Found, Known, Validator};
 use super::{Answer, Lookup, Mx, MxHost, Outcome, Resolver, Tlsa, both_families};
+use crate::clock::{Clock, Timestamp};
 use hickory_proto::rr::{Name, RData, RecordType};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Answers kept in memory.
 const CACHED_ANSWERS_MAX: usize = 20_000;
@@ -28,24 +28,27 @@ pub struct SystemResolver {
 #[derive(Debug)]
 struct Shared {
     validator: Validator,
-    cache: Mutex<HashMap<(Name, RecordType), (Known, Instant)>>,
+    cache: Mutex<HashMap<(Name, RecordType), (Known, Timestamp)>>,
+    /// By which answers grow old.
+    clock: Clock,
 }
 
 impl SystemResolver {
     /// Asks `servers`, or those of `/etc/resolv.conf` where the list is empty. They may validate or not; only
-    /// `anchors` count.
+    /// `anchors` count. Answers grow old by `clock`; signatures are judged by the real time.
     ///
     /// # Errors
     /// In words, where `/etc/resolv.conf` is needed and cannot be used.
-    pub fn new(servers: &[SocketAddr], anchors: Anchors) -> Result<Self, String> {
+    pub fn new(servers: &[SocketAddr], anchors: Anchors, clock: Clock) -> Result<Self, String> {
         let servers = match servers {
             [] => Servers::of_system()?,
             servers => servers.to_vec(),
         };
         Ok(Self {
             shared: Arc::new(Shared {
-                validator: Validator::new(Servers::new(servers), anchors),
+                validator: Validator::new(Servers::new(servers), anchors, clock.clone()),
                 cache: Mutex::default(),
+                clock,
             }),
         })
     }
@@ -106,7 +109,10 @@ impl SystemResolver {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let (known, until) = cache.get(key)?;
-        let left = until.checked_duration_since(Instant::now())?;
+        let left = until.since(self.shared.clock.now());
+        if left.is_zero() {
+            return None;
+        }
         let mut known = known.clone();
         known.ttl = known.ttl.min(left);
         Some(known)
@@ -116,7 +122,7 @@ impl SystemResolver {
         if known.ttl.is_zero() {
             return;
         }
-        let now = Instant::now();
+        let now = self.shared.clock.now();
         let mut cache = self
             .shared
             .cache
@@ -128,7 +134,10 @@ impl SystemResolver {
         if cache.len() >= CACHED_ANSWERS_MAX {
             cache.clear();
         }
-        cache.insert(key, (known.clone(), now + known.ttl.min(CACHED_TIME_MAX)));
+        cache.insert(
+            key,
+            (known.clone(), now.plus(known.ttl.min(CACHED_TIME_MAX))),
+        );
     }
 }
 

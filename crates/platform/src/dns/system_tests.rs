@@ -9,7 +9,12 @@ use std::process::{Child, Command, Stdio};
 /// Nobody answers on the port: that must be a failure, and soon.
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_a_temporary_failure() {
-    let dns = SystemResolver::new(&["127.0.0.1:9".parse().unwrap()], Anchors::none()).unwrap();
+    let dns = SystemResolver::new(
+        &["127.0.0.1:9".parse().unwrap()],
+        Anchors::none(),
+        Clock::system(),
+    )
+    .unwrap();
     assert!(matches!(
         dns.mx("firma.test").await,
         Outcome::TemporaryFailure(_)
@@ -198,7 +203,7 @@ impl Named {
     }
 
     fn resolver(&self, anchors: Anchors) -> SystemResolver {
-        SystemResolver::new(&[self.address], anchors).unwrap()
+        SystemResolver::new(&[self.address], anchors, Clock::system()).unwrap()
     }
 }
 

@@ -8,6 +8,7 @@ use super::anchors::{Anchor, Anchors};
 use super::ask::{Reply, Servers};
 use super::denial::{Denial, Evidence};
 use super::signed::{self, Expected, RecordSet, SIGNATURES_MAX, Signed};
+use crate::clock::{Clock, Timestamp};
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, NSEC, NSEC3};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::collections::HashMap;
@@ -16,7 +17,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
 
 /// Aliases (CNAME) followed.
 const ALIASES_MAX: usize = 8;
@@ -80,7 +80,8 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
 pub(super) struct Validator {
     servers: Servers,
     anchors: Anchors,
-    places: Mutex<HashMap<Name, (Place, Instant)>>,
+    places: Mutex<HashMap<Name, (Place, Timestamp)>>,
+    clock: Clock,
 }
 
 /// The work done so far for one answer, and the time it is judged by.
@@ -117,11 +118,12 @@ struct Judged {
 }
 
 impl Validator {
-    pub(super) fn new(servers: Servers, anchors: Anchors) -> Self {
+    pub(super) fn new(servers: Servers, anchors: Anchors, clock: Clock) -> Self {
         Self {
             servers,
             anchors,
             places: Mutex::default(),
+            clock,
         }
     }
 
@@ -521,12 +523,12 @@ impl Validator {
     fn remembered(&self, name: &Name) -> Option<Place> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let (place, until) = places.get(name)?;
-        (*until > Instant::now()).then(|| place.clone())
+        (*until > self.clock.now()).then(|| place.clone())
     }
 
     fn remember(&self, name: &Name, place: Place, ttl: u32) {
         let time = Duration::from_secs(ttl.into()).min(ZONE_TIME_MAX);
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() >= ZONES_MAX {
             places.retain(|_, (_, until)| *until > now);
@@ -534,7 +536,7 @@ impl Validator {
         if places.len() >= ZONES_MAX {
             places.clear();
         }
-        places.insert(name.clone(), (place, now + time));
+        places.insert(name.clone(), (place, now.plus(time)));
     }
 }
 

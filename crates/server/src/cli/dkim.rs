@@ -148,7 +148,7 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
     };
     let work = async {
         let (clock, random) = (Clock::system(), Random::from_os());
-        let resolver = resolver(settings).map_err(|error| error.to_string())?;
+        let resolver = resolver(settings, &clock).map_err(|error| error.to_string())?;
         let signing = open_signing(settings, &store, &clock, &random, resolver)
             .await
             .map_err(|error| error.to_string())?;

@@ -65,7 +65,7 @@ async fn explain(settings: &Settings, store: Store, options: &Options) -> Result
         .map_err(|error| error.to_string())?;
     let sources = Sources {
         store,
-        resolver: resolver(settings).map_err(|error| error.to_string())?,
+        resolver: resolver(settings, &clock).map_err(|error| error.to_string())?,
         policies,
         observer: Arc::new(Deaf),
         clock: clock.clone(),

@@ -153,7 +153,7 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         .await
         .map_err(in_policy)?;
     let usage = Usage::open(store.clone()).await.map_err(in_policy)?;
-    let resolver = resolver(settings)?;
+    let resolver = resolver(settings, &clock)?;
     let signing = open_signing(settings, &store, &clock, &random, resolver.clone()).await?;
     let tls_counts = TlsCounts::default();
     let router = router(
@@ -208,7 +208,10 @@ fn observer(settings: &Settings, counts: &TlsCounts) -> Arc<dyn Observer> {
 ///
 /// # Errors
 /// Where `/etc/resolv.conf` is needed, or the file of trust anchors, and cannot be used.
-pub(crate) fn resolver(settings: &Settings) -> Result<Arc<dyn Resolver>, StartError> {
+pub(crate) fn resolver(
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<Arc<dyn Resolver>, StartError> {
     let anchors = match &settings.trust_anchor_file.0 {
         _ if !settings.dns_validate.0 => Anchors::none(),
         Some(path) => {
@@ -216,7 +219,7 @@ pub(crate) fn resolver(settings: &Settings) -> Result<Arc<dyn Resolver>, StartEr
         }
         None => Anchors::root(),
     };
-    let resolver = SystemResolver::new(&settings.dns_servers.0, anchors)
+    let resolver = SystemResolver::new(&settings.dns_servers.0, anchors, clock.clone())
         .map_err(|error| StartError::new("dns.servers", error))?;
     Ok(Arc::new(resolver))
 }

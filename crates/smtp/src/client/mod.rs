@@ -72,6 +72,13 @@ pub struct Client {
     kept: Kept,
 }
 
+/// What becomes of a connection after a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Keep,
+    Close,
+}
+
 /// One attempt under way.
 struct Delivery<'a> {
     attempt: &'a Attempt,
@@ -87,10 +94,11 @@ struct Delivery<'a> {
 impl Client {
     /// A client.
     pub fn new(settings: ClientSettings, parts: ClientParts) -> Self {
+        let kept = Kept::new(parts.router.clock().clone());
         Self {
             settings,
             parts,
-            kept: Kept::default(),
+            kept,
         }
     }
 
@@ -274,10 +282,17 @@ impl Client {
             needs: delivery.needs,
             age,
         };
-        let outcome = transaction.run().await;
-        let result = match outcome {
+        let mut done = Next::Keep;
+        let result = match transaction.run().await {
             Ok(outcomes) => {
                 session.messages += 1;
+                if outcomes
+                    .iter()
+                    .any(|outcome| matches!(outcome, Outcome::Deferred { .. }))
+                {
+                    // It has no room or no time just now; a fresh start later suits it better.
+                    done = Next::Close;
+                }
                 told.talked(hop, &session, &outcomes);
                 if outcomes
                     .iter()
@@ -299,7 +314,11 @@ impl Client {
                 Err(kind)
             }
         };
-        if let Some(session) = self.kept.keep(hop, &delivery.origin, session) {
+        let left = match done {
+            Next::Keep => self.kept.keep(hop, &delivery.origin, session),
+            Next::Close => Some(session),
+        };
+        if let Some(session) = left {
             session.quit().await;
         }
         result

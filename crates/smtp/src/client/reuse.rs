@@ -4,12 +4,12 @@
 
 use super::connect::Origin;
 use super::session::{Security, Session, Stage};
+use platform::clock::{Clock, Timestamp};
 use routing::{Duty, Hop};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How long a connection may be idle; many servers close soon after.
 const IDLE_MAX: Duration = Duration::from_secs(5);
@@ -49,19 +49,28 @@ impl Place {
 }
 
 /// The kept connections. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Kept {
     inner: Arc<Mutex<Inner>>,
+    clock: Clock,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    places: HashMap<Place, Vec<(Session, Instant)>>,
+    places: HashMap<Place, Vec<(Session, Timestamp)>>,
     total: usize,
     sweeping: bool,
 }
 
 impl Kept {
+    /// Nothing is kept yet; connections grow old by `clock`.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            inner: Arc::default(),
+            clock,
+        }
+    }
+
     /// The one used last, which is the likeliest to be still there.
     pub(super) fn take(
         &self,
@@ -69,6 +78,7 @@ impl Kept {
         addresses: &[SocketAddr],
         origin: &Origin,
     ) -> Option<Session> {
+        let now = self.clock.now();
         let mut inner = self.lock();
         if inner.total == 0 {
             return None;
@@ -78,7 +88,9 @@ impl Kept {
             let Some(sessions) = inner.places.get_mut(&place) else {
                 continue;
             };
-            let taken = sessions.pop();
+            // Those that are too old are swept away soon.
+            let fresh = |(_, since): &mut (Session, Timestamp)| is_fresh(*since, now);
+            let taken = sessions.pop_if(fresh);
             if sessions.is_empty() {
                 inner.places.remove(&place);
             }
@@ -92,7 +104,9 @@ impl Kept {
 
     /// Keeps a session for the next message; gives it back where it cannot be kept.
     pub(super) fn keep(&self, hop: &Hop, origin: &Origin, session: Session) -> Option<Session> {
-        let worn = session.messages >= MESSAGES_MAX || session.opened.elapsed() > AGE_MAX;
+        let now = self.clock.now();
+        let age = now.since(session.opened);
+        let worn = session.messages >= MESSAGES_MAX || age > AGE_MAX;
         // One in clear after a failed handshake is an exception of one attempt.
         let exception = session.security == Security::ClearThisTime;
         if worn || exception || session.stage == Stage::Broken {
@@ -107,7 +121,7 @@ impl Kept {
         if sessions.len() >= KEPT_PER_PLACE_MAX {
             return Some(session);
         }
-        sessions.push((session, Instant::now()));
+        sessions.push((session, now));
         inner.total += 1;
         if !inner.sweeping {
             inner.sweeping = true;
@@ -118,12 +132,13 @@ impl Kept {
 
     /// Takes out what was idle too long. `None` once nothing is left, and nobody sweeps any more then.
     fn idle_too_long(&self) -> Option<Vec<Session>> {
+        let now = self.clock.now();
         let mut inner = self.lock();
         let mut old = Vec::new();
         inner.places.retain(|_, sessions| {
             let (late, fresh) = std::mem::take(sessions)
                 .into_iter()
-                .partition(|(_, since)| since.elapsed() >= IDLE_MAX);
+                .partition(|(_, since)| !is_fresh(*since, now));
             *sessions = fresh;
             old.extend(late);
             !sessions.is_empty()
@@ -139,6 +154,11 @@ impl Kept {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Neither idle too long nor from the future, as after the clock was set back.
+fn is_fresh(since: Timestamp, now: Timestamp) -> bool {
+    since <= now && now.since(since) < IDLE_MAX
 }
 
 async fn sweep(kept: Kept) {

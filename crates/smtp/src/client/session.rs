@@ -7,6 +7,7 @@ use super::failure::{Failure, Kind};
 use super::offers::{self, Offers};
 use super::reply::{self, Reply};
 use super::report::{self, About, Ends, Reporter};
+use platform::clock::Timestamp;
 use platform::net::{Deadline, Stream};
 use platform::tls::{ClientTls, HandshakeFailure, Proof, Verified};
 use queue::relay::{Cause, Peer, TlsSeen};
@@ -15,7 +16,6 @@ use routing::tlsrpt::ResultType;
 use routing::{Duty, Hop};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How long a goodbye may take; nobody waits for its answer.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ pub(super) struct Session {
     pub(super) stage: Stage,
     /// Messages carried already.
     pub(super) messages: u32,
-    pub(super) opened: Instant,
+    pub(super) opened: Timestamp,
     pub(super) security: Security,
 }
 
@@ -82,7 +82,7 @@ impl Opening<'_> {
             protection: Protection::Clear,
             stage: Stage::Ready,
             messages: 0,
-            opened: Instant::now(),
+            opened: self.reporter.now,
             security: self.security,
         };
         let greeting = session.read(self.times.command, Peer::Unreachable).await?;

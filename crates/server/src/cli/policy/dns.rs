@@ -56,7 +56,7 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<Done, PolicyErro
 }
 
 pub(super) fn resolver(desk: &Desk<'_>) -> Result<Arc<dyn Resolver>, PolicyError> {
-    crate::node::resolver(desk.settings).map_err(invalid)
+    crate::node::resolver(desk.settings, &platform::clock::Clock::system()).map_err(invalid)
 }
 
 pub(super) fn shown(lines: &[Line]) -> String {

@@ -35,6 +35,7 @@ CREATE TABLE signing_keys (
     publication {int} NOT NULL,
     finding {text} NOT NULL,
     PRIMARY KEY (domain, selector)
-) {clustered}",
+) {clustered};
+CREATE INDEX signing_keys_due ON signing_keys (state, checked)",
     }],
 };

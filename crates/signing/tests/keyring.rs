@@ -31,10 +31,13 @@ impl Desk {
     }
 
     async fn open(&self) -> Signing {
+        let path = self.dir.path().join("store.sqlite");
+        self.open_on(Engine::Sqlite { path }).await
+    }
+
+    async fn open_on(&self, engine: Engine) -> Signing {
         let options = Options {
-            engine: Engine::Sqlite {
-                path: self.dir.path().join("store.sqlite"),
-            },
+            engine,
             readers: 1,
             gather_max: Duration::ZERO,
             before_commit: None,
@@ -91,7 +94,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::test]
 async fn a_key_is_rotated_without_a_moment_in_which_mail_cannot_be_verified() {
-    use KeyState::{Active, New, Published, Retiring, Revoked};
+    use KeyState::{Active, New, Published, Revoked};
     let desk = Desk::new();
     let signing = desk.open().await;
     let keyring = signing.keyring();
@@ -159,7 +162,6 @@ async fn a_key_is_rotated_without_a_moment_in_which_mail_cannot_be_verified() {
     assert!(matches!(refused, Err(SigningError::Refused(why)) if why.contains("--force")));
     keyring.remove(FIRMA, None, Force::Yes).await.unwrap();
     assert!(desk.signers(&signing).await.is_empty());
-    assert!(!states(&now).iter().any(|(_, state)| *state == Retiring));
 }
 
 #[tokio::test]
@@ -262,4 +264,36 @@ async fn another_process_is_noticed_at_the_next_look() {
     node.refresh().await.unwrap();
     assert_eq!(desk.signers(&node).await.len(), 2);
     assert_eq!(node.keyring().list().await.unwrap().len(), 2);
+}
+
+/// The same statements on PostgreSQL.
+#[test]
+fn postgresql_keeps_keys_too() {
+    let cluster = harness::postgres::Cluster::start();
+    let engine = Engine::Postgres {
+        url: cluster.database(),
+        connections: 1,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let desk = Desk::new();
+        let signing = desk.open_on(engine).await;
+        let keyring = signing.keyring();
+        let first = keyring.add(FIRMA, NewKeys::default()).await.unwrap();
+        assert_eq!(keyring.due().await.unwrap(), [FIRMA]);
+        desk.publish(&first);
+        keyring.check(FIRMA).await.unwrap();
+        assert_eq!(desk.signers(&signing).await.len(), 2);
+        assert!(keyring.due().await.unwrap().is_empty());
+        keyring.rotate(FIRMA, NewKeys::default()).await.unwrap();
+        keyring.activate(FIRMA).await.unwrap();
+        assert_eq!(keyring.list().await.unwrap().len(), 4);
+        desk.forward(DAY * 15);
+        keyring.check(FIRMA).await.unwrap();
+        keyring
+            .remove(FIRMA, Some("rp2611a"), Force::No)
+            .await
+            .unwrap();
+        assert_eq!(desk.signers(&signing).await, ["rp2611c", "rp2611d"]);
+    });
 }

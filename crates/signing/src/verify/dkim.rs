@@ -135,31 +135,40 @@ impl<'f> Signature<'f> {
                 None => Ok(read),
             };
         }
-        (read.header_form, read.body_form) = match tag("c").unwrap_or("simple/simple") {
+        read.content(tag("c"), tag("h"), tag("bh"))?;
+        Ok(read)
+    }
+
+    /// Reads the tags that say what of the message is covered; seals have none.
+    fn content(
+        &mut self,
+        forms: Option<&str>,
+        names: Option<&'f str>,
+        hash: Option<&str>,
+    ) -> Result<(), Verdict> {
+        (self.header_form, self.body_form) = match forms.unwrap_or("simple/simple") {
             "relaxed/relaxed" => (Form::Relaxed, Form::Relaxed),
             "relaxed" | "relaxed/simple" => (Form::Relaxed, Form::Simple),
             "simple" | "simple/simple" => (Form::Simple, Form::Simple),
             "simple/relaxed" => (Form::Simple, Form::Relaxed),
-            _ => return wrong("unknown canonicalisation"),
+            _ => return Err(Verdict::PermError("unknown canonicalisation")),
         };
-        read.names = tag("h")
+        self.names = names
             .unwrap_or_default()
             .split(':')
             .map(str::trim)
             .collect();
-        if !read
+        let names_from = self
             .names
             .iter()
-            .any(|name| name.eq_ignore_ascii_case("from"))
-            || read.names.len() > NAMES_MAX
-        {
-            return wrong("h= does not name From");
+            .any(|name| name.eq_ignore_ascii_case("from"));
+        if !names_from || self.names.len() > NAMES_MAX {
+            return Err(Verdict::PermError("h= does not name From"));
         }
-        match tag("bh").and_then(record::decode) {
-            Some(hash) => read.body_hash = hash,
-            None => return wrong("no usable bh="),
-        }
-        Ok(read)
+        self.body_hash = hash
+            .and_then(record::decode)
+            .ok_or(Verdict::PermError("no usable bh="))?;
+        Ok(())
     }
 
     /// Verifies it over `fields` and the body hashes; `field` is its own.

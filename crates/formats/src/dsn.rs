@@ -60,6 +60,8 @@ pub struct Recipient<'a> {
     pub remote_mta: Option<&'a str>,
     /// Its answer, code and text, lines joined: `550 5.1.1 no such user`.
     pub diagnostic: Option<&'a str>,
+    /// Our own reason, where no host answered.
+    pub own_reason: Option<&'a str>,
     /// Last attempt, milliseconds since 1970.
     pub last_attempt_ms: Option<i64>,
     /// Until when a delayed message is tried, milliseconds since 1970.
@@ -271,6 +273,11 @@ fn write_recipient(out: &mut Vec<u8>, recipient: &Recipient<'_>, charset: Charse
     if let Some(diagnostic) = recipient.diagnostic {
         let diagnostic = format!("smtp; {}", one_line(diagnostic));
         status_field(out, "Diagnostic-Code", &diagnostic, charset);
+    }
+    if let Some(reason) = recipient.own_reason {
+        // RFC 3464 §2.1.2: types of one's own begin with X-.
+        let reason = format!("X-Rohrpost; {}", one_line(reason));
+        status_field(out, "Diagnostic-Code", &reason, charset);
     }
     if let Some(last_ms) = recipient.last_attempt_ms {
         let date = format_rfc5322(DateTime::utc(last_ms));

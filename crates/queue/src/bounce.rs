@@ -279,6 +279,7 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
             status: reply.status(notice.kind, reported.cause),
             remote_mta: reply.host.or(reported.host.as_deref()),
             diagnostic: reply.code.is_some().then_some(reply.text),
+            own_reason: Some(reply.text).filter(|text| reply.code.is_none() && !text.is_empty()),
             last_attempt_ms: Some(notice.now.0),
             retry_until_ms: reported
                 .retry_until

@@ -28,7 +28,7 @@ const PARTS_MAX: usize = 10;
 /// Messages read in one page.
 const PAGE: usize = 50;
 /// Wait where the account is not there yet, or something failed.
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(5);
 /// A change that is not announced here, because another process made it, is seen after so long.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
 
@@ -91,10 +91,13 @@ impl Inbox {
 
     /// Works until dropped.
     pub async fn run(self) {
+        let mut is_told = false;
         loop {
             match self.account().await {
                 Ok(Some(account)) => self.watch(account).await,
+                Ok(None) if is_told => {}
                 Ok(None) => {
+                    is_told = true;
                     tracing::warn!(address = %self.parts.address, "reports.address_without_account");
                 }
                 Err(error) => tracing::warn!(%error, "reports.inbox_failed"),

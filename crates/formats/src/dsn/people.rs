@@ -75,6 +75,7 @@ struct Labels {
     whose_move: &'static str,
     what_to_do: &'static str,
     answer: &'static str,
+    reason: &'static str,
     until: &'static str,
 }
 
@@ -84,6 +85,7 @@ const GERMAN: Labels = Labels {
     whose_move: "Wer am Zug ist",
     what_to_do: "Was Sie tun können",
     answer: "Antwort von",
+    reason: "Technischer Grund",
     until: "Wir versuchen es bis",
 };
 const ENGLISH: Labels = Labels {
@@ -92,6 +94,7 @@ const ENGLISH: Labels = Labels {
     whose_move: "Whose move it is",
     what_to_do: "What you can do",
     answer: "Answer of",
+    reason: "Technical reason",
     until: "We keep trying until",
 };
 
@@ -118,6 +121,9 @@ fn write_advice(text: &mut String, recipient: &Recipient<'_>, advice: Advice, la
     if let Some(diagnostic) = recipient.diagnostic {
         let mta = host(recipient.remote_mta.unwrap_or("localhost"));
         *text += &format!("{} {mta}: {}\n", labels.answer, one_line(diagnostic));
+    }
+    if let Some(reason) = recipient.own_reason {
+        *text += &format!("{}: {}\n", labels.reason, one_line(reason));
     }
 }
 

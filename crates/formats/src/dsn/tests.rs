@@ -31,6 +31,7 @@ fn recipient(address: &Address) -> Recipient<'_> {
         status: "5.1.1",
         remote_mta: Some("mx.x.test"),
         diagnostic: Some("550 5.1.1 no such user"),
+        own_reason: None,
         last_attempt_ms: Some(0),
         retry_until_ms: Some(86_400_000),
     }
@@ -206,6 +207,7 @@ fn mandatory_tls_lists_the_options_with_links_in_both_languages() {
         reason: Reason::MandatoryTls,
         status: "4.7.5",
         diagnostic: None,
+        own_reason: Some("4.7.5 mx.x.test offers no TLS"),
         ..recipient(&bernd)
     };
     let notice = build_for(&anna, &[late], Returned::Headers(ORIGINAL));
@@ -214,6 +216,7 @@ fn mandatory_tls_lists_the_options_with_links_in_both_languages() {
     let text = body(&notice, parts[0]);
     for line in [
         "keine sichere verschlüsselte Verbindung",
+        "Technischer Grund: 4.7.5 mx.x.test offers no TLS",
         "Ihre Möglichkeiten:",
         "Ausnahme nur für die Domain x.test",
         "geschützten Web-Link",
@@ -261,6 +264,7 @@ proptest! {
             status: &foreign,
             remote_mta: Some(&foreign),
             diagnostic: Some(&long),
+            own_reason: Some(&foreign),
             ..recipient(&bernd)
         };
         let hostile = [hostile, Recipient { diagnostic: Some(&foreign), ..recipient(&bernd) }];

@@ -66,14 +66,23 @@ fn a_report_goes_out_after_the_day_by_mail_and_https_once() {
     let read = python(READ, mail.text().as_bytes());
     let (names, json) = read.split_once('\n').expect("two lines");
     assert!(names.starts_with("there.test "), "{names}");
-    assert!(names.contains("!there.test!1772409600!1772495999!"), "{names}");
+    assert!(
+        names.contains("!there.test!1772409600!1772495999!"),
+        "{names}"
+    );
     let report: serde_json::Value = serde_json::from_str(json).expect("JSON");
-    assert_eq!(report["date-range"]["start-datetime"], "2026-03-02T00:00:00Z");
+    assert_eq!(
+        report["date-range"]["start-datetime"],
+        "2026-03-02T00:00:00Z"
+    );
     let policy = &report["policies"][0];
     assert_eq!(policy["policy"]["policy-domain"], "there.test");
     assert_eq!(policy["policy"]["policy-type"], "no-policy-found");
     let sessions = policy["summary"]["total-successful-session-count"].as_u64();
-    assert!(sessions.is_some_and(|sessions| (1..=2).contains(&sessions)), "{report}");
+    assert!(
+        sessions.is_some_and(|sessions| (1..=2).contains(&sessions)),
+        "{report}"
+    );
     assert!(mail.text().contains("DKIM-Signature: "), "{}", mail.text());
     lab.wait("a report by HTTPS", || {
         let seen = lab.https.requests();

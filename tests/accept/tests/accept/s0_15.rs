@@ -40,9 +40,9 @@ fn hand_in(lab: &Lab, to: &str, domain: &str, id: &str) {
 
 #[test]
 fn figures_equal_a_count_by_hand() {
-    let to = "bernd@rp.test";
+    let to = "bernd@firma.test";
     let lab = Lab::start_with(&[("reports.address", to)]);
-    let domain = "rp.test";
+    let domain = "firma.test";
     hand_in(&lab, to, domain, "one");
     // The same report again, and one about a domain of somebody else: neither counts.
     hand_in(&lab, to, domain, "one");
@@ -51,7 +51,7 @@ fn figures_equal_a_count_by_hand() {
     let ask = ["reports", "dmarc", domain, "--days", "36500"];
     lab.wait("figures", || {
         let shown = lab.cli(&ask);
-        if shown.contains("2 reports about rp.test") {
+        if shown.contains("2 reports about firma.test") {
             Ok(())
         } else {
             Err(shown)

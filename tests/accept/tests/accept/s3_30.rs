@@ -24,7 +24,10 @@ fn the_origin_is_shown_recorded_and_expires() {
     assert!(story.contains("laptop.test"), "{story}");
     assert!(story.contains(&anna.address), "{story}");
     let german = lab.cli(&["trace", &id, "--lang", "de"]);
-    assert!(german.contains("Sie kam von der Adresse 127.0.0.1"), "{german}");
+    assert!(
+        german.contains("Sie kam von der Adresse 127.0.0.1"),
+        "{german}"
+    );
     // The recipient sees none of it.
     let message = lab.wait_inbox("bernd", &["where from"]);
     assert!(!message.contains("laptop.test"), "{message}");
@@ -39,7 +42,10 @@ fn the_origin_is_shown_recorded_and_expires() {
     assert!(lab.cli(&["trace", message_id]).contains(&id));
 
     let views = lab.cli(&["trace", "--views"]);
-    assert!(views.lines().filter(|view| view.contains(&id)).count() >= 2, "{views}");
+    assert!(
+        views.lines().filter(|view| view.contains(&id)).count() >= 2,
+        "{views}"
+    );
     assert!(views.contains("uid "), "{views}");
 
     lab.forward(6 * DAY);

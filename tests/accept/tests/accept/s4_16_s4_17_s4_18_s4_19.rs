@@ -41,7 +41,7 @@ fn a_warning_attempts_for_a_day_and_the_end() {
     lab.forward(Duration::from_secs(7 * MINUTE));
     let warning = lab.wait_inbox("anna", &["Action: delayed"]);
     assert!(
-        warning.contains("Final-Recipient: rfc822;box@clear.test"),
+        warning.contains("Final-Recipient: rfc822; box@clear.test"),
         "{warning}"
     );
     assert!(warning.contains("Status: 4.7."), "{warning}");

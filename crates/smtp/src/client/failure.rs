@@ -54,7 +54,10 @@ impl Failure {
     pub(super) fn peer(&self) -> Peer {
         match self.kind {
             Kind::NextHost { peer, .. } => peer,
-            Kind::Handshake | Kind::Stale => Peer::Unreachable,
+            Kind::Stale => Peer::Unreachable,
+            // The next try of the same message may go in clear, and of each message only that: one
+            // that is not let near the host for the failures of others would never get so far.
+            Kind::Handshake => Peer::Answered,
             Kind::HostNever { .. } | Kind::Never | Kind::OurFault => Peer::Answered,
         }
     }

@@ -2,6 +2,7 @@
 //! Pure: no I/O, no clock, no randomness. Everything else may use this crate; it uses nobody.
 
 pub mod address;
+pub mod auto_reply;
 pub mod date;
 pub mod dmarc_report;
 pub mod dsn;

@@ -4,7 +4,7 @@
 use harness::dns::Signing;
 use harness::postgres::Cluster;
 use harness::sink::Behaviour;
-use harness::{Lab, Letter};
+use harness::{Lab, Letter, Sink};
 
 fn refused(lab: &Lab, arguments: &[&str]) -> String {
     let (ok, output, errors) = lab.server.cli(arguments);
@@ -22,6 +22,14 @@ fn policy_works_on_postgresql() {
     let there = lab.domain("there.test", Signing::Unsigned, Behaviour::default());
     let anna = lab.server.account("anna").address;
 
+    settings(&lab, &anna);
+    findings(&lab, &anna, &there);
+    identities(&lab, &anna, &there);
+    limits(&lab, &anna);
+    files_and_removal(&lab, &anna);
+}
+
+fn settings(lab: &Lab, anna: &str) {
     // Settings, history, a group, a pool, a destination with an end.
     lab.cli(&["group", "set", "privat.test", "private"]);
     lab.cli(&[
@@ -35,7 +43,7 @@ fn policy_works_on_postgresql() {
     lab.cli(&[
         "policy", "set", "private", "pool", "main", "--reason", "theirs",
     ]);
-    let used = refused(&lab, &["pool", "remove", "main"]);
+    let used = refused(lab, &["pool", "remove", "main"]);
     assert!(used.contains("still used by group private"), "{used}");
     let rule = [
         "destination",
@@ -43,7 +51,7 @@ fn policy_works_on_postgresql() {
         "far.test",
         "secure",
         "--for",
-        &anna,
+        anna,
         "--until",
         "2026-12-31",
     ];
@@ -58,15 +66,17 @@ fn policy_works_on_postgresql() {
         3
     );
     assert!(lab.cli(&["policy", "history"]).lines().count() > 5);
-    let shown = lab.cli(&["policy", "show", &anna]);
+    let shown = lab.cli(&["policy", "show", anna]);
     assert!(shown.contains("destination far.test"), "{shown}");
     assert!(
         lab.cli(&["policy", "show", "carla@privat.test"])
             .contains("group private")
     );
+}
 
+fn findings(lab: &Lab, anna: &str, there: &Sink) {
     // Findings, and what was seen of TLS.
-    lab.policy(&anna, "sender-ownership", "observe");
+    lab.policy(anna, "sender-ownership", "observe");
     let mut letter = Letter::new("anna", "x@there.test", "as somebody else");
     letter.from = "anna@gmx.example".to_owned();
     for seen in 1..=2 {
@@ -75,7 +85,7 @@ fn policy_works_on_postgresql() {
         let line = format!("{anna} -> anna@gmx.example ({seen}x, last 2026-03-02)\n");
         assert_eq!(lab.cli(&["findings"]), line);
     }
-    for scope in [anna.as_str(), "firma.test", "private", "installation"] {
+    for scope in [anna, "firma.test", "private", "installation"] {
         lab.cli(&[
             "policy",
             "set",
@@ -85,40 +95,45 @@ fn policy_works_on_postgresql() {
             "--preview",
         ]);
     }
+}
 
+fn identities(lab: &Lab, anna: &str, there: &Sink) {
     // Identities.
-    lab.policy(&anna, "sender-ownership", "enforce");
-    lab.cli(&["identity", "request", &anna, "anna@there.test"]);
+    lab.policy(anna, "sender-ownership", "enforce");
+    lab.cli(&["identity", "request", anna, "anna@there.test"]);
     let text = there.wait_mails(3)[2].text();
     let code = text
         .split_whitespace()
         .find(|word| word.len() == 14 && word.split('-').count() == 3);
     refused(
-        &lab,
-        &["identity", "confirm", &anna, "anna@there.test", "WRONG"],
+        lab,
+        &["identity", "confirm", anna, "anna@there.test", "WRONG"],
     );
     lab.cli(&[
         "identity",
         "confirm",
-        &anna,
+        anna,
         "anna@there.test",
         code.unwrap_or_default(),
     ]);
     lab.cli(&[
         "identity",
         "grant",
-        &anna,
+        anna,
         "*@privat.test",
         "--reason",
         "stand-in",
     ]);
-    assert_eq!(lab.cli(&["identity", "list", &anna]).lines().count(), 3);
+    assert_eq!(lab.cli(&["identity", "list", anna]).lines().count(), 3);
+    let mut letter = Letter::new("anna", "x@there.test", "as somebody else");
     letter.from = "whoever@privat.test".to_owned();
     assert!(lab.submit(&letter).starts_with("250"));
+}
 
+fn limits(lab: &Lab, anna: &str) {
     // Limits, also across a flush.
     lab.policy("firma.test", "domain-messages-per-hour", "2");
-    lab.policy(&anna, "new-recipients-per-day", "1");
+    lab.policy(anna, "new-recipients-per-day", "1");
     lab.send("anna", "new@there.test", "first");
     let reply = lab.submit(&Letter::new("anna", "newer@there.test", "second"));
     assert!(
@@ -132,12 +147,14 @@ fn policy_works_on_postgresql() {
         reply.contains("2 messages an hour for your domain"),
         "{reply}"
     );
+}
 
+fn files_and_removal(lab: &Lab, anna: &str) {
     // Files, and what goes.
     let state = lab.server.dir().join("state.toml");
     std::fs::write(&state, lab.cli(&["export"])).expect("the file is written");
     let path = state.display().to_string();
-    lab.cli(&["policy", "unset", &anna, "new-recipients-per-day"]);
+    lab.cli(&["policy", "unset", anna, "new-recipients-per-day"]);
     assert!(
         lab.cli(&["apply", &path])
             .contains("New-recipients-per-day")

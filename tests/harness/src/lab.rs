@@ -419,6 +419,15 @@ impl Lab {
         });
     }
 
+    /// Gives the server a moment for what it has begun; for loops that look again anyway.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tests wait on the machine's clock"
+    )]
+    pub fn settle(&self) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
     /// Waits until `look` succeeds; its error is what was seen instead.
     ///
     /// # Panics

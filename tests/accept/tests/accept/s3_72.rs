@@ -40,14 +40,12 @@ fn a_broken_handshake_defers_first_and_goes_in_clear_later() {
         let to = format!("box@{domain}");
         lab.wait_event(&to, "relayed");
         let tries = lab.tries(&to);
-        let [first, second] = tries.as_slice() else {
-            panic!("{tries:?}");
-        };
-        assert!(
-            first["result"].as_str().is_some_and(|r| r.contains("4.7.")),
-            "{first}"
-        );
-        assert!(second["tls"].is_null(), "{second}");
+        let result = |n: usize| tries[n]["result"].as_str().unwrap_or_default();
+        assert!(result(0).contains("4.7."), "{tries:?}");
+        // The later attempt gives TLS another chance before it goes in clear.
+        let last = tries.len() - 1;
+        assert!(last >= 1 && tries[last]["tls"].is_null(), "{tries:?}");
+        assert!(result(last).contains("250"), "{tries:?}");
         // In sentences as well: that it waited, and that it went in clear.
         let story = lab.story(&to);
         assert!(story.contains("goes on waiting"), "{story}");

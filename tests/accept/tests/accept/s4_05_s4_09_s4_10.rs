@@ -32,7 +32,7 @@ fn rcpt_in_clear(server: &Server, to: &str) -> String {
 }
 
 #[test]
-fn two_switches_one_with_consent_and_for_domains_only() {
+fn inbound_tls_needs_consent_that_is_kept() {
     let server = Server::start();
     let set = ["policy", "set", "firma.test", "inbound-tls", "required"];
     let (ok, _, why) = server.cli(&set);
@@ -79,7 +79,15 @@ fn two_switches_one_with_consent_and_for_domains_only() {
         rcpt_in_clear(&server, "carla@privat.test").starts_with("250"),
         "nobody else's"
     );
+}
 
+const CONSENT: [&str; 4] = ["--consent-by", "Anna Chef", "--consent-text", "2026-11"];
+
+#[test]
+fn two_switches_that_do_not_touch_each_other() {
+    let server = Server::start();
+    let on = ["policy", "set", "firma.test", "inbound-tls", "required"];
+    cli(&server, &[&on[..], &CONSENT[..]].concat());
     // The other switch is not touched by it, and the other way round.
     assert_eq!(
         shown(&server, "firma.test", "outbound-tls"),
@@ -98,7 +106,11 @@ fn two_switches_one_with_consent_and_for_domains_only() {
         ("required".into(), "domain firma.test".into())
     );
     assert!(rcpt_in_clear(&server, "anna@firma.test").starts_with("250"));
+}
 
+#[test]
+fn inbound_tls_is_for_domains_only() {
+    let server = Server::start();
     let account = [
         "policy",
         "set",
@@ -106,7 +118,7 @@ fn two_switches_one_with_consent_and_for_domains_only() {
         "inbound-tls",
         "required",
     ];
-    let (ok, _, why) = server.cli(&[&account[..], &right[5..]].concat());
+    let (ok, _, why) = server.cli(&[&account[..], &CONSENT[..]].concat());
     assert!(
         !ok && why.contains("for a whole domain only, not for a single account"),
         "{why}"
@@ -131,7 +143,6 @@ fn two_switches_one_with_consent_and_for_domains_only() {
 #[test]
 fn a_state_file_carries_settings_and_consent() {
     let server = Server::start();
-    let consent = ["--consent-by", "Anna Chef", "--consent-text", "2026-11"];
     let set = [
         "policy",
         "set",
@@ -140,7 +151,7 @@ fn a_state_file_carries_settings_and_consent() {
         "required",
         "Only TLS here",
     ];
-    cli(&server, &[&set[..], &consent[..]].concat());
+    cli(&server, &[&set[..], &CONSENT[..]].concat());
     cli(
         &server,
         &[
@@ -184,9 +195,15 @@ fn a_state_file_carries_settings_and_consent() {
         first.contains("rohrpost apply") && first.contains("consent of Anna Chef"),
         "{history}"
     );
+    a_file_without_consent_changes_nothing(&server, &exported);
+}
+
+fn a_file_without_consent_changes_nothing(server: &Server, exported: &str) {
+    let state = server.dir().join("state.toml");
+    let path = state.display().to_string();
     // Without consent in the file nothing of the policy changes.
     cli(
-        &server,
+        server,
         &["policy", "set", "firma.test", "inbound-tls", "off"],
     );
     let without: Vec<_> = exported

@@ -24,9 +24,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zone::Zone;
 
-/// Seconds an answer may be kept where the test says nothing else: short, because tests change
+/// Seconds an answer may be kept where the test says nothing else: not at all, because tests change
 /// records.
-const TTL_DEFAULT: u32 = 1;
+const TTL_DEFAULT: u32 = 0;
 /// The longest part of a TXT record (RFC 1035 §3.3).
 const TXT_PART_BYTES_MAX: usize = 255;
 

@@ -72,7 +72,7 @@ pub enum Trouble {
     DropAfterTaking,
 }
 
-/// What a sink does from the next session on.
+/// What a sink does.
 #[derive(Debug, Clone)]
 pub struct Behaviour {
     /// TLS.
@@ -184,7 +184,7 @@ pub struct Session {
 }
 
 /// One message that was taken.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Mail {
     /// Index of its session.
     pub session: usize,
@@ -198,6 +198,18 @@ pub struct Mail {
     pub to: Vec<(String, String)>,
     /// The message, dots unstuffed.
     pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mail")
+            .field("session", &self.session)
+            .field("tls", &self.tls)
+            .field("from", &(&self.from, &self.from_parameters))
+            .field("to", &self.to)
+            .field("data", &self.text())
+            .finish()
+    }
 }
 
 impl Mail {
@@ -218,6 +230,8 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     log: Mutex<Log>,
     changed: Condvar,
+    /// Sockets of sessions, to close them.
+    open: Mutex<Vec<TcpStream>>,
     stop: AtomicBool,
 }
 
@@ -227,6 +241,7 @@ impl Shared {
             behaviour: Mutex::new(behaviour),
             log: Mutex::default(),
             changed: Condvar::new(),
+            open: Mutex::default(),
             stop: AtomicBool::new(false),
         })
     }
@@ -300,10 +315,18 @@ impl Sink {
         self.address
     }
 
-    /// Behaves differently from the next session on. A foreign sink stays as it is.
+    /// Behaves differently from the next command on. A foreign sink stays as it is.
     pub fn behave(&self, behaviour: Behaviour) {
         let mut now = self.shared.behaviour.lock();
         **now.as_mut().expect("nobody panics holding it") = behaviour;
+    }
+
+    /// Closes all connections. A foreign sink stays as it is.
+    pub fn hang_up(&self) {
+        let open = self.shared.open.lock();
+        for socket in open.expect("nobody panics holding it").drain(..) {
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// All sessions so far.
@@ -372,10 +395,17 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let Ok(client) = stream.peer_addr() else {
             continue;
         };
+        let (Ok(second), Ok(third)) = (stream.try_clone(), stream.try_clone()) else {
+            continue;
+        };
+        let open = shared.open.lock();
+        open.expect("nobody panics holding it").push(second);
         let session = shared.begin(client, SystemTime::now());
         let shared = shared.clone();
         std::thread::spawn(move || {
             session::serve(stream, &shared, session);
+            // `open` holds the socket, too, so that going out of scope does not close it.
+            let _ = third.shutdown(std::net::Shutdown::Both);
             shared.note(session, |session| session.ended = true);
         });
     }

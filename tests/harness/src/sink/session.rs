@@ -54,6 +54,8 @@ impl Server<'_> {
         self.answer(Step::Greeting, "220 sink.test ESMTP")?;
         loop {
             let line = self.line()?;
+            // A change holds in sessions that are open, too: senders keep connections.
+            self.behaviour = self.shared.behaviour();
             self.shared
                 .note(self.session, |session| session.commands.push(line.clone()));
             let verb = line.split([' ', ':']).next().unwrap_or_default();

@@ -145,7 +145,7 @@ fn mandatory_tls_links_the_options() {
     let lab = Lab::start();
     let anna = lab.server.account("anna").address;
     lab.policy(&anna, "outbound-tls", "required");
-    lab.policy("installation", "help-url", "https://help.rp.test/mail");
+    lab.policy("installation", "help-url", "https://help.rp.test/mail/");
     lab.dns.mx("clear.test", 10, "mx.clear.test");
     let _sink = lab.sink("mx.clear.test", Behaviour::default());
     lab.send("anna", "box@clear.test", "secret");

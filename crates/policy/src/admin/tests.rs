@@ -1,3 +1,5 @@
+//! Settings through the operations an operator has, and what lookups then find. In a store on disk.
+
 use super::*;
 use crate::model::*;
 use crate::testing::*;
@@ -67,12 +69,17 @@ async fn the_most_specific_stage_and_the_strictest_tls_win() {
         ..anna
     };
     assert_eq!(snapshot.outbound_tls(&other).value, OutboundTls::Off);
+    what_is_shown_says_the_same(&fixture, account).await;
+}
 
+/// What `policy show` has must be what lookups find.
+async fn what_is_shown_says_the_same(fixture: &Fixture, account: Scope) {
+    let business = Scope::Group("business".into());
     let shown = fixture.admin.effective(account, NOON).await.unwrap();
     let tls = shown.iter().find(|e| e.name == Name::OutboundTls).unwrap();
     assert_eq!(
         (tls.value.as_str(), tls.origin.as_ref()),
-        ("required", Some(&*demand.origin))
+        ("required", Some(&business))
     );
     let stage = shown
         .iter()
@@ -124,16 +131,30 @@ async fn inbound_tls_needs_consent_and_keeps_it() {
         policies.snapshot().inbound_tls("firma.test"),
         Some(&InboundTls::default())
     );
+    consent_stays_with_another_text_and_ends_with_off(
+        &fixture,
+        &policies,
+        &consent(CONSENT_TEXT_VERSION),
+    )
+    .await;
+    let account = wanted(Scope::Account(fixture.anna), Name::InboundTls, "required");
+    let refused = fixture.admin.set(account, author()).await.unwrap_err();
+    assert!(
+        matches!(&refused, PolicyError::Invalid(text) if text.contains("whole domain")),
+        "{refused}"
+    );
+}
 
+async fn consent_stays_with_another_text_and_ends_with_off(
+    fixture: &Fixture,
+    policies: &crate::Policies,
+    given: &Option<Consent>,
+) {
     fixture
         .set(domain("firma.test"), Name::InboundTls, "required Only TLS")
         .await;
     let rows = fixture.admin.settings().await.unwrap();
-    assert_eq!(
-        rows[0].consent,
-        consent(CONSENT_TEXT_VERSION),
-        "another text, the same consent"
-    );
+    assert_eq!(&rows[0].consent, given, "another text, the same consent");
     fixture
         .set(domain("firma.test"), Name::InboundTls, "off")
         .await;
@@ -145,7 +166,7 @@ async fn inbound_tls_needs_consent_and_keeps_it() {
         .await
         .unwrap();
     assert_eq!(past.len(), 3);
-    assert_eq!(past[2].consent, consent(CONSENT_TEXT_VERSION));
+    assert_eq!(&past[2].consent, given);
     assert_eq!(
         (past[0].before.as_deref(), past[0].after.as_deref()),
         (Some("required Only TLS"), None)
@@ -157,13 +178,6 @@ async fn inbound_tls_needs_consent_and_keeps_it() {
     assert!(
         matches!(again.await, Err(PolicyError::ConsentNeeded(_))),
         "off ends a consent"
-    );
-
-    let account = wanted(Scope::Account(fixture.anna), Name::InboundTls, "required");
-    let refused = fixture.admin.set(account, author()).await.unwrap_err();
-    assert!(
-        matches!(&refused, PolicyError::Invalid(text) if text.contains("whole domain")),
-        "{refused}"
     );
 }
 

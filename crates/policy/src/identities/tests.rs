@@ -1,3 +1,5 @@
+//! Proofs of control and grants, with codes that are right, wrong, late and tried out.
+
 use super::*;
 use crate::testing::*;
 
@@ -153,7 +155,10 @@ async fn grants_need_a_reason_and_go_with_whom_they_are_about() {
         .await
         .unwrap();
     let policies = fixture.policies().await;
-    assert_eq!(policies.snapshot().send_as(fixture.anna), [any.clone()]);
+    assert_eq!(
+        policies.snapshot().send_as(fixture.anna),
+        std::slice::from_ref(&any)
+    );
     fixture
         .store
         .write(|tx: &mut dyn Tx| {

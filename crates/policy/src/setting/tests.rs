@@ -1,3 +1,5 @@
+//! Every kind of value in the form it is typed and shown in, and what is refused.
+
 use super::*;
 
 /// What is typed and what is shown again.
@@ -85,7 +87,7 @@ fn every_name_is_found_by_its_word_and_has_its_place() {
     for (n, described) in NAMES.iter().enumerate() {
         assert_eq!(Name::from_word(described.word), Some(described.name));
         assert_eq!(described.name as usize, n);
-        assert!(!described.default.is_empty() || described.syntax != "");
+        assert!(!described.syntax.is_empty() && described.says.ends_with('.'));
     }
 }
 

@@ -113,30 +113,26 @@ impl Scoped {
     }
 
     fn take_limit(&mut self, name: Name, limit: Option<u32>) {
-        let (of, pick): (
-            &mut SetLimits,
-            fn(&mut SetLimits) -> &mut Option<Option<u32>>,
-        ) = match name {
-            Name::MessagesPerHour => (&mut self.account_limits, |l| &mut l.messages_per_hour),
-            Name::RecipientsPerDay => (&mut self.account_limits, |l| &mut l.recipients_per_day),
-            Name::NewRecipientsPerDay => {
-                (&mut self.account_limits, |l| &mut l.new_recipients_per_day)
-            }
-            Name::RecipientsPerMessage => {
-                (&mut self.account_limits, |l| &mut l.recipients_per_message)
-            }
-            Name::DomainMessagesPerHour => (&mut self.domain_limits, |l| &mut l.messages_per_hour),
-            Name::DomainRecipientsPerDay => {
-                (&mut self.domain_limits, |l| &mut l.recipients_per_day)
-            }
-            Name::DomainNewRecipientsPerDay => {
-                (&mut self.domain_limits, |l| &mut l.new_recipients_per_day)
-            }
-            Name::GroupMessagesPerHour => (&mut self.group_limits, |l| &mut l.messages_per_hour),
-            Name::GroupRecipientsPerDay => (&mut self.group_limits, |l| &mut l.recipients_per_day),
-            _ => (&mut self.group_limits, |l| &mut l.new_recipients_per_day),
+        let limits = match name {
+            Name::DomainMessagesPerHour
+            | Name::DomainRecipientsPerDay
+            | Name::DomainNewRecipientsPerDay => &mut self.domain_limits,
+            Name::GroupMessagesPerHour
+            | Name::GroupRecipientsPerDay
+            | Name::GroupNewRecipientsPerDay => &mut self.group_limits,
+            _ => &mut self.account_limits,
         };
-        *pick(of) = Some(limit);
+        let place = match name {
+            Name::MessagesPerHour | Name::DomainMessagesPerHour | Name::GroupMessagesPerHour => {
+                &mut limits.messages_per_hour
+            }
+            Name::RecipientsPerDay | Name::DomainRecipientsPerDay | Name::GroupRecipientsPerDay => {
+                &mut limits.recipients_per_day
+            }
+            Name::RecipientsPerMessage => &mut limits.recipients_per_message,
+            _ => &mut limits.new_recipients_per_day,
+        };
+        *place = Some(limit);
     }
 }
 

@@ -1,3 +1,5 @@
+//! Records against a DNS in memory, the macros of RFC 7208 §7.4, and hostile texts.
+
 use super::*;
 use platform::dns::StaticResolver;
 
@@ -114,4 +116,28 @@ fn macros_are_those_of_the_rfc() {
     }
     let long = format!("{}.test", ["a".repeat(60).as_str(); 6].join("."));
     assert!(expand(&long, &facts).unwrap().len() <= 253);
+}
+
+proptest::proptest! {
+    /// Records come from whoever owns a domain: nothing in them panics, and what is parsed expands to
+    /// names the DNS can be asked for.
+    #[test]
+    fn hostile_records_do_no_harm(
+        text in "(v=spf1|)( [-+~?]?(a|mx|ip4|ip6|include|exists|ptr|all|redirect=|exp=)?[:/=]?[%{}a-z0-9./:_-]{0,24}){0,6}",
+        wild in ".{0,200}",
+    ) {
+        for record in [text, format!("v=spf1 {wild}")] {
+            let _ = record::is_spf(&record);
+            let _ = parse(&record);
+        }
+        let facts = macros::Facts {
+            address: ip("2001:db8::1"),
+            local: "anna",
+            sender_domain: "firma.test",
+            domain: "firma.test",
+        };
+        if let Ok(name) = expand(&wild, &facts) {
+            proptest::prop_assert!(!name.is_empty() && name.len() <= 253 && name.is_ascii());
+        }
+    }
 }

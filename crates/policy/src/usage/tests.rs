@@ -1,3 +1,5 @@
+//! Counting across messages, hours, days and restarts.
+
 use super::*;
 use crate::setting::Name;
 use crate::testing::*;

@@ -316,6 +316,23 @@ async fn signed_records_become_a_duty_and_unsigned_ones_are_not_asked_for() {
     assert_eq!(world.dns.asked_for_tlsa().len(), before);
 }
 
+/// RFC 7672 §2.2.3: records reached over an unsigned alias are no records.
+#[tokio::test]
+async fn unsigned_tlsa_records_do_not_count() {
+    let world = World::new().await;
+    let host = world.signed("x.test");
+    world
+        .dns
+        .alias(&format!("_25._tcp.{host}"), "tlsa.plain.test");
+    world.dns.known.add_tlsa("tlsa.plain.test", tlsa(3));
+    assert_eq!(world.hops("x.test").await[0].duty.floor, Floor::Clear);
+    world.dns.known.secure("plain.test");
+    world.clock.set(NOW.plus(Duration::from_secs(61)));
+    let hops = world.hops("x.test").await;
+    assert!(is_dane(&hops[0]));
+    assert_eq!(hops[0].server_name, host);
+}
+
 #[tokio::test]
 async fn a_failing_tlsa_answer_makes_the_host_unusable_and_not_the_next_one() {
     let world = World::new().await;

@@ -53,6 +53,14 @@ pub enum StreamError {
     /// The TLS session broke.
     #[error("the TLS session failed: {0}")]
     Tls(String),
+    /// The address that a connection was to come from is not ours to use.
+    #[error("this host cannot send from {address}: {error}")]
+    SourceUnusable {
+        /// The address.
+        address: std::net::IpAddr,
+        /// What the operating system says.
+        error: io::Error,
+    },
     /// The operating system reported an error.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -122,6 +130,9 @@ impl Stream {
     }
 
     /// Connects to `address`, from `source` where given.
+    ///
+    /// # Errors
+    /// `SourceUnusable` where `source` is not an address of this host, `TimedOut`, or what connecting brought.
     pub async fn connect(
         address: SocketAddr,
         source: Option<std::net::IpAddr>,
@@ -133,7 +144,12 @@ impl Stream {
             tokio::net::TcpSocket::new_v6()?
         };
         if let Some(source) = source {
-            socket.bind(SocketAddr::new(source, 0))?;
+            socket.bind(SocketAddr::new(source, 0)).map_err(|error| {
+                StreamError::SourceUnusable {
+                    address: source,
+                    error,
+                }
+            })?;
         }
         let socket = timeout_at(deadline.instant(), socket.connect(address))
             .await

@@ -19,7 +19,7 @@ use queue::relay::{
     Attempt, Attempted, Attempting, Cause, Notices, Outcome, Peer, Relay, RelayParts,
     RelaySettings, Transport,
 };
-use queue::schedule::{Finish, Limits, Ordered, Schedule, Share, Times, Waiting};
+use queue::schedule::{Finish, Limits, Ordered, Rest, Schedule, Share, Times, Waiting};
 use queue::{
     Accept, DeliverTo, Dispatch, DsnOptions, Notify, Queue, Recipient, ReversePath, TraceId,
     TraceIds,
@@ -107,6 +107,7 @@ fn alone(rows: i64, destinations: i64) {
                 reply: "",
                 now,
                 jitter: 0,
+                rest: Rest::None,
             },
         );
     }

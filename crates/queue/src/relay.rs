@@ -19,7 +19,7 @@ use crate::accept::Queue;
 use crate::bounce;
 use crate::list;
 use crate::retry::RetryPlan;
-use crate::schedule::{self, Change, Claim, Down, Finish, Schedule, Task};
+use crate::schedule::{self, Change, Claim, Down, Finish, Rest, Schedule, Task};
 use crate::trace::TraceId;
 use directory::Directory;
 use look::Look;
@@ -215,7 +215,7 @@ impl Relay {
     }
 
     async fn try_once(&self, claim: &Claim) -> Tried {
-        let Some((attempt, has_more)) = self.load(claim).await else {
+        let Some((attempt, rest)) = self.load(claim).await else {
             return Tried::default();
         };
         let mut attempted = match &claim.task {
@@ -231,19 +231,17 @@ impl Relay {
                 cause: Cause::Other,
             },
         );
-        let tried = Tried::of(&attempted);
+        let mut tried = Tried::of(&attempted);
+        tried.rest = rest;
         self.record_surely(&attempt, attempted).await;
-        if has_more {
-            self.queue.wake();
-        }
         tried
     }
 
-    /// What is to be tried, and whether it is not all; `None` where there is nothing to do.
-    async fn load(&self, claim: &Claim) -> Option<(Attempt, bool)> {
+    /// What is to be tried, and whether that is all; `None` where there is nothing to do.
+    async fn load(&self, claim: &Claim) -> Option<(Attempt, Rest)> {
         let now = self.clock.now();
         if let Some(fresh) = self.queue.work.take_fresh(claim, now) {
-            return Some((*fresh, false));
+            return Some((*fresh, Rest::None));
         }
         let (message, destination) = (claim.message, claim.domain.clone());
         let loaded = self
@@ -252,7 +250,7 @@ impl Relay {
             .read(move |tx| due::load(tx, message, &destination, now))
             .await;
         match loaded {
-            Ok(due::Loaded::Attempt { attempt, has_more }) => return Some((*attempt, has_more)),
+            Ok(due::Loaded::Attempt { attempt, rest }) => return Some((*attempt, rest)),
             Ok(due::Loaded::NotDue) => return None,
             Ok(due::Loaded::Unreadable) => {
                 tracing::error!(message, destination = %claim.domain, "queue.rows_unreadable");
@@ -303,6 +301,7 @@ impl Relay {
                     reply: &tried.reply,
                     now,
                     jitter,
+                    rest: tried.rest,
                 },
             )
         });
@@ -419,6 +418,7 @@ impl Drop for Held {
                 reply: "",
                 now,
                 jitter: 0,
+                rest: Rest::None,
             };
             schedule.finish(&claim, finish);
         });
@@ -431,6 +431,7 @@ impl Drop for Held {
 struct Tried {
     peer: Peer,
     reply: String,
+    rest: Rest,
 }
 
 impl Tried {
@@ -447,6 +448,7 @@ impl Tried {
                 Self {
                     peer,
                     reply: reply.clone(),
+                    rest: Rest::None,
                 }
             }
             _ => Self::default(),

@@ -4,6 +4,7 @@
 use super::{ATTEMPT_RECIPIENTS_MAX, Attempt, Cause, Ordered, Waiting};
 use crate::accept;
 use crate::envelope::{DsnOptions, Notify, ReversePath};
+use crate::schedule::Rest;
 use crate::trace::TraceId;
 use crate::verify::body_at;
 use crate::work;
@@ -103,8 +104,8 @@ fn pair(row: &dyn Row) -> Result<Pair, StoreError> {
 pub(super) enum Loaded {
     Attempt {
         attempt: Box<Attempt>,
-        /// More recipients are due than are tried at once.
-        has_more: bool,
+        /// Whether more recipients are due than are tried at once.
+        rest: Rest,
     },
     /// Nothing is due any more.
     NotDue,
@@ -148,7 +149,10 @@ pub(super) fn load(
     let ordered = first.ordered;
     let before = recipients.len();
     recipients.retain(|recipient| recipient.ordered == ordered);
-    let has_more = has_more || recipients.len() < before;
+    let rest = match has_more || recipients.len() < before {
+        true => Rest::More,
+        false => Rest::None,
+    };
     let attempt = tx.one(
         "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, facts_bytes, \
          body_bytes, submitter, release_at, tls_demand, front, forward_sender \
@@ -188,7 +192,7 @@ pub(super) fn load(
     Ok(
         attempt.map_or(Loaded::Unreadable, |attempt| Loaded::Attempt {
             attempt: Box::new(attempt),
-            has_more,
+            rest,
         }),
     )
 }

@@ -32,6 +32,10 @@ impl Entry {
         }
     }
 
+    pub(super) fn priority(self) -> i8 {
+        PRIORITY_MAX - i8::try_from(self.steps_below_highest()).unwrap_or(0)
+    }
+
     /// Steps below the highest priority, 0 to 18.
     pub(super) fn steps_below_highest(self) -> u64 {
         (self.rank >> 1 & 0x1f).unsigned_abs()

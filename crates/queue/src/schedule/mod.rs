@@ -54,6 +54,8 @@ const LANE_PART: usize = 16;
 const SHORT_LANE_ENTRIES: usize = 64;
 /// Slots kept for groups that use little: one in this many.
 const RESERVE_PART: usize = 8;
+/// Pairs settled at once; each takes a transaction and perhaps a notice.
+const SETTLING_MAX: usize = 32;
 /// Slots kept from unproven destinations: one in this many.
 const PROVEN_PART: usize = 4;
 
@@ -157,6 +159,7 @@ pub struct Claim {
     destination: DestinationId,
     began: Timestamp,
     round: u32,
+    priority: i8,
 }
 
 /// What is to be done with a claimed pair.
@@ -166,7 +169,7 @@ pub enum Task {
     Try,
     /// Its destination is down and it is late or too old, or it goes back to its sender: say so,
     /// without trying. Holds why the last probe failed.
-    Settle(Box<str>),
+    Settle(Arc<str>),
 }
 
 struct Group {
@@ -194,6 +197,7 @@ pub struct Schedule {
     frozen: HashSet<i64>,
     wakes: BTreeSet<(Timestamp, DestinationId)>,
     settle: VecDeque<Claim>,
+    settling: usize,
     entries: usize,
     /// Attempts under way, settling not counted.
     busy: usize,
@@ -218,6 +222,7 @@ impl Schedule {
             frozen: HashSet::new(),
             wakes: BTreeSet::new(),
             settle: VecDeque::new(),
+            settling: 0,
             entries: 0,
             busy: 0,
             busy_unproven: 0,
@@ -238,7 +243,7 @@ impl Schedule {
 
     /// Pairs under way.
     pub fn under_way(&self) -> usize {
-        self.under_way.len()
+        self.under_way.len() - self.settle.len()
     }
 
     /// Whether much of the room is free, so that it is worth to look for work left in the store.
@@ -290,18 +295,22 @@ impl Schedule {
         self.settle.push_back(Claim {
             message: work.message,
             domain: work.domain.into(),
-            task: Task::Settle(Box::default()),
+            task: Task::Settle("".into()),
             group,
             destination: id,
             began: work.due,
             round: 0,
+            priority: work.priority,
         });
     }
 
     /// The next pair to work on; `None` where nothing may be begun just now.
     pub fn pick(&mut self, now: Timestamp) -> Option<Claim> {
         self.open_destinations(now);
-        if let Some(claim) = self.settle.pop_front() {
+        if self.settling < SETTLING_MAX
+            && let Some(claim) = self.settle.pop_front()
+        {
+            self.settling += 1;
             return Some(claim);
         }
         while self.busy < self.limits.attempts_max {
@@ -324,6 +333,8 @@ impl Schedule {
         let id = claim.destination;
         self.under_way.remove(&(claim.message, id));
         if claim.task != Task::Try {
+            self.settling = self.settling.saturating_sub(1);
+            self.more(claim, &ended);
             return None;
         }
         let slow_after = self.limits.slow_after;
@@ -358,9 +369,28 @@ impl Schedule {
         if let Some(group) = self.groups.get_mut(claim.group as usize) {
             group.busy = group.busy.saturating_sub(1);
         }
+        self.more(claim, &ended);
         self.relist(id);
         self.forget_idle();
         change
+    }
+
+    /// Recipients of the message beyond those of one attempt have their turn next.
+    fn more(&mut self, claim: &Claim, ended: &Finish<'_>) {
+        if ended.rest == Rest::None {
+            return;
+        }
+        let Some(destination) = self.destinations[claim.destination as usize].as_mut() else {
+            return;
+        };
+        let lane_time = self.groups[claim.group as usize].lane_time;
+        let lane = lane_of(destination, claim.group, lane_time);
+        let entry = Entry::new(claim.message, ended.now, claim.priority, false);
+        if lane.entries.insert(entry) {
+            self.entries += 1;
+            self.wait_begins(claim.group);
+            self.relist(claim.destination);
+        }
     }
 
     /// Sets aside what has grown old behind a destination that is down; `pick` gives it out as
@@ -378,7 +408,8 @@ impl Schedule {
         let Some(destination) = self.destinations[id as usize].as_mut() else {
             return 0;
         };
-        let (reply, round) = (destination.last_reply.clone(), destination.round);
+        let reply: Arc<str> = (*destination.last_reply).into();
+        let round = destination.round;
         let mut found = 0;
         for lane in &mut destination.lanes {
             let group = lane.group;
@@ -397,6 +428,7 @@ impl Schedule {
                         destination: id,
                         began: now,
                         round,
+                        priority: entry.priority(),
                     }),
             );
             lane.entries.retain(|entry| !aged(entry));
@@ -473,4 +505,16 @@ pub struct Finish<'a> {
     pub now: Timestamp,
     /// 0 to 255; spreads waits.
     pub jitter: u8,
+    /// Whether it was all there is to do for this pair.
+    pub rest: Rest,
+}
+
+/// What is left of a pair after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rest {
+    /// Nothing that is due.
+    #[default]
+    None,
+    /// More recipients than one attempt takes.
+    More,
 }

@@ -219,6 +219,7 @@ impl Schedule {
             destination: id,
             began: now,
             round,
+            priority: entry.priority(),
         })
     }
 

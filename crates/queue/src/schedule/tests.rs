@@ -40,6 +40,7 @@ fn ended(peer: Peer, now: Timestamp) -> Finish<'static> {
         reply: "says so",
         now,
         jitter: 0,
+        rest: Rest::None,
     }
 }
 
@@ -431,4 +432,36 @@ fn ten_thousand_private_messages_do_not_slow_business_down() {
             "{domains} domains: {alone} ms alone, {beside} ms beside 10,000 private messages"
         );
     }
+}
+
+#[test]
+fn a_message_with_many_recipients_comes_again_until_all_were_tried() {
+    let mut schedule = Schedule::new(limits());
+    schedule.push(&work(1, "a.test", None));
+    for _ in 0..3 {
+        let claim = schedule.pick(START).unwrap();
+        let more = Finish {
+            rest: Rest::More,
+            ..ended(Peer::Answered, START)
+        };
+        schedule.finish(&claim, more);
+    }
+    let claim = schedule.pick(START).unwrap();
+    schedule.finish(&claim, ended(Peer::Answered, START));
+    assert_eq!(schedule.pick(START), None);
+    assert!(schedule.is_empty());
+}
+
+#[test]
+fn not_all_that_is_old_is_settled_at_once() {
+    let mut schedule = Schedule::new(limits());
+    for message in 0..1000 {
+        schedule.push(&work(message, "dead.test", None));
+    }
+    let all = TraceId(i64::MAX);
+    assert_eq!(schedule.settle_aged("dead.test", all, all, START), 1000);
+    let running: Vec<_> = std::iter::from_fn(|| schedule.pick(START)).collect();
+    assert_eq!((running.len(), schedule.under_way()), (32, 32));
+    schedule.finish(&running[0], ended(Peer::Answered, START));
+    assert!(schedule.pick(START).is_some());
 }

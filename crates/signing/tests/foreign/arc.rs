@@ -249,3 +249,33 @@ for n in range(int(sys.argv[2])):
         }
     }
 }
+
+/// The results in a set are covered by seals alone: whoever rewrites them, in the newest or an older set, ends the
+/// chain.
+#[tokio::test]
+async fn results_that_were_rewritten_end_the_chain() {
+    let desk = Desk::new(&["firma.test"]).await;
+    let (_, message) = corpus::written().swap_remove(3);
+    let mut forwarded = String::from_utf8(message).unwrap();
+    for instance in 1..=3 {
+        let front = sealed(
+            &desk,
+            forwarded.as_bytes(),
+            &received(Some("anna@far.test")),
+        )
+        .await;
+        forwarded = String::from_utf8(front).unwrap() + &forwarded;
+        for rewritten in 1..=instance {
+            let results =
+                format!("ARC-Authentication-Results: i={rewritten}; {HOST};\r\n\tspf=none");
+            assert!(forwarded.contains(&results), "{forwarded}");
+            let lied = forwarded.replace(&results, &results.replace("none", "pass"));
+            let front = sealed(&desk, lied.as_bytes(), &received(None)).await;
+            let front = String::from_utf8(front).unwrap();
+            assert!(
+                front.contains("cv=fail"),
+                "{rewritten} of {instance}: {front}"
+            );
+        }
+    }
+}

@@ -6,7 +6,7 @@ use formats::address::{Address, Utf8Policy};
 use formats::header::{
     ADDRESSES_MAX, decode_text, fields, find, header_bytes, parse_addresses, unfold, without,
 };
-use formats::{date, section::Section, utf7};
+use formats::{date, header_edit, section::Section, utf7};
 use libfuzzer_sys::fuzz_target;
 
 fn addresses(bytes: &[u8]) {
@@ -29,6 +29,8 @@ fuzz_target!(|bytes: &[u8]| {
         let _text = decode_text(&field.value());
     }
     assert!(find(&without(bytes, "Bcc"), "Bcc").is_none());
+    let edited = header_edit::apply(bytes, header_edit::blind_copies());
+    assert!(find(&edited, "Bcc").is_none() && edited.len() <= bytes.len() + 2);
     assert!(header_bytes(bytes) <= bytes.len());
     addresses(bytes);
     let _dates = (

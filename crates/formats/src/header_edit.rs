@@ -177,12 +177,16 @@ pub fn apply<'h, 'a>(
     header: &'h [u8],
     actions: impl IntoIterator<Item = &'a Action> + Clone,
 ) -> Cow<'h, [u8]> {
-    let concerned = |action: &Action| match action.looks_for() {
-        None => true,
-        Some(pattern) => fields(header).any(|field| pattern.matches(field.name)),
+    // Most messages have none of the fields: one look at each, and nothing is copied.
+    let named = |name: &[u8]| {
+        let mut patterns = actions.clone().into_iter().filter_map(Action::looks_for);
+        patterns.any(|pattern| pattern.matches(name))
     };
-    // Most messages have none of the fields: nothing is copied then.
-    if !actions.clone().into_iter().any(concerned) {
+    let makes = actions
+        .clone()
+        .into_iter()
+        .any(|action| action.looks_for().is_none());
+    if !makes && !fields(header).any(|field| named(field.name)) {
         return Cow::Borrowed(header);
     }
     let mut end = 0;

@@ -78,8 +78,10 @@ fn received(session: &Session, greeting: &Greeting, envelope: &Envelope, unix_ms
     };
     let id = envelope.sender.trace.to_string();
     // RFC 5321 §7.2: several recipients are not told of each other.
-    let only_recipient = match &envelope.recipients[..] {
-        [only] if envelope.accepted == 1 => Some(&only.address),
+    // The author of a message learns nothing of where an alias leads.
+    let only_recipient = match (&envelope.forwarding[..], &envelope.recipients[..]) {
+        ([alias], _) if envelope.accepted == 1 => Some(alias),
+        (_, [only]) if envelope.accepted == 1 => Some(&only.address),
         _ => None,
     };
     formats::received::received(&Received {

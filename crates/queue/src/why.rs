@@ -92,7 +92,7 @@ pub fn why(row: &Row, facts: Facts<'_>, now: Timestamp) -> Why {
     let running = facts
         .state
         .and_then(|state| (state.destinations.iter()).find(|known| *known.domain == *destination));
-    if let Some(why) = running.and_then(|running| of_destination(running, now)) {
+    if let Some(why) = running.and_then(|running| of_destination(running, row, now)) {
         return why;
     }
     if let (Some(down), None) = (facts.down, facts.state)
@@ -101,7 +101,7 @@ pub fn why(row: &Row, facts: Facts<'_>, now: Timestamp) -> Why {
         return Why::DestinationDown {
             destination: destination.into_owned(),
             since: down.since,
-            until: down.until,
+            until: down.until.max(row.next_attempt_at),
             reply: down.last_reply.to_string(),
         };
     }
@@ -125,11 +125,13 @@ pub fn why(row: &Row, facts: Facts<'_>, now: Timestamp) -> Why {
     }
 }
 
-fn of_destination(running: &DestinationState, now: Timestamp) -> Option<Why> {
+fn of_destination(running: &DestinationState, row: &Row, now: Timestamp) -> Option<Why> {
     let until = running
         .until_ms
         .map(Timestamp)
         .filter(|until| *until > now)?;
+    // The message's own wait may be longer than its destination's.
+    let until = until.max(row.next_attempt_at);
     let (destination, reply) = (running.domain.to_string(), running.last_reply.to_string());
     Some(match running.down_since_ms.map(Timestamp) {
         Some(since) => Why::DestinationDown {

@@ -203,6 +203,35 @@ impl Identities {
             .await
     }
 
+    /// Writes identities as a state file has them and takes those away that it has not, in one
+    /// transaction. Requests that wait for their code stay.
+    ///
+    /// # Errors
+    /// `Missing` (no such account), `Invalid` (too many), `Store`; nothing was changed then.
+    pub async fn put_all(
+        &self,
+        put: Vec<(AddressKey, SendAs, Kind, Author)>,
+        remove: Vec<(AddressKey, SendAs)>,
+    ) -> Result<(), PolicyError> {
+        self.store
+            .write(move |tx: &mut dyn Tx| {
+                for (login, send_as) in &remove {
+                    // Whose account went with the same file has nothing left.
+                    if let Some(account) = rows::account_of(tx, login)? {
+                        delete(tx, account, send_as)?;
+                    }
+                }
+                for (login, send_as, kind, author) in &put {
+                    let account = rows::account_of(tx, login)?.ok_or_else(|| no_account(login))?;
+                    check_room(tx, account)?;
+                    let number = i64::from(*kind == Kind::Granted);
+                    Row::new(account, send_as, number, author).put(tx)?;
+                }
+                Ok::<_, PolicyError>(rows::bump_revision(tx)?)
+            })
+            .await
+    }
+
     /// Takes an identity, or a request for one, away.
     ///
     /// # Errors
@@ -212,12 +241,7 @@ impl Identities {
         self.store
             .write(move |tx: &mut dyn Tx| {
                 let account = rows::account_of(tx, &login)?.ok_or_else(|| no_account(&login))?;
-                let (domain, local) = columns(&send_as);
-                let removed = tx.execute(
-                    "DELETE FROM policy_identities WHERE account = ?1 AND domain = ?2 AND local = ?3",
-                    params![account.0, domain, local],
-                )?;
-                if removed == 0 {
+                if delete(tx, account, &send_as)? == 0 {
                     return Err(PolicyError::Missing(format!(
                         "{login} has no identity {send_as}; `rohrpost identity list {login}` shows those it has"
                     )));
@@ -274,6 +298,14 @@ fn columns(send_as: &SendAs) -> (&str, &str) {
         SendAs::Address(address) => (address.domain().as_str(), address.local()),
         SendAs::AnyAt(domain) => (domain.as_str(), ""),
     }
+}
+
+fn delete(tx: &mut dyn Tx, account: AccountId, send_as: &SendAs) -> Result<u64, StoreError> {
+    let (domain, local) = columns(send_as);
+    tx.execute(
+        "DELETE FROM policy_identities WHERE account = ?1 AND domain = ?2 AND local = ?3",
+        params![account.0, domain, local],
+    )
 }
 
 struct Row<'r> {

@@ -79,7 +79,7 @@ impl Verb {
     }
 }
 
-fn send_as(text: &str) -> Result<SendAs, String> {
+pub(super) fn send_as(text: &str) -> Result<SendAs, String> {
     match text.strip_prefix("*@") {
         Some(domain) => DomainName::parse(domain)
             .map(SendAs::AnyAt)

@@ -1,14 +1,15 @@
-//! The policy in a state file: `[[policy]]` tables beside those of the directory. Cuts a file into the two
-//! parts, says what would change, and makes it so. A file without any `policy` leaves settings as they are;
-//! `policy = []` removes them all.
+//! The policy in a state file: `[[policy]]` and `[[identity]]` tables beside those of the directory. Cuts a
+//! file into the two parts, says what would change, and makes it so. A file without any `policy` leaves
+//! settings as they are; `policy = []` removes them all; the same with `identity`.
 
 use directory::{AddressKey, DomainName};
 use formats::rfc3339;
 use platform::clock::Timestamp;
 use platform::store::Store;
-use policy::Scope;
 use policy::admin::{Admin, Author, Consent, PolicyError, Wanted};
+use policy::identities::{Identities, Kind};
 use policy::setting::{Name, ScopeKind, Value};
+use policy::{Scope, SendAs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,10 +36,31 @@ struct Raw {
     consent_text: Option<String>,
 }
 
+/// One `[[identity]]` table; requests that wait for their code are not in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIdentity {
+    account: String,
+    send_as: String,
+    /// Whether the account's owner proved it; otherwise an operator granted it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    proven: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+}
+
 #[derive(Deserialize, Serialize)]
 struct Section {
+    #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Vec<Raw>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<Vec<RawIdentity>>,
 }
+
+/// Account and whom it may send as.
+type Who = (AddressKey, SendAs);
+/// How that came to be, and why.
+type How = (Kind, String);
 
 /// Scope as written, name, item.
 type Key = (String, Name, String);
@@ -53,13 +75,18 @@ struct Entry {
 
 /// What a file wants the settings to be; `None`: as they are.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Wish(Option<BTreeMap<Key, Entry>>);
+pub(in crate::cli) struct Wish {
+    settings: Option<BTreeMap<Key, Entry>>,
+    identities: Option<BTreeMap<Who, How>>,
+}
 
 /// What is to be done.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Changes {
     put: Vec<(Key, Entry)>,
     remove: Vec<Key>,
+    identities: Vec<(Who, How)>,
+    identities_gone: Vec<Who>,
     /// A sentence each.
     pub(in crate::cli) sentences: Vec<String>,
 }
@@ -71,19 +98,48 @@ pub(in crate::cli) struct Changes {
 pub(in crate::cli) fn split(text: &str) -> Result<(String, Wish), String> {
     let cut = cut(text);
     if !cut.has_policy {
-        return Ok((text.to_owned(), Wish(None)));
+        return Ok((text.to_owned(), Wish::default()));
     }
     let section: Section = toml::from_str(&cut.policy)
         .map_err(|error| format!("the policy in the file cannot be read: {error}"))?;
+    let settings = section.policy.map(entries).transpose()?;
+    let identities = section.identity.map(identities).transpose()?;
+    let wish = Wish {
+        settings,
+        identities,
+    };
+    Ok((cut.directory, wish))
+}
+
+fn identities(raws: Vec<RawIdentity>) -> Result<BTreeMap<Who, How>, String> {
+    let mut all = BTreeMap::new();
+    for raw in raws {
+        let shown = format!("[[identity]] {} {}", raw.account, raw.send_as);
+        let account = super::address(&raw.account).map_err(|why| format!("{shown}: {why}"))?;
+        let send_as =
+            super::identity::send_as(&raw.send_as).map_err(|why| format!("{shown}: {why}"))?;
+        let kind = match raw.proven {
+            true => Kind::Proven,
+            false if raw.reason.trim().is_empty() => return Err(format!("{shown} needs a reason")),
+            false => Kind::Granted,
+        };
+        if all.insert((account, send_as), (kind, raw.reason)).is_some() {
+            return Err(format!("{shown} is there twice"));
+        }
+    }
+    Ok(all)
+}
+
+fn entries(raws: Vec<Raw>) -> Result<BTreeMap<Key, Entry>, String> {
     let mut wish = BTreeMap::new();
-    for raw in section.policy.unwrap_or_default() {
+    for raw in raws {
         let shown = format!("[[policy]] {} {} {}", raw.scope, raw.name, raw.item);
         let (key, entry) = entry(raw).map_err(|why| format!("{}: {why}", shown.trim_end()))?;
         if wish.insert(key, entry).is_some() {
             return Err(format!("{} is there twice", shown.trim_end()));
         }
     }
-    Ok((cut.directory, Wish(Some(wish))))
+    Ok(wish)
 }
 
 struct Cut {
@@ -92,7 +148,7 @@ struct Cut {
     has_policy: bool,
 }
 
-/// Lines of `[[policy]]` tables (and a `policy = …` before any table) apart from the others. Each part keeps
+/// Lines of `[[policy]]` and `[[identity]]` tables (and a `policy = …` before any table) apart from the others. Each part keeps
 /// an empty line for every line of the other, so that errors name the right one.
 fn cut(text: &str) -> Cut {
     let mut cut = Cut {
@@ -108,10 +164,13 @@ fn cut(text: &str) -> Cut {
             inside
         } else if start.starts_with('[') {
             in_table = true;
-            inside = start.replace(' ', "").starts_with("[[policy]]");
+            let header = start.replace(' ', "");
+            inside = header.starts_with("[[policy]]") || header.starts_with("[[identity]]");
             inside
         } else {
-            inside || (!in_table && start.replace(' ', "").starts_with("policy="))
+            let key = start.replace(' ', "");
+            let named = key.starts_with("policy=") || key.starts_with("identity=");
+            inside || (!in_table && named)
         };
         quotes += line.matches("\"\"\"").count() + line.matches("'''").count();
         cut.has_policy |= ours;
@@ -195,16 +254,24 @@ async fn current(admin: &Admin, now: Timestamp) -> Result<BTreeMap<Key, Entry>, 
     Ok(current)
 }
 
-/// All settings as `[[policy]]` tables; the empty text where there are none.
+async fn current_identities(store: &Store) -> Result<BTreeMap<Who, How>, PolicyError> {
+    let all = Identities::new(store.clone()).list(None, i64::MAX).await?;
+    let mut current = BTreeMap::new();
+    for one in all.into_iter().filter(|one| one.kind != Kind::Waiting) {
+        let login = AddressKey::parse(&one.login).map_err(super::invalid)?;
+        current.insert((login, one.send_as), (one.kind, one.reason));
+    }
+    Ok(current)
+}
+
+/// All settings and identities as tables; the empty text where there are none.
 ///
 /// # Errors
 /// Those of the store, in words.
 pub(in crate::cli) async fn export(store: &Store, now: Timestamp) -> Result<String, String> {
     let admin = Admin::new(store.clone());
     let current = current(&admin, now).await.map_err(|e| e.to_string())?;
-    if current.is_empty() {
-        return Ok(String::new());
-    }
+    let identities = current_identities(store).await.map_err(|e| e.to_string())?;
     let tables = current.into_iter().map(|((scope, name, item), entry)| {
         let (consent_by, consent_text) = entry
             .consent
@@ -220,8 +287,17 @@ pub(in crate::cli) async fn export(store: &Store, now: Timestamp) -> Result<Stri
             consent_text,
         }
     });
+    let identities = identities
+        .into_iter()
+        .map(|((login, send_as), (kind, reason))| RawIdentity {
+            account: login.to_string(),
+            send_as: send_as.to_string(),
+            proven: kind == Kind::Proven,
+            reason,
+        });
     let section = Section {
-        policy: Some(tables.collect()),
+        policy: Some(tables.collect()).filter(|all: &Vec<_>| !all.is_empty()),
+        identity: Some(identities.collect()).filter(|all: &Vec<_>| !all.is_empty()),
     };
     toml::to_string(&section).map_err(|error| error.to_string())
 }
@@ -236,7 +312,11 @@ pub(in crate::cli) async fn plan(
     now: Timestamp,
 ) -> Result<Changes, String> {
     let mut changes = Changes::default();
-    let Some(wish) = &wish.0 else {
+    if let Some(wanted) = &wish.identities {
+        let current = current_identities(store).await.map_err(|e| e.to_string())?;
+        plan_identities(&mut changes, &current, wanted);
+    }
+    let Some(wish) = &wish.settings else {
         return Ok(changes);
     };
     let current = current(&Admin::new(store.clone()), now)
@@ -264,6 +344,28 @@ pub(in crate::cli) async fn plan(
     Ok(changes)
 }
 
+fn plan_identities(
+    changes: &mut Changes,
+    current: &BTreeMap<Who, How>,
+    wanted: &BTreeMap<Who, How>,
+) {
+    for (who, how) in wanted
+        .iter()
+        .filter(|(who, how)| current.get(*who) != Some(*how))
+    {
+        let (login, send_as) = who;
+        let sentence = format!("account {login} may send as {send_as} ({})", how.0.word());
+        changes.sentences.push(sentence);
+        changes.identities.push((who.clone(), how.clone()));
+    }
+    for who in current.keys().filter(|who| !wanted.contains_key(*who)) {
+        let (login, send_as) = who;
+        let sentence = format!("account {login} may no longer send as {send_as}");
+        changes.sentences.push(sentence);
+        changes.identities_gone.push(who.clone());
+    }
+}
+
 fn told((scope, name, item): &Key) -> String {
     let what = format!("{name} {item}");
     format!("{} for {}", what.trim_end(), scope.replacen(':', " ", 1))
@@ -273,7 +375,7 @@ fn one_line(value: &str) -> String {
     value.replace('\n', "; ")
 }
 
-/// Makes the changes, all in one transaction.
+/// Makes the changes: settings in one transaction, then identities in another.
 ///
 /// # Errors
 /// Why none was made.
@@ -352,10 +454,10 @@ login = "anna@firma.test"
             "{wrong}"
         );
         let (rest, wish) = split("[[domain]]\nname = \"a.test\"\n").unwrap();
-        assert!(rest.starts_with("[[domain]]") && wish.0.is_none());
+        assert!(rest.starts_with("[[domain]]") && wish.settings.is_none());
         let (rest, wish) = split("policy = []\n[[domain]]\nname = \"a.test\"\n").unwrap();
         assert!(rest.starts_with("\n[[domain]]"), "{rest}");
-        assert_eq!(wish.0.map(|all| all.len()), Some(0));
+        assert_eq!(wish.settings.map(|all| all.len()), Some(0));
     }
 
     #[test]
@@ -364,7 +466,7 @@ login = "anna@firma.test"
             split(&format!(
                 "[[policy]]\nscope = \"{scope}\"\nname = \"{name}\"\nvalue = \"{value}\"\n"
             ))
-            .map(|(_, wish)| wish.0.unwrap_or_default().len())
+            .map(|(_, wish)| wish.settings.unwrap_or_default().len())
         };
         assert_eq!(with("installation", "dane", "audit"), Ok(1));
         assert!(with("account:anna@firma.test", "inbound-tls", "required").is_err());

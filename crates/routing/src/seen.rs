@@ -316,7 +316,18 @@ mod tests {
 
     #[tokio::test]
     async fn previews_name_who_was_reached_in_clear() {
-        let store = testing::store();
+        previews(testing::store()).await;
+    }
+
+    #[test]
+    fn previews_come_from_postgresql_too() {
+        testing::on_postgresql(|store| async {
+            previews(store.clone()).await;
+            forgets(store).await;
+        });
+    }
+
+    async fn previews(store: Store) {
         let seen = Seen::new(store.clone());
         for _ in 0..3 {
             seen.outbound("firma.test", "clear.test", Protection::Clear, NOW);
@@ -355,7 +366,10 @@ mod tests {
 
     #[tokio::test]
     async fn counts_end_after_thirty_days() {
-        let store = testing::store();
+        forgets(testing::store()).await;
+    }
+
+    async fn forgets(store: Store) {
         let seen = Seen::new(store.clone());
         seen.outbound("a.test", "b.test", Protection::Clear, days_ago(31));
         seen.outbound("a.test", "b.test", Protection::Clear, days_ago(30));

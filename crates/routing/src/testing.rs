@@ -11,10 +11,25 @@ pub(crate) fn store() -> Store {
 
 /// The store in `dir`, as a restart would find it.
 pub(crate) fn open(dir: &std::path::Path) -> Store {
+    open_engine(Engine::Sqlite {
+        path: dir.join("test.sqlite"),
+    })
+}
+
+/// Runs `test` on a store in a new PostgreSQL cluster.
+pub(crate) fn on_postgresql<T: Future<Output = ()>>(test: impl FnOnce(Store) -> T) {
+    let cluster = harness::postgres::Cluster::start();
+    let store = open_engine(Engine::Postgres {
+        url: cluster.database(),
+        connections: 1,
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(test(store));
+}
+
+fn open_engine(engine: Engine) -> Store {
     let options = Options {
-        engine: Engine::Sqlite {
-            path: dir.join("test.sqlite"),
-        },
+        engine,
         readers: 1,
         gather_max: Duration::ZERO,
         before_commit: None,

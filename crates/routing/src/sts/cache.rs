@@ -28,8 +28,8 @@ const REFRESH_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// A policy nobody used for so long is left to run out.
 const UNUSED_AFTER: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Policies refreshed in one go, and at the same time.
-const REFRESHED_MAX: i64 = 500;
-const REFRESHED_AT_ONCE: usize = 8;
+const REFRESHED_MAX: i64 = 5000;
+const REFRESHED_AT_ONCE: usize = 16;
 /// How often use is recorded.
 const USE_RECORDED_EVERY: Duration = Duration::from_secs(24 * 3600);
 

@@ -256,8 +256,16 @@ async fn a_policy_host_has_one_minute() {
 
 #[tokio::test]
 async fn a_policy_in_use_is_fetched_again_once_a_day() {
-    let store = testing::store();
-    let world = World::new(store.clone());
+    once_a_day(testing::store()).await;
+}
+
+#[test]
+fn postgresql_keeps_policies_too() {
+    testing::on_postgresql(once_a_day);
+}
+
+async fn once_a_day(store: Store) {
+    let world = World::new(store);
     for domain in ["used.test", "unused.test"] {
         world.announce(domain, "1");
         let text = format!("version: STSv1\nmode: enforce\nmx: mx.{domain}\nmax_age: 31557600\n");

@@ -178,6 +178,17 @@ fn attempt(tried: &Try, language: Language) -> String {
     )
 }
 
+/// A reply without the facts before it (`host=… tls=…`), which the tries tell.
+fn words_of(reply: &str) -> &str {
+    let mut text = reply;
+    while let Some((fact, rest)) = text.split_once(' ')
+        && fact.contains('=')
+    {
+        text = rest;
+    }
+    text
+}
+
 fn or_dash(text: &str) -> &str {
     match text {
         "" => "-",
@@ -228,7 +239,7 @@ fn proof(verified: &str, language: Language) -> String {
 }
 
 fn outcome(event: &str, settled: &Settled, language: Language) -> String {
-    let (to, reply) = (&settled.to, or_dash(&settled.reply));
+    let (to, reply) = (&settled.to, or_dash(words_of(&settled.reply)));
     let tls = match (settled.cause, language) {
         (Cause::Other, _) => "",
         (Cause::TlsPolicy, Language::German) => {
@@ -342,7 +353,7 @@ mod tests {
     fn a_story_says_who_how_and_why() {
         let relayed = Settled {
             to: "b@else.test".into(),
-            reply: "250 2.0.0 ok".into(),
+            reply: "host=mx.else.test 250 2.0.0 ok".into(),
             tries: vec![Try {
                 host: "mx.else.test".into(),
                 address: Some(([192, 0, 2, 1], 25).into()),

@@ -410,16 +410,22 @@ pub(in crate::cli) async fn apply(
             unwanted.push((scope, *name, item.clone()));
         }
     }
-    let author = Author {
+    let author = |reason: &str| Author {
         by: BY.to_owned(),
-        reason: String::new(),
+        reason: reason.to_owned(),
         now,
     };
     admin
-        .set_all(wanted, unwanted, author)
+        .set_all(wanted, unwanted, author(""))
         .await
         .map_err(said)?;
-    Ok(())
+    let put = changes.identities.iter();
+    let put = put.map(|((login, send_as), (kind, reason))| {
+        (login.clone(), send_as.clone(), *kind, author(reason))
+    });
+    let gone = changes.identities_gone.clone();
+    let identities = Identities::new(store.clone());
+    identities.put_all(put.collect(), gone).await.map_err(said)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub enum SigningError {
     HeaderTooLarge(usize),
     /// The secret of this node is not the one the store belongs to.
     #[error(
-        "the installation secret of this node is not the one the stored DKIM keys were sealed with; put the right file in place (from a backup or from another node)"
+        "the installation secret of this node is not the one the stored DKIM keys were sealed with; put the right file in place (from a backup or from another node), or, where it is lost for good, forget the keys with `rohrpost dkim reset`"
     )]
     WrongSecret,
     /// A stored key does not open or is no key.

@@ -10,7 +10,7 @@ use crate::selector::{self, Naming};
 use crate::service::Signing;
 use platform::clock::Timestamp;
 use platform::dns::Outcome;
-use platform::store::{StoreError, Tx};
+use platform::store::{Store, StoreError, Tx};
 use std::time::Duration;
 
 /// How often a key that waits for its record is looked up.
@@ -344,6 +344,15 @@ impl<'s> Keyring<'s> {
         };
         Ok((row, sealed))
     }
+}
+
+/// Forgets every key of the store and the secret they were sealed with, which is lost: the next `Signing::open`
+/// takes whatever secret it is given. Gives the number of keys.
+///
+/// # Errors
+/// Those of the store.
+pub async fn forget_all(store: &Store) -> Result<u64, SigningError> {
+    Ok(store.write(|tx: &mut dyn Tx| rows::forget_all(tx)).await?)
 }
 
 /// Whether a key is removed although it signs or its record must stay.

@@ -233,3 +233,11 @@ pub(crate) fn remove(tx: &mut dyn Tx, domain: &str, selector: &str) -> Result<u6
     bump(tx)?;
     Ok(removed)
 }
+
+/// Forgets every key and which secret they were sealed with.
+pub(crate) fn forget_all(tx: &mut dyn Tx) -> Result<u64, StoreError> {
+    let removed = tx.execute("DELETE FROM signing_keys", params![])?;
+    tx.execute("DELETE FROM signing_marks WHERE name = 'secret'", params![])?;
+    bump(tx)?;
+    Ok(removed)
+}

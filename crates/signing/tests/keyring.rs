@@ -1,6 +1,8 @@
 //! Keys from their making to their end, with a DNS in memory and a clock that is moved: what signs when, what is
 //! refused, and what two processes on one store see of each other.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use platform::clock::{Clock, Timestamp};
 use platform::dns::StaticResolver;
 use platform::random::Random;

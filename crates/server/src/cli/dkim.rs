@@ -10,8 +10,9 @@ use directory::{Directory, DomainName};
 use formats::rfc3339;
 use platform::clock::{Clock, Timestamp};
 use platform::random::Random;
+use platform::store::Store;
 use serde_json::{Value, json};
-use signing::keyring::{Begin, Checked, Force, NewKeys};
+use signing::keyring::{Begin, Checked, Force, NewKeys, forget_all};
 use signing::lifecycle::{KEPT_PUBLISHED, KeyState, Publication, active_from};
 use signing::{Algorithm, KeyRow, Keyring, Naming, RsaSize, Signing};
 use std::time::Duration;
@@ -72,6 +73,15 @@ pub(super) enum Verb {
         new: New,
         #[command(flatten)]
         format: Format,
+    },
+    /// Forgets all keys, where the file installation.secret is lost and no backup has it.
+    ///
+    /// The node must be stopped. At its next start it makes a new secret and new keys for its own
+    /// name; add those of the domains again with `rohrpost dkim add --all`, and publish them.
+    Reset {
+        /// Yes, all keys.
+        #[arg(long, required = true)]
+        yes: bool,
     },
     /// Removes keys that sign no more.
     Remove {
@@ -146,6 +156,9 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
         Verb::Add { .. } => stores::open_or_create_store(settings)?,
         _ => stores::open_store(settings)?,
     };
+    if let Verb::Reset { .. } = verb {
+        return reset(settings, &store);
+    }
     let work = async {
         let (clock, random) = (Clock::system(), Random::from_os());
         let resolver = resolver(settings, &clock).map_err(|error| error.to_string())?;
@@ -170,6 +183,19 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
         let _ = ask(&settings.data_dir, &Request::Refresh);
     }
     done.problem.map_or(Ok(()), Err)
+}
+
+fn reset(settings: &Settings, store: &Store) -> Result<(), String> {
+    if ask(&settings.data_dir, &Request::Refresh).is_ok_and(|answer| answer.is_some()) {
+        return Err(
+            "the node runs, so its secret is not lost; stop it if you want this".to_owned(),
+        );
+    }
+    let forgotten = super::block_on(forget_all(store))?.map_err(|error| error.to_string())?;
+    super::say(format_args!(
+        "{forgotten} keys are forgotten; take their records out of DNS"
+    ));
+    Ok(())
 }
 
 async fn hosted_domains(directory: &Directory, clock: &Clock) -> Result<Vec<String>, String> {
@@ -236,6 +262,7 @@ impl Desk {
                     .map_err(failed)?;
                 Ok(Done::text(self.show(&keys, *format)))
             }
+            Verb::Reset { .. } => Ok(Done::text(String::new())),
             Verb::Remove {
                 domain,
                 selector,

@@ -182,7 +182,7 @@ impl<'a> Check<'a> {
     async fn a(&mut self, rest: &str, domain: &str) -> Matched {
         let (name, bits) = self.target(rest, domain)?;
         self.count_lookup()?;
-        Ok(self.any_covers(&name, bits).await?)
+        self.any_covers(&name, bits).await
     }
 
     async fn mx(&mut self, rest: &str, domain: &str) -> Matched {

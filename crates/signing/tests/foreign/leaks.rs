@@ -47,6 +47,19 @@ async fn the_store_alone_gives_nothing_away() {
     let refused = open(&store, 8, &desk.dns, &desk.clock).await;
     assert!(matches!(refused, Err(SigningError::WrongSecret)));
     assert!(open(&store, 7, &desk.dns, &desk.clock).await.is_ok());
+    // Where the secret is lost for good, the keys are forgotten and another begins.
+    let options = platform::store::Options {
+        engine: platform::store::Engine::Sqlite {
+            path: store.clone(),
+        },
+        readers: 1,
+        gather_max: std::time::Duration::ZERO,
+        before_commit: None,
+    };
+    let rows = platform::store::Store::open(options, &[signing::SCHEMA]).unwrap();
+    assert_eq!(signing::keyring::forget_all(&rows).await.unwrap(), 2);
+    let signing = open(&store, 8, &desk.dns, &desk.clock).await.unwrap();
+    assert!(signing.keyring().list().await.unwrap().is_empty());
 }
 
 /// At the loudest log level and with Debug on everything public, no key shows.

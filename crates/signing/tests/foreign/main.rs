@@ -2,6 +2,8 @@
 //! a file instead of DNS. The messages are the awkward ones: empty bodies, blank lines at the end, runs of white
 //! space, folded and repeated fields, 8-bit text, large headers, spools in files.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod arc;
 mod corpus;
 mod dkim;

@@ -51,14 +51,14 @@ fn records(lab: &Lab) -> Vec<(String, String)> {
 
 /// What dkimpy says of a message.
 fn judge(lab: &Lab, mail: &Mail) -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a folder");
     let (zone, message) = (dir.path().join("zone"), dir.path().join("message"));
     let all: serde_json::Map<String, serde_json::Value> = records(lab)
         .into_iter()
         .map(|(name, value)| (name, value.into()))
         .collect();
-    std::fs::write(&zone, serde_json::to_string(&all).unwrap()).unwrap();
-    std::fs::write(&message, &mail.data).unwrap();
+    std::fs::write(&zone, serde_json::Value::Object(all).to_string()).expect("a file");
+    std::fs::write(&message, &mail.data).expect("a file");
     let output = Command::new("/usr/bin/python3")
         .args(["-c", JUDGE])
         .args([&zone, &message])
@@ -66,7 +66,7 @@ fn judge(lab: &Lab, mail: &Mail) -> Vec<String> {
         .expect("python3 with python3-dkim");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{errors}");
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).expect("text");
     text.lines().map(str::to_owned).collect()
 }
 

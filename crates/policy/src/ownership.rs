@@ -74,15 +74,12 @@ pub struct Help<'a> {
     /// Who logged in.
     pub login: &'a str,
     /// Where refusals point, with a final slash.
-    pub url: Option<&'a str>,
+    pub url: &'a str,
 }
 
 impl Help<'_> {
     fn sentence(self, text: &str) -> String {
-        match self.url {
-            Some(url) => format!("{text} Help: {url}sender"),
-            None => text.to_owned(),
-        }
+        format!("{text} Help: {}sender", self.url)
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 const HELP: Help<'_> = Help {
     login: "anna@firma.test",
-    url: Some("https://mx.firma.test/h/"),
+    url: "https://mx.firma.test/h/",
 };
 
 fn standing(address: &Address) -> Standing {

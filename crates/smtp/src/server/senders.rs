@@ -49,7 +49,7 @@ pub(super) async fn rule_envelope(
         return Ok(Ruling::Accept);
     }
     let standing = standing(session, &policy, login, address).await?;
-    let objection = ownership::envelope(address, standing, help(login, &policy));
+    let objection = ownership::envelope(address, standing, help(session, login, &policy));
     Ok(ruled(session, login, stage, objection))
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn rule_header(
         standings: &standings,
         null_sender: nature_of_null(path, report.nature),
     };
-    let objection = ownership::header(&facts, help(login, &policy));
+    let objection = ownership::header(&facts, help(session, login, &policy));
     if stage == Stage::Observe
         && let (Some(objection), ReversePath::Address(sender)) = (&objection, path)
         && objection.used == sender.to_string()
@@ -95,10 +95,10 @@ fn nature_of_null(path: &ReversePath, nature: Nature) -> Option<Nature> {
     (*path == ReversePath::Null).then_some(nature)
 }
 
-fn help<'a>(login: &'a Identity, policy: &'a Snapshot) -> Help<'a> {
+fn help<'a>(session: &'a Session, login: &'a Identity, policy: &'a Snapshot) -> Help<'a> {
     Help {
         login: &login.login,
-        url: policy.help_url(),
+        url: session.context.help_url(policy),
     }
 }
 

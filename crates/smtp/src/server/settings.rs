@@ -9,7 +9,7 @@ use platform::clock::Clock;
 use platform::net::Network;
 use platform::random::Random;
 use platform::spool::{SpoolBudget, SpoolLimits};
-use policy::{Findings, Policies, Usage};
+use policy::{Findings, Policies, Snapshot, Usage};
 use queue::{Queue, TraceIds};
 use routing::seen::Seen;
 use signing::Signing;
@@ -167,6 +167,7 @@ pub struct ServerContext {
     /// it where other protocols take messages too.
     pub spool_budget: Arc<SpoolBudget>,
     spool: SpoolLimits,
+    help_url: Box<str>,
 }
 
 impl ServerContext {
@@ -205,8 +206,14 @@ impl ServerContext {
                 dir: spool_dir,
             },
             spool_budget: SpoolBudget::new(budget),
+            help_url: format!("https://{}/h/", settings.host_name).into(),
             settings,
         }
+    }
+
+    /// Where refusals point for help, with a final slash: what policy says, else this host's page.
+    pub(super) fn help_url<'a>(&'a self, policy: &'a Snapshot) -> &'a str {
+        policy.help_url().unwrap_or(&self.help_url)
     }
 
     /// An empty spool within the limits of a session and of all together.

@@ -123,7 +123,7 @@ async fn look_up(
         let policy = session.context.policies.snapshot();
         way.tls_text = policy.inbound_tls(&domain).map(|inbound| {
             let own = inbound.text.clone();
-            own.unwrap_or_else(|| recipient::tls_text(&domain, policy.help_url()))
+            own.unwrap_or_else(|| recipient::tls_text(&domain, session.context.help_url(&policy)))
         });
     }
     if !session.listener.groups.is_empty()
@@ -180,7 +180,10 @@ async fn resolve(
         };
     };
     let resolution = directory.resolve(address).await?;
-    if *resolution == Resolution::NoSuchDomain && is_our_postmaster(address, host_name) {
+    let is_ours = |name| is_our_postmaster(address, name);
+    if *resolution == Resolution::NoSuchDomain
+        && (is_ours(host_name) || is_ours(session.host_name()))
+    {
         return directory.resolve_postmaster(address).await.map(Arc::new);
     }
     Ok(resolution)

@@ -194,13 +194,12 @@ fn rule_rewritten(rewritten: Rewritten) -> Option<Ruling> {
 
 /// What servers without TLS are told where the domain gives no text of its own: in both languages,
 /// with the place to read on.
-pub(in crate::server) fn tls_text(domain: &str, help_url: Option<&str>) -> String {
-    let more = help_url.map_or_else(String::new, |url| format!(" {url}tls"));
+pub(in crate::server) fn tls_text(domain: &str, help_url: &str) -> String {
     format!(
         "{domain} takes mail over TLS only (STARTTLS, TLS 1.2 or newer). Please switch on TLS for \
-         outgoing mail on the sending server.{more}\n\
+         outgoing mail on the sending server. {help_url}tls\n\
          {domain} nimmt Mail nur ueber TLS an (STARTTLS, TLS 1.2 oder neuer). Bitte schalten Sie auf \
-         dem sendenden Server TLS fuer ausgehende Mail ein.{more}"
+         dem sendenden Server TLS fuer ausgehende Mail ein. {help_url}tls"
     )
 }
 
@@ -284,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_built_in_text_is_in_two_languages_and_short_lines() {
-        let text = tls_text(&"d".repeat(253), Some("https://mx.rp.test/h/"));
+        let text = tls_text(&"d".repeat(253), "https://mx.rp.test/h/");
         let mut wire = Vec::new();
         let reply = Reply::permanent(Permanent::Refused, Status::ENCRYPTION_NEEDED, text);
         reply.write_to(&mut wire);

@@ -227,7 +227,7 @@ async fn rig(dir: &Path, holds: bool) -> Rig {
         RelaySettings {
             attempts_max: 300,
             attempts_per_domain_max: 20,
-            entries_max: 1_000_000,
+            entries_max: 2_000_000,
             plan: Default::default(),
             host: "mx.rp.test".into(),
             spool: spool.clone(),

@@ -153,7 +153,7 @@ settings! {
         "Messages handed to other servers at the same time.";
     "queue.attempts_per_domain_max" attempts_per_domain_max: Count = "20" in "1" ..= "1000", AtStart,
         "The most to one domain. Begins with 5, grows while the domain answers, halves when it asks to slow down.";
-    "queue.entries_max" queue_entries_max: Count = "1000000" in "10000" ..= "100000000", AtStart,
+    "queue.entries_max" queue_entries_max: Count = "2000000" in "10000" ..= "100000000", AtStart,
         "Waiting pairs of message and domain held in memory, about 40 bytes each. More wait in the store until there is room; nothing is lost or refused by it.";
     "queue.next_hop" next_hop: Name = "\"\"", AtStart,
         "A server that takes all outgoing mail, as \"host:port\". Empty: the MX of each domain.";

@@ -162,7 +162,10 @@ fn files_and_removal(lab: &Lab, anna: &str) {
     assert_eq!(lab.cli(&["plan", &path]), "Nothing changes.\n");
     lab.cli(&["identity", "remove", anna, "*@privat.test"]);
     let applied = lab.cli(&["apply", &path]);
-    assert!(applied.contains("may send as *@privat.test (granted)"), "{applied}");
+    assert!(
+        applied.contains("may send as *@privat.test (granted)"),
+        "{applied}"
+    );
     assert_eq!(lab.cli(&["plan", &path]), "Nothing changes.\n");
     lab.cli(&["domain", "remove", "privat.test", "--with-accounts"]);
     assert_eq!(lab.cli(&["identity", "list"]).lines().count(), 2);

@@ -5,6 +5,7 @@ mod n_d1;
 mod n_d3_n_d4_n_d5;
 mod n_d6;
 mod n_e1;
+mod n_e1_loops;
 mod n_e4;
 mod s0_03;
 mod s0_04_s3_73;

@@ -201,3 +201,95 @@ fn a_forward_is_sealed_and_a_notice_about_it_finds_its_way_back() {
     let reply = smtp.smtp_ask(&format!("RCPT TO:<{forged}>"));
     assert!(reply.starts_with("550"), "{reply}");
 }
+
+/// The selectors that signed a mail.
+fn selectors(mail: &Mail) -> Vec<String> {
+    let text = mail.text().replace(['\r', '\n', '\t'], " ");
+    let selector = |part: &str| part.split(';').next().unwrap_or_default().to_owned();
+    text.split(" s=").skip(1).map(selector).collect()
+}
+
+#[test]
+fn the_operator_sees_what_dns_lacks_and_changes_keys() {
+    let lab = lab();
+    let sink = lab.domain("far.test", Signing::Unsigned, plain());
+    let seen = lab.cli(&["dkim", "check", "firma.test"]);
+    assert_eq!(seen.matches("signs since").count(), 2, "{seen}");
+    let (name, value) = records(&lab).swap_remove(0);
+    lab.dns.remove(&name, None);
+    lab.dns.txt(&name, &value.replacen("p=M", "p=N", 1));
+    let (ok, output, errors) = lab.server.cli(&["dkim", "check", "firma.test"]);
+    assert!(
+        !ok && output.contains("another key is published"),
+        "{output}{errors}"
+    );
+    assert!(errors.contains("rohrpost dkim show"), "{errors}");
+
+    let next = lab.cli(&["dkim", "rotate", "firma.test", "--json"]);
+    let next: serde_json::Value = serde_json::from_str(&next).expect("JSON");
+    let new: Vec<&str> = next
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|key| key["selector"].as_str())
+        .collect();
+    assert_eq!(new.len(), 2);
+    for key in next.as_array().into_iter().flatten() {
+        let text = |what: &str| key["record"][what].as_str().unwrap_or_default().to_owned();
+        lab.dns.txt(&text("name"), &text("value"));
+    }
+    let (_, waiting, _) = lab.server.cli(&["dkim", "check", "firma.test"]);
+    assert_eq!(
+        waiting
+            .matches("its record is in DNS; it signs from")
+            .count(),
+        2,
+        "{waiting}"
+    );
+    lab.send("anna", "box@far.test", "before");
+    let old = selectors(&sink.wait_mails(1)[0]);
+    assert!(
+        old.len() == 2 && old.iter().all(|old| !new.contains(&old.as_str())),
+        "{old:?}"
+    );
+    lab.cli(&["dkim", "rotate", "firma.test", "--now"]);
+    lab.send("anna", "box@far.test", "after");
+    assert_eq!(selectors(&sink.wait_mails(2)[1]), new);
+    let listed = lab.cli(&["dkim", "list"]);
+    assert_eq!(
+        listed.matches("its record must stay in DNS until").count(),
+        2,
+        "{listed}"
+    );
+    let (ok, _, errors) = lab.server.cli(&["dkim", "remove", "firma.test"]);
+    assert!(!ok && errors.contains("--force"), "{errors}");
+
+    // A domain without keys: its mail carries the host's signature until its own are there.
+    lab.cli(&["domain", "add", "neu.test"]);
+    let listed = lab.cli(&["dkim", "list"]);
+    assert!(listed.contains("neu.test  has no keys"), "{listed}");
+    lab.cli(&["dkim", "add", "--all", "--now"]);
+    assert!(
+        lab.cli(&["dkim", "show", "neu.test"])
+            .contains("signs since")
+    );
+    // What opens the keys is for the node's user only, and no export holds keys.
+    use std::os::unix::fs::PermissionsExt;
+    let secret = lab.server.dir().join("store/installation.secret");
+    let mode = std::fs::metadata(&secret)
+        .expect("the secret")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let secret = std::fs::read_to_string(&secret).expect("the secret");
+    for told in [
+        lab.cli(&["export"]),
+        lab.cli(&["dkim", "list", "--json"]),
+        lab.server.log(),
+    ] {
+        assert!(
+            !told.contains(secret.trim()) && !told.contains("PRIVATE"),
+            "{told}"
+        );
+    }
+}

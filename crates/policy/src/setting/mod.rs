@@ -171,7 +171,7 @@ names! {
         "de | en", "de",
         "Which language notices and refusals begin with; the other one follows.";
     HelpUrl "help-url" [Installation] Single
-        "https://.../", "",
+        "https://.../", "https://NODE'S-NAME/h/",
         "Where refusals point for help; a short word is put behind it.";
     TimeZone "time-zone" [Installation] Single
         "NAME such as Europe/Berlin", "UTC",

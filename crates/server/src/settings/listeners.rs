@@ -276,3 +276,54 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::parse;
+    use super::*;
+
+    #[test]
+    fn a_listener_has_what_it_is_given_and_nothing_else() {
+        let text = "[[listener]]\naddress = \"192.0.2.1:25\"\nmode = \"starttls\"\nrole = \"securemx\"\n\
+                    profile = \"modern\"\nhost_name = \"MX2.rp.test\"\ngroups = [\"business\"]\n\
+                    recipients_max = 7\nmessage_size_max = \"1 MiB\"\n\n\
+                    [[listener]]\naddress = \"[::1]:587\"\nmode = \"starttls\"\nrole = \"submission\"\n";
+        let listeners = parse(text).unwrap().listeners;
+        let mut first = Listener::new(
+            "192.0.2.1:25".parse().unwrap(),
+            Mode::StartTls,
+            Role::SecureMx,
+        );
+        first.profile = Profile::Modern;
+        first.host_name = Some("mx2.rp.test".into());
+        first.groups = vec!["business".into()];
+        // RFC 5321 §4.5.3.1.8: never fewer than 100.
+        first.recipients_max = Some(100);
+        first.message_size_max = Some(1 << 20);
+        let second = Listener::new(
+            "[::1]:587".parse().unwrap(),
+            Mode::StartTls,
+            Role::Submission,
+        );
+        assert_eq!(listeners, [first, second]);
+    }
+
+    #[test]
+    fn a_problem_of_a_listener_names_its_line_and_key() {
+        for (line, expected) in [
+            ("groups = \"business\"", "listener groups"),
+            ("host_name = \"a b\"", "listener host_name"),
+            ("profile = \"old\"", "listener profile"),
+            ("colour = \"red\"", "no key colour"),
+        ] {
+            let text = format!(
+                "[[listener]]\naddress = \"[::]:25\"\nmode = \"starttls\"\nrole = \"mx\"\n{line}\n"
+            );
+            let problems = parse(&text).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert_eq!(problems[0].line, 5);
+            assert!(problems[0].text.contains(expected), "{problems:?}");
+        }
+        assert!(parse("[[listener]]\nmode = \"starttls\"\nrole = \"mx\"\n").is_err());
+    }
+}

@@ -161,7 +161,8 @@ impl Queue {
         self.delay(&mut message);
         let mut plan = Plan::new(message)?;
         if let Some(signing) = self.signing.as_ref().filter(|_| plan.leaves()) {
-            plan.front = match front::make(signing, &plan.message).await {
+            // On the heap, because every session's future would carry its size.
+            plan.front = match Box::pin(front::make(signing, &plan.message)).await {
                 Ok(front) => front,
                 Err(error) if unsigned == Unsigned::Sent => {
                     tracing::error!(%error, trace = %plan.message.trace, "queue.notice_unsigned");

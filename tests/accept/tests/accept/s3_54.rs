@@ -16,6 +16,10 @@ fn why(lab: &Lab) -> String {
 }
 
 /// Nothing arrives in several rounds of the server's look at its queue.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests wait on the machine's clock"
+)]
 fn settle() {
     std::thread::sleep(Duration::from_millis(1500));
 }

@@ -117,6 +117,8 @@ pub(crate) struct PublishedKey {
     pub(crate) strict: bool,
     /// `s=` is absent or allows mail.
     pub(crate) for_mail: bool,
+    /// The same, or `s=` allows TLS reports (RFC 8460 §3).
+    pub(crate) for_tls_reports: bool,
 }
 
 impl PublishedKey {
@@ -152,6 +154,7 @@ impl PublishedKey {
             testing: value("t").is_some() && has("t", &["y"]),
             strict: value("t").is_some() && has("t", &["s"]),
             for_mail: has("s", &["*", "email"]),
+            for_tls_reports: has("s", &["*", "email", "tlsrpt"]),
         })
     }
 }

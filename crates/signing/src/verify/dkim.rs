@@ -69,6 +69,17 @@ pub(crate) struct Signature<'f> {
     expires: Option<i64>,
     time: Option<i64>,
     has_length: bool,
+    /// What the key must be for; `parse` says mail.
+    pub(crate) service: Service,
+}
+
+/// What a key must be for (`s=` of its record).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Mail.
+    Mail,
+    /// TLS reports, which some sign with a key for nothing else (RFC 8460 §3).
+    TlsReports,
 }
 
 /// What is signed: a DKIM-Signature, an ARC-Message-Signature or an ARC-Seal have different duties.
@@ -128,6 +139,7 @@ impl<'f> Signature<'f> {
             expires: tag("x").and_then(|x| x.parse().ok()),
             time: tag("t").and_then(|t| t.parse().ok()),
             has_length: tag("l").is_some(),
+            service: Service::Mail,
         };
         if kind == Kind::ArcSeal {
             return match tag("h") {
@@ -229,7 +241,11 @@ impl<'f> Signature<'f> {
         if key.key.is_empty() {
             return Verdict::PermError("the key is revoked");
         }
-        if key.algorithm != Some(self.algorithm) || !key.takes_sha256 || !key.for_mail {
+        let serves = match self.service {
+            Service::Mail => key.for_mail,
+            Service::TlsReports => key.for_tls_reports,
+        };
+        if key.algorithm != Some(self.algorithm) || !key.takes_sha256 || !serves {
             return Verdict::PermError("the key is for something else");
         }
         if key.strict && self.strict_identity {

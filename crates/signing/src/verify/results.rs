@@ -2,7 +2,7 @@
 //! §4.1.1). Values that come from the message are written only where they are plain names.
 
 use super::chain::{self, Chain, Status};
-use super::dkim::{BodyHashes, Kind, SIGNATURES_MAX, Signature, Verdict};
+use super::dkim::{BodyHashes, Kind, SIGNATURES_MAX, Service, Signature, Verdict};
 use super::dmarc::{self, Dmarc, Proofs};
 use super::spf::{Check, Spf};
 use super::spf_macro::Facts;
@@ -43,7 +43,7 @@ pub(crate) async fn evaluate(
     now: Timestamp,
 ) -> io::Result<Results> {
     let chain = chain.status(fields, bodies, resolver, now).await?;
-    let signed = signatures(fields, bodies, resolver, now).await?;
+    let signed = signatures(fields, bodies, resolver, now, Service::Mail).await?;
     let (spf, spf_domain) = spf(received, resolver).await;
     let from = author_domain(fields);
     let dmarc = match &from {
@@ -80,7 +80,7 @@ pub(crate) async fn signers(
     resolver: &dyn Resolver,
     now: Timestamp,
 ) -> io::Result<Vec<String>> {
-    let signed = signatures(fields, bodies, resolver, now).await?;
+    let signed = signatures(fields, bodies, resolver, now, Service::TlsReports).await?;
     Ok(signed
         .into_iter()
         .filter(|signed| signed.verdict == Verdict::Pass)
@@ -93,6 +93,7 @@ async fn signatures(
     bodies: &mut BodyHashes<'_>,
     resolver: &dyn Resolver,
     now: Timestamp,
+    service: Service,
 ) -> io::Result<Vec<Signed>> {
     let mut all = Vec::new();
     let there = fields.iter().filter(|field| field.is("DKIM-Signature"));
@@ -103,7 +104,8 @@ async fn signatures(
             .and_then(|text| Signature::parse(text, Kind::Dkim));
         all.push(match parsed {
             Err(verdict) => Signed { verdict, of: None },
-            Ok(signature) => {
+            Ok(mut signature) => {
+                signature.service = service;
                 let verdict = signature
                     .verify(field, fields, bodies, resolver, now)
                     .await?;

@@ -171,3 +171,39 @@ async fn who_signs_where_the_author_has_no_key() {
         .unwrap();
     assert!(front.is_empty());
 }
+
+/// RFC 8460 §3: a key may be for TLS reports only. Then it vouches for those and for no mail.
+#[tokio::test]
+async fn a_key_for_tls_reports_vouches_for_nothing_else() {
+    let desk = Desk::new(&["firma.test"]).await;
+    let new = signing::keyring::NewKeys {
+        begin: signing::keyring::Begin::Now,
+        ..Default::default()
+    };
+    for key in desk.signing.keyring().add("far.test", new).await.unwrap() {
+        let value = key.record().value() + "; s=tlsrpt";
+        desk.dns.add_txt(&key.record().name(), &value);
+    }
+    let message = b"From: reports@far.test\r\nSubject: Report Domain: firma.test\r\n\r\nx\r\n";
+    let spool = desk.spool(message, 1 << 20);
+    let front = desk
+        .signing
+        .sign(&spool, 0, Some("far.test"), HOST)
+        .await
+        .unwrap();
+    let signed = desk.spool(&[front.as_slice(), message].concat(), 1 << 20);
+    let signers = desk.signing.signers(&signed, 0).await.unwrap();
+    assert_eq!(signers, ["far.test", "far.test"]);
+    let received = signing::ReceivedFrom {
+        client: "192.0.2.1".parse().unwrap(),
+        hello: "mx.far.test".to_owned(),
+        mail_from: None,
+        forwarded_by: "firma.test".to_owned(),
+    };
+    let seal = desk.signing.seal(&signed, 0, &received).await.unwrap();
+    let seal = String::from_utf8(seal).unwrap();
+    assert!(
+        seal.contains("dkim=permerror") && !seal.contains("dkim=pass"),
+        "{seal}"
+    );
+}

@@ -107,7 +107,7 @@ fn run(directory: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 fn write_zone(directory: &Path, (zone, signing, records): &Zone) {
-    let big = "\"x\" ".repeat(1) + &format!("\"{}\" ", "y".repeat(250)).repeat(30);
+    let big = "\"x\" ".to_owned() + &format!("\"{}\" ", "y".repeat(250)).repeat(30);
     let text = format!(
         "$TTL 600\n$ORIGIN {zone}.\n@ SOA ns.test. x.test. 1 3600 600 86400 300\n@ NS ns.test.\n{}",
         records.replace("\"BIG\"", &big)

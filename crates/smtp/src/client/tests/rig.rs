@@ -329,6 +329,11 @@ impl Rig {
 
     /// Puts a message to one recipient into the queue.
     pub(super) async fn accept(&self, text: &str) -> TraceId {
+        self.accept_with(text, self.dispatch.clone()).await
+    }
+
+    /// The same, sent in another way.
+    pub(super) async fn accept_with(&self, text: &str, dispatch: Dispatch) -> TraceId {
         let trace = TraceId(
             self.next
                 .fetch_add(1, Ordering::Relaxed)
@@ -353,7 +358,7 @@ impl Rig {
             session: queue::trace::Session::default(),
             now: START,
             announced: None,
-            dispatch: self.dispatch.clone(),
+            dispatch,
         };
         self.queue.accept(accept).await.unwrap();
         trace
@@ -364,10 +369,10 @@ impl Rig {
         for _ in 0..500 {
             let read = self.store.read(move |tx| queue::trace::read(tx, trace));
             let story = read.await.map_err(|error: StoreError| error).unwrap();
-            let came = story.iter().filter(|entry| {
+            let mut came = story.iter().filter(|entry| {
                 ["relayed", "deferred", "failed"].contains(&entry.event.to_string().as_str())
             });
-            if let Some(entry) = came.skip(n - 1).next() {
+            if let Some(entry) = came.nth(n - 1) {
                 return format!("{} {}", entry.event, entry.detail);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -196,3 +196,41 @@ async fn requiretls_goes_only_where_it_is_kept() {
         "{heard:?}"
     );
 }
+
+/// A connection that was good enough for one message does not carry another that demands more.
+#[tokio::test]
+async fn no_policy_bleeds_through_a_kept_connection() {
+    let sink = Sink::start(Script {
+        tls: Some(certificates().1.clone()),
+        after_tls: Some("250-mx.else.test\r\n250 REQUIRETLS"),
+        ..Script::of(OFFERS_TLS)
+    })
+    .await;
+    let setup = setup(&sink);
+    setup.dns.secure("else.test");
+    // Without the sink's CA among the roots nobody can prove anything.
+    let rig = Rig::new(setup).await;
+    let told = rig.relay(MESSAGE).await;
+    assert!(told.starts_with("relayed "), "{told}");
+    let strict = Dispatch {
+        require_tls: RequireTls::Yes,
+        ..Dispatch::default()
+    };
+    let trace = rig.accept_with(MESSAGE, strict).await;
+    let told = rig.told(trace, 1).await;
+    assert!(!told.starts_with("relayed "), "{told}");
+    // The kept connection still serves whom it served.
+    let told = rig.relay(MESSAGE).await;
+    assert!(told.starts_with("relayed "), "{told}");
+    let heard = sink.heard();
+    let said = |line: &str| heard.iter().filter(|heard| heard.contains(line)).count();
+    assert_eq!(said("MAIL FROM"), 2, "{heard:?}");
+    assert!(
+        !heard.iter().any(|line| line.contains("REQUIRETLS")),
+        "{heard:?}"
+    );
+    assert!(
+        !heard.iter().any(|line| line.starts_with("2 MAIL")),
+        "{heard:?}"
+    );
+}

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The time a lab's server starts with: Monday, 2 March 2026, 9:00 in Berlin.
 pub const START: &str = "2026-03-02T08:00:00Z";
@@ -33,8 +33,8 @@ pub struct Lab {
     pub https: Https,
     /// Port of all sinks.
     port: u16,
-    /// Seconds the server's clock was moved since the start.
-    moved: Mutex<u64>,
+    /// When the server's clock was set last, and to what: seconds since 1970. It runs on from there.
+    clock: Mutex<(Instant, u64)>,
     _files: tempfile::TempDir,
 }
 
@@ -146,6 +146,7 @@ impl Lab {
             set(name, value);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let clock = Mutex::new((now(), START_SECONDS));
         let server = Server::start_with(&arguments);
         publish_keys(&server, &dns);
         Self {
@@ -154,7 +155,7 @@ impl Lab {
             authority,
             https,
             port,
-            moved: Mutex::new(0),
+            clock,
             _files: files,
         }
     }
@@ -256,12 +257,14 @@ impl Lab {
         assert!(reply.starts_with("250"), "{reply}");
     }
 
-    /// Moves the server's clock ahead and makes it look through the queue.
+    /// Moves the server's clock ahead from what it shows now, and makes it look through the queue.
     pub fn forward(&self, by: Duration) {
         let seconds = {
-            let mut moved = self.moved.lock().expect("nobody panics holding it");
-            *moved += by.as_secs();
-            START_SECONDS + *moved
+            let mut clock = self.clock.lock().expect("nobody panics holding it");
+            let (set, to) = *clock;
+            let passed = set.elapsed().as_secs() + 1;
+            *clock = (now(), to + passed + by.as_secs());
+            clock.1
         };
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let [year, month, day] = civil(days);
@@ -437,7 +440,7 @@ impl Lab {
         reason = "tests wait on the machine's clock"
     )]
     pub fn wait(&self, what: &str, mut look: impl FnMut() -> Result<(), String>) {
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         loop {
             let seen = match look() {
                 Ok(()) => return,
@@ -456,6 +459,11 @@ impl Lab {
     pub fn config(&self) -> PathBuf {
         self.server.dir().join("rohrpost.toml")
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "tests use the machine's clock")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Puts the key records that the demo wants published into the DNS.

@@ -2,6 +2,7 @@
 //! lines, grammar, replies, DATA and BDAT with header and scanner. For fuzz targets; never called by
 //! the server. A session as a whole is fuzzed over a socket by the tests of this module.
 
+use super::header_report::Author;
 use super::incoming::{Edits, Front, HeldFront, Incoming, Missing};
 use crate::data::{BareEndings, Dots, Progress};
 use crate::grammar::{self, ChunkEnd, Command};
@@ -78,11 +79,12 @@ fn begin(dots: Dots, limits: &Limits) -> Incoming {
     let front = Front::Held(Box::new(HeldFront {
         fields: "Received: x\r\n".into(),
         missing: Some(missing),
-        edits: Edits {
+        author: Author::Customer,
+        edits: Some(Edits {
             policy: Arc::default(),
             domain: "example.org".into(),
             direction: policy::Direction::Outbound,
-        },
+        }),
     }));
     Incoming::begin(front, spool, dots, BareEndings::Normalise, limits)
 }

@@ -39,8 +39,10 @@ pub(super) struct HeldFront {
     pub(super) fields: String,
     /// Put behind these where they turn out to be missing (submission).
     pub(super) missing: Option<Missing>,
-    /// Changes.
-    pub(super) edits: Edits,
+    /// Whose header it is.
+    pub(super) author: Author,
+    /// Changes, if any are to be made.
+    pub(super) edits: Option<Edits>,
 }
 
 /// Which changes a header gets.
@@ -138,14 +140,14 @@ impl Kept {
         let HeldFront {
             fields,
             missing,
+            author,
             edits,
         } = &held.front;
-        let header = edits.apply(&held.header);
-        let author = match edits.direction {
-            Direction::Outbound => Author::Customer,
-            Direction::Inbound => Author::Server,
+        let header = match edits {
+            Some(edits) => edits.apply(&held.header),
+            None => Cow::Borrowed(&held.header[..]),
         };
-        self.report = HeaderReport::read(&header, author)?;
+        self.report = HeaderReport::read(&header, *author)?;
         self.write(fields.as_bytes())?;
         if let Some(missing) = missing {
             if !seen.date {
@@ -316,11 +318,12 @@ mod tests {
         Front::Held(Box::new(HeldFront {
             fields: "Received: us\r\n".into(),
             missing: Some(missing),
-            edits: Edits {
+            author: Author::Customer,
+            edits: Some(Edits {
                 policy: Arc::default(),
                 domain: "firma.test".into(),
                 direction: Direction::Outbound,
-            },
+            }),
         }))
     }
 
@@ -400,11 +403,12 @@ mod tests {
         let front = Front::Held(Box::new(HeldFront {
             fields: "Received: us\r\n".into(),
             missing: None,
-            edits: Edits {
+            author: Author::Server,
+            edits: Some(Edits {
                 policy: Arc::default(),
                 domain: "firma.test".into(),
                 direction: Direction::Inbound,
-            },
+            }),
         }));
         let mut message = incoming(front, &limits);
         let sent = "Bcc: x@y.test\r\nDelivered-To: Anna@Firma.test\r\n\r\nhi\r\n";

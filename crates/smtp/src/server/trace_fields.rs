@@ -1,6 +1,7 @@
 //! What this server writes in front of a message: Return-Path and Received on an mx; Received without
 //! the client, Date and Message-ID where missing, on submission. Builds text only.
 
+use super::header_report::Author;
 use super::incoming::{Edits, Front, HeldFront, Missing};
 use super::senders;
 use super::session::Session;
@@ -35,36 +36,48 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
     Front::Held(Box::new(HeldFront {
         fields,
         missing: Some(missing),
-        edits: Edits {
+        author: Author::Customer,
+        edits: Some(Edits {
             policy: session.context.policies.snapshot(),
             domain: senders::login_domain(login).into(),
             direction: Direction::Outbound,
-        },
+        }),
     }))
 }
 
 /// Mail of other servers passes through, unless some of it leaves again or a domain has its header
-/// changed. One body serves all recipients, so a domain's own actions count where all are its own.
+/// changed. What leaves again goes as it came, or its author's signature would no longer fit. One body
+/// serves all recipients, so a domain's own actions count where all are its own.
 fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Front {
+    let held = |fields, edits| {
+        Front::Held(Box::new(HeldFront {
+            fields,
+            missing: None,
+            author: Author::Server,
+            edits,
+        }))
+    };
+    if !envelope.forwarding.is_empty() {
+        return held(fields, None);
+    }
     let policy = session.context.policies.snapshot();
     let domain = match &envelope.domains[..] {
         [only] => only.clone(),
         _ => Box::default(),
     };
-    let mut actions = policy.header_actions(&domain, Direction::Inbound);
-    if envelope.forwarding.is_empty() && actions.next().is_none() {
+    let acts = policy
+        .header_actions(&domain, Direction::Inbound)
+        .next()
+        .is_some();
+    if !acts {
         return Front::Fields(fields);
     }
-    drop(actions);
-    Front::Held(Box::new(HeldFront {
-        fields,
-        missing: None,
-        edits: Edits {
-            policy,
-            domain,
-            direction: Direction::Inbound,
-        },
-    }))
+    let edits = Edits {
+        policy,
+        domain,
+        direction: Direction::Inbound,
+    };
+    held(fields, Some(edits))
 }
 
 /// RFC 5321 §4.4. The client's name and address are left out for customers: they would tell every

@@ -232,7 +232,14 @@ impl<'s> Keyring<'s> {
             for n in 0..keys.len() {
                 advance(&mut keys, n, now);
             }
-            write_back(tx, &keys)?;
+            for key in &keys {
+                rows::update(tx, key)?;
+            }
+            // A look that moved nothing on makes nobody read keys again.
+            let moved = |(key, before): (&KeyRow, &KeyRow)| key.state != before.state;
+            if keys.iter().zip(&before).any(moved) {
+                rows::bump(tx)?;
+            }
             let checked = keys.into_iter().zip(before).map(|(key, before)| Checked {
                 key,
                 before: before.state,

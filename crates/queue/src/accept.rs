@@ -136,7 +136,12 @@ impl Queue {
     ///
     /// # Errors
     /// See `AcceptError`; nothing was kept then.
-    pub async fn accept(&self, mut message: Accept) -> Result<(), AcceptError> {
+    pub async fn accept(&self, message: Accept) -> Result<(), AcceptError> {
+        // On the heap, because the future of every session, idle or not, would carry its size.
+        Box::pin(self.take_over(message)).await
+    }
+
+    async fn take_over(&self, mut message: Accept) -> Result<(), AcceptError> {
         let announced = message.announced.take();
         let (plan, body) = self.prepare(message, Unsigned::Refused).await?;
         let (accounts, arrival) = (plan.accounts(), self.arrival(&plan, body));
@@ -161,8 +166,7 @@ impl Queue {
         self.delay(&mut message);
         let mut plan = Plan::new(message)?;
         if let Some(signing) = self.signing.as_ref().filter(|_| plan.leaves()) {
-            // On the heap, because every session's future would carry its size.
-            plan.front = match Box::pin(front::make(signing, &plan.message)).await {
+            plan.front = match front::make(signing, &plan.message).await {
                 Ok(front) => front,
                 Err(error) if unsigned == Unsigned::Sent => {
                     tracing::error!(%error, trace = %plan.message.trace, "queue.notice_unsigned");

@@ -342,6 +342,12 @@ impl Setup {
             .await;
     }
 
+    /// Anna's message, not taken over yet.
+    pub(crate) async fn bare(&self, to: &[&str]) -> Accept {
+        let from = ReversePath::Address(address(ANNA));
+        self.message(from, to, "Subject: x\r\n\r\nx\r\n").await
+    }
+
     /// Anna's message that travels as `dispatch` says.
     pub(crate) async fn dispatch(&self, to: &[&str], dispatch: Dispatch) -> TraceId {
         let from = ReversePath::Address(address(ANNA));

@@ -374,3 +374,13 @@ async fn a_forward_leaves_with_a_rewritten_sender_and_its_bounce_goes_to_the_rea
     assert!(seen.mail_from.starts_with("SRS0"), "{seen:?}");
     assert!(seen.mail_from.ends_with("@firma.test"), "{seen:?}");
 }
+
+/// Every session's future has room for that of its acceptance, also while it is idle.
+#[tokio::test]
+async fn taking_over_costs_idle_sessions_little() {
+    let setup = setup().await;
+    let accept = setup.bare(&["x@else.test"]).await;
+    let taking = setup.queue().accept(accept);
+    assert!(std::mem::size_of_val(&taking) < 2048);
+    taking.await.unwrap();
+}

@@ -263,8 +263,12 @@ fn the_operator_sees_what_dns_lacks_and_changes_keys() {
     );
     let (ok, _, errors) = lab.server.cli(&["dkim", "remove", "firma.test"]);
     assert!(!ok && errors.contains("--force"), "{errors}");
+}
 
-    // A domain without keys: its mail carries the host's signature until its own are there.
+/// A domain without keys: its mail carries the host's signature until its own are there.
+#[test]
+fn domains_without_keys_are_named_and_no_command_shows_a_secret() {
+    let lab = lab();
     lab.cli(&["domain", "add", "neu.test"]);
     let listed = lab.cli(&["dkim", "list"]);
     assert!(listed.contains("neu.test  has no keys"), "{listed}");

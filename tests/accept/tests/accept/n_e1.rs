@@ -186,3 +186,37 @@ fn a_slow_server_delays_nobody_else() {
     quick.wait_mails(15);
     assert!(slow.mails().is_empty());
 }
+
+/// RFC 5321 §5.1: all addresses and hosts are tried in one attempt, the best first.
+#[test]
+fn a_dead_address_leaves_the_next_one() {
+    let lab = Lab::start();
+    // IPv6 goes nowhere, IPv4 answers.
+    let dual = place(&lab, "dual.test", Behaviour::default());
+    let nowhere = "100::1".parse().expect("an address");
+    lab.dns.address("mx.dual.test", nowhere);
+    // The better host is dead.
+    let second = place(&lab, "second.test", Behaviour::default());
+    lab.dns.mx("second.test", 5, "dead.second.test");
+    lab.dns.address("dead.second.test", [127, 0, 0, 77].into());
+    // The better host is busy.
+    let later = Trouble::Reply("421 4.3.2 busy".to_owned());
+    let third = place(&lab, "third.test", Behaviour::default());
+    lab.dns.mx("third.test", 5, "busy.third.test");
+    let busy = Behaviour::default().trouble(Step::Greeting, later);
+    let busy = lab.sink("busy.third.test", busy);
+    for domain in ["dual.test", "second.test", "third.test"] {
+        lab.send("anna", &format!("box@{domain}"), "next");
+    }
+    for sink in [&dual, &second, &third] {
+        sink.wait_mails(1);
+    }
+    assert_eq!(busy.wait_sessions(1).len(), 1);
+    for domain in ["dual.test", "second.test", "third.test"] {
+        let to = format!("box@{domain}");
+        lab.wait_event(&to, "relayed");
+        let events = lab.events(&to);
+        let deferred = events.iter().any(|event| event["event"] == "deferred");
+        assert!(!deferred, "{}", lab.story(&to));
+    }
+}

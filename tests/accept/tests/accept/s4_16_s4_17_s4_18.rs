@@ -1,5 +1,6 @@
-//! S4-16 to S4-19: what becomes of mail under mandatory TLS for a server without it. A warning after
-//! an hour, attempts until 24 hours, then the message comes back with what the sender can do.
+//! S4-16 to S4-18: what becomes of mail under mandatory TLS for a server without it. A warning after
+//! an hour, attempts until 24 hours, then the message comes back. The options of S4-19 stand in it;
+//! their pages come with the web.
 
 use harness::sink::Behaviour;
 use harness::{Lab, Letter};
@@ -97,6 +98,24 @@ fn a_warning_attempts_for_a_day_and_the_end() {
             .into_iter()
             .any(|command| command.starts_with("MAIL"))
     );
+}
+
+/// S4-19: an exception for this recipient's domain lets what waits go; for this sender only.
+#[test]
+fn an_exception_lets_waiting_mail_go() {
+    let (lab, sink) = lab();
+    let [anna, bernd] = ["anna", "bernd"].map(|name| lab.server.account(name).address);
+    lab.policy(&bernd, "outbound-tls", "required");
+    lab.send("anna", "box@clear.test", "released");
+    lab.send("bernd", "box2@clear.test", "held");
+    lab.wait_deferred("box@clear.test", 1);
+    lab.wait_deferred("box2@clear.test", 1);
+    lab.destination("clear.test", &["may", "--for", &anna, "--exception"]);
+    lab.forward(Duration::from_secs(HOUR));
+    let mails = sink.wait_mails(1);
+    assert_eq!(mails[0].to[0].0, "box@clear.test");
+    lab.wait_deferred("box2@clear.test", 2);
+    assert_eq!(sink.mails().len(), 1);
 }
 
 /// RFC 3461 §5.2.5 and §4.1: NOTIFY decides which notices come.

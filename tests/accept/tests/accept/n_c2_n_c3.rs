@@ -1,4 +1,4 @@
-//! S4-02 (and N-C2, N-C3): DANE for outgoing mail, on our own DNSSEC validation. One lab holds every
+//! N-C2, N-C3 and the outgoing half of S4-02: DANE on our own DNSSEC validation. One lab holds every
 //! kind of destination; a message goes to each.
 
 use harness::Lab;

@@ -1,5 +1,6 @@
-//! S4-01 and S4-03: TLS is offered and used in both directions by default; what comes or goes in
-//! clear because the other side has no TLS is taken and sent, and recorded as such.
+//! S4-01: TLS is offered and used in both directions by default. With it what S4-03 says without a
+//! web page: what comes or goes in clear, because the other side has no TLS, is taken and sent, and
+//! recorded as such.
 
 use harness::dns::Signing;
 use harness::lines::Lines;

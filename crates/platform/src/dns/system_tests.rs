@@ -34,7 +34,7 @@ enum Signing {
 }
 
 /// Children first, since parents take their DS records.
-const ZONES: [Zone; 8] = [
+const ZONES: [Zone; 9] = [
     (
         "nsec3.test",
         Signing::Signed(&["-3", "ab12", "-H", "5"]),
@@ -72,13 +72,18 @@ const ZONES: [Zone; 8] = [
         "@ MX 10 mx\nmx A 192.0.2.7\n",
     ),
     (
+        "forged.test",
+        Signing::Signed(&[]),
+        "@ MX 10 mx\nmx A 192.0.2.66\nmx TXT \"proved\"\n",
+    ),
+    (
         "test",
         Signing::Signed(&[]),
         "@ MX 10 mx\nmx A 192.0.2.1\nmx AAAA 2001:db8::1\n*.w TXT \"wild\"\nx.w A 192.0.2.2\n\
          alias CNAME mx.nsec3.test.\nout CNAME mx.unsigned.test.\nloop CNAME loop\na.b.ent TXT \"ent\"\n\
          big TXT \"BIG\"\nnsec3 NS ns\noptout NS ns\nunsigned NS ns\n\
          bogus NS ns\n\
-         expired NS ns\nns A 127.0.0.1\n",
+         expired NS ns\nforged NS ns\nns A 127.0.0.1\n",
     ),
 ];
 
@@ -129,6 +134,10 @@ fn write_zone(directory: &Path, (zone, signing, records): &Zone) {
     arguments.extend_from_slice(options);
     arguments.push(zone);
     run(directory, "dnssec-signzone", &arguments);
+    // One address is changed after it was signed.
+    let signed = directory.join(format!("{zone}.signed"));
+    let text = std::fs::read_to_string(&signed).unwrap();
+    std::fs::write(&signed, text.replace("192.0.2.66", "192.0.2.67")).unwrap();
 }
 
 impl Named {
@@ -281,6 +290,7 @@ async fn what_bind_signed_is_judged_right() {
             ("alias.test", "Secure mx.nsec3.test [192.0.2.3]"),
             ("out.test", "Insecure mx.unsigned.test [192.0.2.5]"),
             ("mx.bogus.test", "bogus"),
+            ("mx.forged.test", "bogus"),
         ] {
             assert_eq!(told(dns.addresses(name).await), expected, "{name}");
         }

@@ -12,6 +12,7 @@ pub mod demo;
 mod facts;
 pub(crate) mod failure;
 mod fingerprint;
+pub mod host_keys;
 mod server;
 pub(crate) mod session;
 mod validity;

@@ -12,6 +12,7 @@ mod route;
 mod serve;
 mod settings;
 mod stores;
+mod tls;
 mod trace;
 mod verify;
 
@@ -161,6 +162,16 @@ enum Command {
     Trace(trace::Options),
     /// Shows what others report about a hosted domain: DMARC and TLS.
     Reports(reports::Options),
+    /// TLSA records for this server's own keys (DANE), and changing a key without a gap.
+    ///
+    /// A new key is made or put beside the served one, its record is published, and it is served no
+    /// sooner than two TTLs after its record was seen in DNS.
+    ///
+    /// Examples: rohrpost tls records --host mx.example.org
+    ///           rohrpost tls next mx
+    ///           rohrpost tls rollover mx --host mx.example.org
+    #[command(subcommand)]
+    Tls(tls::Verb),
     /// Makes a running node read its certificates again.
     ///
     /// Connections that are open stay. A file that cannot be used is reported, exit code 1, and
@@ -198,6 +209,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Backup { dir } => backup::backup(&read_settings(&config)?, &config, &dir),
         Command::Restore { dir } => backup::restore(&read_settings(&config)?, &dir),
         Command::Queue(options) => queue::run(&read_settings(&config)?, &options),
+        Command::Tls(verb) => tls::run(&read_settings(&config)?, &verb),
         Command::Route(options) => route::run(&read_settings(&config)?, &options),
         Command::Trace(options) => trace::run(&read_settings(&config)?, &options),
         Command::Reports(options) => reports::run(&read_settings(&config)?, &options),

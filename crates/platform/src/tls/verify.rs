@@ -247,3 +247,148 @@ fn chain_fault(error: &webpki::Error) -> CertificateFault {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::digest::{SHA256, digest};
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use std::time::Duration;
+
+    struct Chain {
+        leaf: CertificateDer<'static>,
+        authority: CertificateDer<'static>,
+    }
+
+    /// A leaf for mx.test from an authority of its own, each valid in these years.
+    fn chain(leaf_years: (i32, i32), authority_years: (i32, i32)) -> Chain {
+        let dated = |mut params: CertificateParams, (begin, end): (i32, i32)| {
+            params.not_before = rcgen::date_time_ymd(begin, 1, 1);
+            params.not_after = rcgen::date_time_ymd(end, 1, 1);
+            params
+        };
+        let key = KeyPair::generate().unwrap();
+        let mut params = dated(CertificateParams::new(Vec::new()).unwrap(), authority_years);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = params.self_signed(&key).unwrap();
+        let issuer = Issuer::new(params, key);
+        let names = vec!["mx.test".to_owned()];
+        let params = dated(CertificateParams::new(names).unwrap(), leaf_years);
+        let leaf = params
+            .signed_by(&KeyPair::generate().unwrap(), &issuer)
+            .unwrap();
+        Chain {
+            leaf: leaf.der().clone(),
+            authority: authority.der().clone(),
+        }
+    }
+
+    const GOOD: (i32, i32) = (2020, 2040);
+    const OVER: (i32, i32) = (2000, 2010);
+
+    fn record(usage: u8, selector: u8, matching: u8, certificate: &CertificateDer<'_>) -> Tlsa {
+        let selected = match selector {
+            0 => certificate.to_vec(),
+            _ => validity::public_key(certificate).unwrap().to_vec(),
+        };
+        let data = match matching {
+            0 => selected,
+            _ => digest(&SHA256, &selected).as_ref().to_vec(),
+        };
+        Tlsa {
+            usage,
+            selector,
+            matching,
+            data: data.into(),
+        }
+    }
+
+    fn judge(
+        chain: &Chain,
+        sent: &[CertificateDer<'static>],
+        record: Tlsa,
+        name: &str,
+    ) -> Option<Kind> {
+        let provider = crate::tls::server::provider();
+        let shown = Shown {
+            leaf: &chain.leaf,
+            intermediates: sent,
+            roots: &[],
+            algorithms: &provider.signature_verification_algorithms,
+            now: UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000)),
+        };
+        let proof = Proof::Dane {
+            records: vec![record],
+            names: vec![name.to_owned()],
+        };
+        shown.judge(&proof).err().map(|fault| fault.kind)
+    }
+
+    /// RFC 7671 §5.1, RFC 7672 §3.1.1.
+    #[test]
+    fn dane_ee_looks_at_neither_names_nor_dates() {
+        let old = chain(OVER, OVER);
+        let other = chain(GOOD, GOOD);
+        for (selector, matching) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let own = record(3, selector, matching, &old.leaf);
+            assert_eq!(judge(&old, &[], own.clone(), "other.test"), None);
+            assert_eq!(judge(&other, &[], own, "mx.test"), Some(Kind::TlsaMismatch));
+        }
+        // The authority's record is none for the leaf.
+        let wrong = record(3, 0, 1, &old.authority);
+        let sent = [old.authority.clone()];
+        assert_eq!(
+            judge(&old, &sent, wrong, "mx.test"),
+            Some(Kind::TlsaMismatch)
+        );
+    }
+
+    /// RFC 7671 §5.2, RFC 7672 §3.1.2.
+    #[test]
+    fn dane_ta_wants_the_chain_the_name_and_the_dates() {
+        let good = chain(GOOD, GOOD);
+        let sent = [good.authority.clone()];
+        for (selector, matching) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let own = || record(2, selector, matching, &good.authority);
+            assert_eq!(
+                judge(&good, &sent, own(), "mx.test"),
+                None,
+                "{selector} {matching}"
+            );
+            assert_eq!(
+                judge(&good, &sent, own(), "other.test"),
+                Some(Kind::HostMismatch)
+            );
+            // Only a record that holds the authority whole can do without the server sending it.
+            let unsent = judge(&good, &[], own(), "mx.test");
+            let expected = (matching != 0).then_some(Kind::TlsaMismatch);
+            assert_eq!(unsent, expected, "{selector} {matching}");
+            let stranger = record(2, selector, matching, &chain(GOOD, GOOD).authority);
+            assert!(judge(&good, &sent, stranger, "mx.test").is_some());
+            for dates in [(OVER, GOOD), (GOOD, OVER)] {
+                let old = chain(dates.0, dates.1);
+                let own = record(2, selector, 1, &old.authority);
+                let found = judge(&old, &[old.authority.clone()], own, "mx.test");
+                assert_eq!(found, Some(Kind::Expired), "{dates:?}");
+            }
+        }
+        // The leaf is no authority, though the record means it.
+        let leaf = record(2, 0, 1, &good.leaf);
+        assert_eq!(
+            judge(&good, &sent, leaf, "mx.test"),
+            Some(Kind::TlsaMismatch)
+        );
+    }
+
+    /// An authority that the record means, but that did not issue the leaf, proves nothing.
+    #[test]
+    fn an_authority_beside_the_chain_proves_nothing() {
+        let (good, other) = (chain(GOOD, GOOD), chain(GOOD, GOOD));
+        let sent = [good.authority.clone(), other.authority.clone()];
+        let beside = record(2, 0, 1, &other.authority);
+        assert_eq!(
+            judge(&good, &sent, beside, "mx.test"),
+            Some(Kind::NotTrusted)
+        );
+    }
+}

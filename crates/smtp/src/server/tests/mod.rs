@@ -30,7 +30,7 @@ use queue::Queue;
 use routing::seen::Seen;
 use signing::{InstallationSecret, Signing, SigningParts};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -73,26 +73,7 @@ impl TestServer {
     pub(super) async fn start(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::settable(START);
-        let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
-        let (segments, _) =
-            Segments::open(&dir.path().join("segments"), options, Arc::new(RealFiles)).unwrap();
-        let options = Options {
-            engine: Engine::Sqlite {
-                path: dir.path().join("store.sqlite"),
-            },
-            readers: 2,
-            gather_max: Duration::ZERO,
-            before_commit: Some(segments.before_commit()),
-        };
-        let schemas = [
-            directory::SCHEMA,
-            policy::SCHEMA,
-            mailbox::SCHEMA,
-            routing::SCHEMA,
-            queue::SCHEMA,
-            signing::SCHEMA,
-        ];
-        let store = Store::open(options, &schemas).unwrap();
+        let (store, segments) = open(dir.path(), &clock);
         let mailboxes = Mailboxes::new(
             store.clone(),
             segments.clone(),
@@ -212,6 +193,31 @@ impl TestServer {
         }
         messages
     }
+}
+
+/// A new store and segments in `dir`.
+fn open(dir: &Path, clock: &Clock) -> (Store, Segments) {
+    let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
+    let (segments, _) =
+        Segments::open(&dir.join("segments"), options, Arc::new(RealFiles)).unwrap();
+    let options = Options {
+        engine: Engine::Sqlite {
+            path: dir.join("store.sqlite"),
+        },
+        readers: 2,
+        gather_max: Duration::ZERO,
+        before_commit: Some(segments.before_commit()),
+    };
+    let schemas = [
+        directory::SCHEMA,
+        policy::SCHEMA,
+        mailbox::SCHEMA,
+        routing::SCHEMA,
+        queue::SCHEMA,
+        signing::SCHEMA,
+    ];
+    let store = Store::open(options, &schemas).unwrap();
+    (store, segments)
 }
 
 fn author() -> Author {

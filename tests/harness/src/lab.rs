@@ -33,6 +33,8 @@ pub struct Lab {
     pub https: Https,
     /// Port of all sinks.
     port: u16,
+    /// What the server was started with, beside its clock.
+    arguments: Vec<String>,
     /// When the server's clock was set last, and to what: seconds since 1970. It runs on from there.
     clock: Mutex<(Instant, u64)>,
     _files: tempfile::TempDir,
@@ -128,12 +130,7 @@ impl Lab {
         let (anchor, ca_file) = (files.path().join("root.key"), files.path().join("ca.pem"));
         dns.write_trust_anchor(&anchor);
         authority.write(&ca_file);
-        let mut arguments = vec![
-            "--clock".to_owned(),
-            START.to_owned(),
-            "--next-hop".to_owned(),
-            String::new(),
-        ];
+        let mut arguments = vec!["--next-hop".to_owned(), String::new()];
         let mut set = |name: &str, value: &str| {
             arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
         };
@@ -145,9 +142,8 @@ impl Lab {
         for (name, value) in settings {
             set(name, value);
         }
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let clock = Mutex::new((now(), START_SECONDS));
-        let server = Server::start_with(&arguments);
+        let server = Server::start_with(&with_clock(&arguments, START));
         publish_keys(&server, &dns);
         Self {
             server,
@@ -156,6 +152,7 @@ impl Lab {
             https,
             port,
             clock,
+            arguments,
             _files: files,
         }
     }
@@ -259,19 +256,27 @@ impl Lab {
 
     /// Moves the server's clock ahead from what it shows now, and makes it look through the queue.
     pub fn forward(&self, by: Duration) {
-        let seconds = {
-            let mut clock = self.clock.lock().expect("nobody panics holding it");
-            let (set, to) = *clock;
-            let passed = set.elapsed().as_secs() + 1;
-            *clock = (now(), to + passed + by.as_secs());
-            clock.1
-        };
+        let time = self.later(by);
+        self.cli(&["clock", "set", &time]);
+        self.cli(&["queue", "--run"]);
+    }
+
+    /// Kills the server, as a power cut would, and starts it again on its data; on other ports.
+    pub fn restart(&mut self) {
+        let time = self.later(Duration::ZERO);
+        self.server.restart(&with_clock(&self.arguments, &time));
+    }
+
+    /// The time to set the clock to, so that it shows `by` more than now.
+    fn later(&self, by: Duration) -> String {
+        let mut clock = self.clock.lock().expect("nobody panics holding it");
+        let (set, to) = *clock;
+        let seconds = to + set.elapsed().as_secs() + 1 + by.as_secs();
+        *clock = (now(), seconds);
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let [year, month, day] = civil(days);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let time = format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
-        self.cli(&["clock", "set", &time]);
-        self.cli(&["queue", "--run"]);
+        format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
     /// Runs a command that has to work; what it printed.
@@ -459,6 +464,11 @@ impl Lab {
     pub fn config(&self) -> PathBuf {
         self.server.dir().join("rohrpost.toml")
     }
+}
+
+fn with_clock<'a>(arguments: &'a [String], time: &'a str) -> Vec<&'a str> {
+    let rest = arguments.iter().map(String::as_str);
+    ["--clock", time].into_iter().chain(rest).collect()
 }
 
 #[allow(clippy::disallowed_methods, reason = "tests use the machine's clock")]

@@ -147,6 +147,15 @@ impl Server {
         }
     }
 
+    /// Kills it and starts it on the same folder, on other ports.
+    pub fn restart(&mut self, arguments: &[&str]) {
+        self.kill();
+        let dir = self.dir.clone();
+        let temporary = self._temporary.take();
+        *self = Self::start_in(&dir, arguments);
+        self._temporary = temporary;
+    }
+
     /// Its folder.
     pub fn dir(&self) -> &Path {
         &self.dir

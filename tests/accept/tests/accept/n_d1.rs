@@ -124,8 +124,8 @@ fn testing_and_unusable_policies_never_block() {
 
 /// RFC 8461 §3.3, §5.1: a policy is kept for its time, through outages and restarts.
 #[test]
-fn a_known_policy_survives_an_outage() {
-    let lab = Lab::start();
+fn a_known_policy_survives_an_outage_and_a_restart() {
+    let mut lab = Lab::start();
     lab.dns.ttl(0);
     let sink = lab.domain(
         "kept.test",

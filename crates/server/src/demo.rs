@@ -137,6 +137,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         write_zone(&dir.join("dns"), &keys)?;
         let mut endpoints = endpoints(options.listen, node.bound(), &files.ca);
         endpoints["dkim"] = keys.iter().map(key_record).collect();
+        // For `rohrpost --config`.
+        endpoints["config"] = json!(config);
         let text = serde_json::to_string_pretty(&endpoints).map_err(|e| e.to_string())?;
         write_whole(&ready, &text)?;
         greet(&config, &endpoints);

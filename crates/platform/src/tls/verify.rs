@@ -368,7 +368,7 @@ mod tests {
             for dates in [(OVER, GOOD), (GOOD, OVER)] {
                 let old = chain(dates.0, dates.1);
                 let own = record(2, selector, 1, &old.authority);
-                let found = judge(&old, &[old.authority.clone()], own, "mx.test");
+                let found = judge(&old, std::slice::from_ref(&old.authority), own, "mx.test");
                 assert_eq!(found, Some(Kind::Expired), "{dates:?}");
             }
         }

@@ -153,7 +153,36 @@ pub(super) fn load(
         true => Rest::More,
         false => Rest::None,
     };
-    let attempt = tx.one(
+    let recipients = Recipients {
+        domain,
+        route,
+        group,
+        recipients,
+    };
+    let attempt = attempt(tx, message, recipients)?;
+    Ok(
+        attempt.map_or(Loaded::Unreadable, |attempt| Loaded::Attempt {
+            attempt: Box::new(attempt),
+            rest,
+        }),
+    )
+}
+
+/// What the recipients' rows say of an attempt.
+struct Recipients<'a> {
+    domain: &'a str,
+    route: Option<&'a str>,
+    group: Option<Box<str>>,
+    recipients: Vec<Waiting>,
+}
+
+/// The message's row; `None` where there is none.
+fn attempt(
+    tx: &mut dyn Tx,
+    message: i64,
+    mut of: Recipients<'_>,
+) -> Result<Option<Attempt>, StoreError> {
+    tx.one(
         "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, facts_bytes, \
          body_bytes, submitter, release_at, tls_demand, front, forward_sender \
          FROM queue_messages WHERE message = ?1",
@@ -169,31 +198,25 @@ pub(super) fn load(
                 },
                 sender,
                 submitter: row.maybe_int(8)?.map(AccountId),
-                group: group.take(),
+                group: of.group.take(),
                 front: match row.is_null(11)? {
                     true => Vec::new(),
                     false => row.bytes(11)?.to_vec(),
                 },
                 require_tls: accept::require_tls(demand),
                 tls_required_no: accept::tls_required_no(demand),
-                route: route.map(str::to_owned),
+                route: of.route.map(str::to_owned),
                 dsn: DsnOptions {
                     envelope_id: row.maybe_text(1)?.map(str::to_owned),
                     ret: accept::return_from_code(row.int(2)?),
                 },
-                domain: domain.to_owned(),
-                recipients: std::mem::take(&mut recipients),
+                domain: of.domain.to_owned(),
+                recipients: std::mem::take(&mut of.recipients),
                 accepted_at: Timestamp(row.int(3)?),
                 released_at: row.maybe_int(9)?.map(Timestamp),
                 body: body_at(row, 4)?,
             })
         },
-    )?;
-    Ok(
-        attempt.map_or(Loaded::Unreadable, |attempt| Loaded::Attempt {
-            attempt: Box::new(attempt),
-            rest,
-        }),
     )
 }
 

@@ -210,6 +210,24 @@ fn relay_settings(spool: SpoolLimits) -> RelaySettings {
     }
 }
 
+fn open_store(dir: &Path, segments: &Segments, script: &Script) -> Store {
+    let options = Options {
+        engine: Engine::Sqlite {
+            path: dir.join("t.sqlite"),
+        },
+        readers: 1,
+        gather_max: Duration::ZERO,
+        before_commit: Some(before_commit(segments, script)),
+    };
+    let schema = [
+        directory::SCHEMA,
+        mailbox::SCHEMA,
+        signing::SCHEMA,
+        queue::SCHEMA,
+    ];
+    Store::open(options, &schema).unwrap()
+}
+
 /// A queue with its worker running.
 pub(crate) struct Setup {
     store: Store,
@@ -250,21 +268,7 @@ impl Setup {
         let options = SegmentOptions::new(clock.clone(), random.clone());
         let (segments, _) =
             Segments::open(&dir.join("segments"), options, Arc::new(RealFiles)).unwrap();
-        let options = Options {
-            engine: Engine::Sqlite {
-                path: dir.join("t.sqlite"),
-            },
-            readers: 1,
-            gather_max: Duration::ZERO,
-            before_commit: Some(before_commit(&segments, &script)),
-        };
-        let schema = [
-            directory::SCHEMA,
-            mailbox::SCHEMA,
-            signing::SCHEMA,
-            queue::SCHEMA,
-        ];
-        let store = Store::open(options, &schema).unwrap();
+        let store = open_store(dir, &segments, &script);
         let settings = directory::Settings::default();
         let directory = Directory::open(store.clone(), settings, random.clone())
             .await

@@ -302,12 +302,19 @@ fn may_be_report(part: Part<'_>) -> bool {
     }
     let subtype = part.subtype().to_ascii_lowercase();
     let is_text = part.media_type().eq_ignore_ascii_case(b"text");
-    let is_known = match &subtype[..] {
-        b"tlsrpt+gzip" | b"tlsrpt+json" | b"zip" | b"x-zip" | b"x-zip-compressed" | b"gzip"
-        | b"x-gzip" | b"xml" | b"json" => true,
-        b"octet-stream" => true,
-        _ => false,
-    };
+    let is_known = matches!(
+        &subtype[..],
+        b"tlsrpt+gzip"
+            | b"tlsrpt+json"
+            | b"zip"
+            | b"x-zip"
+            | b"x-zip-compressed"
+            | b"gzip"
+            | b"x-gzip"
+            | b"xml"
+            | b"json"
+            | b"octet-stream"
+    );
     is_known && !(is_text && subtype != b"xml")
 }
 

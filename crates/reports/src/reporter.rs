@@ -39,6 +39,8 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 const REMEMBERED: Duration = Duration::from_secs(3 * 24 * 3600);
 /// Domains and reports looked at in one page.
 const PAGE: i64 = 200;
+/// Pages of reports handed over in one step; the next step goes on.
+const PAGES_MAX: usize = 50;
 /// A POST may take so long, and its answer be so large.
 const POST: Limits = Limits {
     body_bytes_max: 64 * 1024,
@@ -143,7 +145,7 @@ impl Reporter {
         self.parts.counts.flush(&self.parts.store).await?;
         let now = self.parts.clock.now();
         self.ask_domains(now).await?;
-        loop {
+        for _ in 0..PAGES_MAX {
             let store = &self.parts.store;
             let page = store.read(move |tx| outgoing::due(tx, now.0, PAGE)).await?;
             if page.is_empty() {

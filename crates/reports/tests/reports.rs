@@ -1,6 +1,8 @@
 //! Reports on real stores: made once whatever happens, kept over restarts, sent again where the
 //! other side was away; and reports about us, counted once and only where they are proved.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use directory::admin::{AccountHooks, Admin, Removals};
 use directory::{AccountId, Directory, Resolution};
 use formats::address::Address;

@@ -148,10 +148,17 @@ async fn record(store: &Store, stories: &[Story]) -> Result<(), String> {
         })
         .collect();
     store
-        .write(move |tx| views.iter().try_for_each(|view| trace::record_view(tx, view)))
+        .write(move |tx| {
+            views
+                .iter()
+                .try_for_each(|view| trace::record_view(tx, view))
+        })
         .await
         .map_err(|error| {
-            format!("that you looked could not be recorded, so nothing is shown: {}", said(error))
+            format!(
+                "that you looked could not be recorded, so nothing is shown: {}",
+                said(error)
+            )
         })
 }
 

@@ -6,109 +6,60 @@ use super::*;
 use crate::sts::Mode;
 use policy::TlsLevel;
 
-/// Every level of a destination rule against what the recipient publishes.
+/// A rule of this level alone, against what the recipient publishes.
+fn check(level: TlsLevel, dane: &Dane, sts: Option<&StsPolicy>, expected: &str) {
+    let rule = rule(level);
+    let ruling = ruled(&demands(OutboundTls::Off, Some(&rule)), dane, sts);
+    assert_eq!(ruling, expected, "{level:?} {dane:?} {sts:?}");
+}
+
+const OPPORTUNISTIC: &str = "clear by opportunistic";
+const BOGUS: &str = "4.7.5 Other MayPass by dane";
+
 #[test]
-fn the_rule_for_a_destination() {
-    use TlsLevel::{Dane as DaneLevel, DaneOnly, Encrypt, Fingerprint, May, Secure, Verify};
-    let enforce = sts(Mode::Enforce, HOST);
-    let no = Dane::Absent;
-    let secure = "names(rp.test,mx.rp.test)";
-    let bogus = "4.7.5 Other MayPass by dane".to_owned();
-    for (level, dane, sts, expected) in [
-        (May, &no, None, "clear by opportunistic".to_owned()),
-        (
-            May,
-            &usable(),
-            None,
-            "clear + dane by opportunistic".to_owned(),
-        ),
-        (May, &unusable(), None, "clear by opportunistic".to_owned()),
-        (May, &failed(), None, "clear by opportunistic".to_owned()),
-        (
-            May,
-            &no,
-            Some(&enforce),
-            "clear + names(mx.rp.test) by opportunistic".to_owned(),
-        ),
-        (Encrypt, &no, None, "encrypt by rule encrypt".to_owned()),
-        (Encrypt, &usable(), None, "dane by dane".to_owned()),
-        (Encrypt, &failed(), None, bogus.clone()),
-        (
-            Encrypt,
-            &no,
-            Some(&enforce),
-            "names(mx.rp.test) by mta-sts".to_owned(),
-        ),
-        (DaneLevel, &no, None, "clear by opportunistic".to_owned()),
-        (DaneLevel, &usable(), None, "dane by dane".to_owned()),
-        (DaneLevel, &unusable(), None, "encrypt by dane".to_owned()),
-        (DaneLevel, &failed(), None, bogus.clone()),
-        (
-            DaneOnly,
-            &no,
-            None,
-            "4.7.5 TlsPolicy MayPass by rule dane-only".to_owned(),
-        ),
-        (
-            DaneOnly,
-            &usable(),
-            None,
-            "dane by rule dane-only".to_owned(),
-        ),
-        (
-            DaneOnly,
-            &unusable(),
-            None,
-            "4.7.5 TlsPolicy MayPass by rule dane-only".to_owned(),
-        ),
-        (
-            DaneOnly,
-            &no,
-            Some(&enforce),
-            "4.7.5 TlsPolicy MayPass by rule dane-only".to_owned(),
-        ),
-        (DaneOnly, &failed(), None, bogus.clone()),
-        (
-            Verify,
-            &no,
-            None,
-            "names(mx.rp.test) by rule verify".to_owned(),
-        ),
-        (
-            Verify,
-            &usable(),
-            None,
-            "names(mx.rp.test) + dane by rule verify".to_owned(),
-        ),
-        (Verify, &failed(), None, bogus.clone()),
-        (Secure, &no, None, format!("{secure} by rule secure")),
-        (
-            Secure,
-            &no,
-            Some(&enforce),
-            format!("{secure} + names(mx.rp.test) by rule secure"),
-        ),
-        (
-            Fingerprint,
-            &no,
-            None,
-            "fingerprint by rule fingerprint".to_owned(),
-        ),
-        (
-            Fingerprint,
-            &usable(),
-            None,
-            "fingerprint + dane by rule fingerprint".to_owned(),
-        ),
-    ] {
-        let rule = rule(level);
-        let demands = demands(OutboundTls::Off, Some(&rule));
-        assert_eq!(
-            ruled(&demands, dane, sts),
-            expected,
-            "{level:?} {dane:?} {sts:?}"
-        );
-    }
+fn levels_without_a_proof_of_their_own() {
+    use TlsLevel::{Dane as DaneLevel, Encrypt, May};
+    let (enforce, no) = (sts(Mode::Enforce, HOST), Dane::Absent);
+    let by_name = "clear + names(mx.rp.test) by opportunistic";
+    check(May, &no, None, OPPORTUNISTIC);
+    check(May, &usable(), None, "clear + dane by opportunistic");
+    check(May, &unusable(), None, OPPORTUNISTIC);
+    check(May, &failed(), None, OPPORTUNISTIC);
+    check(May, &no, Some(&enforce), by_name);
+    let by_sts = "names(mx.rp.test) by mta-sts";
+    check(Encrypt, &no, None, "encrypt by rule encrypt");
+    check(Encrypt, &usable(), None, "dane by dane");
+    check(Encrypt, &failed(), None, BOGUS);
+    check(Encrypt, &no, Some(&enforce), by_sts);
+    check(DaneLevel, &no, None, OPPORTUNISTIC);
+    check(DaneLevel, &usable(), None, "dane by dane");
+    check(DaneLevel, &unusable(), None, "encrypt by dane");
+    check(DaneLevel, &failed(), None, BOGUS);
+}
+
+#[test]
+fn levels_that_demand_a_proof() {
+    use TlsLevel::{DaneOnly, Fingerprint, Secure, Verify};
+    let (enforce, no) = (sts(Mode::Enforce, HOST), Dane::Absent);
+    let without = "4.7.5 TlsPolicy MayPass by rule dane-only";
+    check(DaneOnly, &no, None, without);
+    check(DaneOnly, &usable(), None, "dane by rule dane-only");
+    check(DaneOnly, &unusable(), None, without);
+    check(DaneOnly, &no, Some(&enforce), without);
+    check(DaneOnly, &failed(), None, BOGUS);
+    let verify = "names(mx.rp.test) by rule verify";
+    let verify_beside = "names(mx.rp.test) + dane by rule verify";
+    check(Verify, &no, None, verify);
+    check(Verify, &usable(), None, verify_beside);
+    check(Verify, &failed(), None, BOGUS);
+    let secure = "names(rp.test,mx.rp.test) by rule secure";
+    let secure_beside = "names(rp.test,mx.rp.test) + names(mx.rp.test) by rule secure";
+    check(Secure, &no, None, secure);
+    check(Secure, &no, Some(&enforce), secure_beside);
+    let pinned = "fingerprint by rule fingerprint";
+    let pinned_beside = "fingerprint + dane by rule fingerprint";
+    check(Fingerprint, &no, None, pinned);
+    check(Fingerprint, &usable(), None, pinned_beside);
 }
 
 #[test]
@@ -148,81 +99,27 @@ fn a_rule_may_demand_a_newer_version_and_never_an_older_one() {
 #[test]
 fn a_rule_lowers_the_senders_duty_only_as_an_exception() {
     use OutboundTls::{Authenticated, Required};
-    let no = Dane::Absent;
-    let mandatory = "by mandatory firma.test";
-    for (level, exception, sender, dane, expected) in [
-        (
-            TlsLevel::May,
-            false,
-            Required,
-            &no,
-            format!("encrypt {mandatory}"),
-        ),
-        (
-            TlsLevel::May,
-            false,
-            Authenticated,
-            &no,
-            format!("names(mx.rp.test) {mandatory}"),
-        ),
-        // The records bind nobody after `may`, but they are the proof the sender wants.
-        (
-            TlsLevel::May,
-            false,
-            Authenticated,
-            &usable(),
-            format!("dane {mandatory}"),
-        ),
-        (
-            TlsLevel::Encrypt,
-            false,
-            Authenticated,
-            &no,
-            format!("names(mx.rp.test) {mandatory}"),
-        ),
-        (
-            TlsLevel::Fingerprint,
-            false,
-            Authenticated,
-            &no,
-            "fingerprint by rule fingerprint".to_owned(),
-        ),
-        (
-            TlsLevel::May,
-            true,
-            Required,
-            &no,
-            "clear by opportunistic".to_owned(),
-        ),
-        (
-            TlsLevel::May,
-            true,
-            Authenticated,
-            &usable(),
-            "clear + dane by opportunistic".to_owned(),
-        ),
-        (
-            TlsLevel::Encrypt,
-            true,
-            Authenticated,
-            &no,
-            "encrypt by rule encrypt".to_owned(),
-        ),
-        (
-            TlsLevel::Encrypt,
-            true,
-            Authenticated,
-            &failed(),
-            "encrypt by rule encrypt".to_owned(),
-        ),
-    ] {
-        let mut rule = rule(level);
+    use TlsLevel::{Encrypt, Fingerprint, May};
+    let check = |mut rule: DestinationRule, exception, sender, dane: &Dane, expected: &str| {
         rule.exception = exception;
-        let demands = demands(sender, Some(&rule));
-        assert_eq!(
-            ruled(&demands, dane, None),
-            expected,
-            "{level:?} {exception} {sender:?} {dane:?}"
-        );
-    }
+        let ruling = ruled(&demands(sender, Some(&rule)), dane, None);
+        assert_eq!(ruling, expected, "{rule:?} {sender:?} {dane:?}");
+    };
+    let no = &Dane::Absent;
+    let by_name = "names(mx.rp.test) by mandatory firma.test";
+    let encrypted = "encrypt by mandatory firma.test";
+    check(rule(May), false, Required, no, encrypted);
+    check(rule(May), false, Authenticated, no, by_name);
+    // The records bind nobody after `may`, but they are the proof the sender wants.
+    let by_dane = "dane by mandatory firma.test";
+    check(rule(May), false, Authenticated, &usable(), by_dane);
+    check(rule(Encrypt), false, Authenticated, no, by_name);
+    let pinned = "fingerprint by rule fingerprint";
+    check(rule(Fingerprint), false, Authenticated, no, pinned);
+    check(rule(May), true, Required, no, OPPORTUNISTIC);
+    let audited = "clear + dane by opportunistic";
+    check(rule(May), true, Authenticated, &usable(), audited);
+    let lowered = "encrypt by rule encrypt";
+    check(rule(Encrypt), true, Authenticated, no, lowered);
+    check(rule(Encrypt), true, Authenticated, &failed(), lowered);
 }

@@ -26,6 +26,17 @@ pub(crate) struct Anchor {
 #[derive(Debug, Clone, Default)]
 pub struct Anchors {
     zones: Vec<Anchor>,
+    named: Named,
+}
+
+/// Who named the anchors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Named {
+    /// The operator: they hold, whatever the servers can do.
+    #[default]
+    ByOperator,
+    /// This program: they hold where the servers pass signatures on at all.
+    ByProgram,
 }
 
 impl Anchors {
@@ -36,7 +47,13 @@ impl Anchors {
 
     /// The keys of the root zone as they were when this program was made.
     pub fn root() -> Self {
-        Self::parse(ROOT).unwrap_or_default()
+        let mut anchors = Self::parse(ROOT).unwrap_or_default();
+        anchors.named = Named::ByProgram;
+        anchors
+    }
+
+    pub(crate) fn named(&self) -> Named {
+        self.named
     }
 
     /// Reads a file.

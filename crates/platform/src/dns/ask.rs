@@ -95,6 +95,33 @@ impl Servers {
         Err(last)
     }
 
+    /// Whether the servers pass on the signatures of the root zone; `None` where none of them says anything.
+    pub(super) async fn pass_signatures(&self) -> Option<bool> {
+        let root = Name::root();
+        let kind = RecordType::DNSKEY;
+        let mut said = None;
+        for time in ROUND_TIMES {
+            for &server in &self.addresses {
+                let Ok(answer) = self.ask_one(server, &root, kind, time, Extended::Yes).await
+                else {
+                    continue;
+                };
+                if answer
+                    .answers
+                    .iter()
+                    .any(|record| record.record_type() == RecordType::RRSIG)
+                {
+                    return Some(true);
+                }
+                said = Some(false);
+            }
+            if said.is_some() {
+                break;
+            }
+        }
+        said
+    }
+
     async fn ask_one(
         &self,
         server: SocketAddr,

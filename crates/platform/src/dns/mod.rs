@@ -7,6 +7,7 @@ mod anchors;
 mod ask;
 mod denial;
 mod fixed;
+mod probe;
 mod signed;
 mod system;
 mod validate;

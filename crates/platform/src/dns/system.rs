@@ -1,8 +1,9 @@
 //! The resolver that asks DNS servers and validates their answers. Remembers what is known for its TTL; what is bogus
 //! or could not be learned is never remembered. Follows no search list and gives no name a special meaning.
 
-use super::anchors::Anchors;
+use super::anchors::{Anchors, Named};
 use super::ask::Servers;
+use super::probe::{Probe, Seen};
 use super::validate::{Fault, Found, Known, Validator};
 use super::{Answer, Lookup, Mx, MxHost, Outcome, Resolver, Tlsa, both_families};
 use crate::clock::{Clock, Timestamp};
@@ -28,6 +29,9 @@ pub struct SystemResolver {
 #[derive(Debug)]
 struct Shared {
     validator: Validator,
+    /// Where the servers keep signatures from us, and the operator named no anchors.
+    unvalidated: Validator,
+    probe: Option<Probe>,
     cache: Mutex<HashMap<(Name, RecordType), (Known, Timestamp)>>,
     /// By which answers grow old.
     clock: Clock,
@@ -44,9 +48,17 @@ impl SystemResolver {
             [] => Servers::of_system()?,
             servers => servers.to_vec(),
         };
+        let servers = Arc::new(Servers::new(servers));
+        let probe = match anchors.named() {
+            Named::ByProgram => Some(Probe::new(Arc::clone(&servers))),
+            Named::ByOperator => None,
+        };
+        let unvalidated = Validator::new(Arc::clone(&servers), Anchors::none(), clock.clone());
         Ok(Self {
             shared: Arc::new(Shared {
-                validator: Validator::new(Servers::new(servers), anchors, clock.clone()),
+                validator: Validator::new(servers, anchors, clock.clone()),
+                unvalidated,
+                probe,
                 cache: Mutex::default(),
                 clock,
             }),
@@ -94,12 +106,21 @@ impl SystemResolver {
         if let Some(known) = self.cached(&key) {
             return Ok(known);
         }
-        let asking = self.shared.validator.look_up(&key.0, kind);
+        let asking = self.validator().await.look_up(&key.0, kind);
         let known = tokio::time::timeout(ANSWER_TIME_MAX, asking)
             .await
             .map_err(|_| Fault::Temporary("the DNS servers did not answer in time".to_owned()))??;
         self.keep(key, &known);
         Ok(known)
+    }
+
+    async fn validator(&self) -> &Validator {
+        match &self.shared.probe {
+            Some(probe) if probe.seen(self.shared.clock.now()).await == Seen::Unsigned => {
+                &self.shared.unvalidated
+            }
+            _ => &self.shared.validator,
+        }
     }
 
     fn cached(&self, key: &(Name, RecordType)) -> Option<Known> {

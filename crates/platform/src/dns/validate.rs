@@ -78,7 +78,7 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
 /// Asks and validates.
 #[derive(Debug)]
 pub(super) struct Validator {
-    servers: Servers,
+    servers: Arc<Servers>,
     anchors: Anchors,
     places: Mutex<HashMap<Name, (Place, Timestamp)>>,
     clock: Clock,
@@ -122,7 +122,7 @@ struct Judged {
 }
 
 impl Validator {
-    pub(super) fn new(servers: Servers, anchors: Anchors, clock: Clock) -> Self {
+    pub(super) fn new(servers: Arc<Servers>, anchors: Anchors, clock: Clock) -> Self {
         Self {
             servers,
             anchors,

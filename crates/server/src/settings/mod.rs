@@ -176,7 +176,7 @@ settings! {
     "dns.servers" dns_servers: types::Addresses = "[]", AtStart,
         "Resolvers asked for MX and addresses, as \"address:port\". Empty: the system's.";
     "dns.validate" dns_validate: Switch = "true", AtStart,
-        "Whether answers are validated by DNSSEC, which DANE needs. Only for resolvers that cannot pass signatures on: false.";
+        "Whether answers are validated by DNSSEC, which DANE needs. Where the servers pass no signatures on and no dns.trust_anchor_file is named, mail leaves without DANE and the log says so.";
     "dns.trust_anchor_file" trust_anchor_file: types::MaybePath = "\"\"", AtStart,
         "Keys from which validation starts: DS or DNSKEY records in zone-file form, for the root or zones below it. Empty: the root's keys that this program knows.";
     "notices.first_language" notices_first: Choice<types::NoticeLanguage> = "\"german\"", AtStart,

@@ -55,7 +55,10 @@ fn reporter(parts: &Parts) -> Result<impl Future<Output = ()> + use<>, StartErro
             store: parts.store.clone(),
             counts: parts.tls_counts.clone(),
             resolver: parts.resolver.clone(),
-            https: Some(HttpsClient::new(parts.resolver.clone(), tls)),
+            https: Some(
+                HttpsClient::new(parts.resolver.clone(), tls)
+                    .forbidding(&super::listeners::networks(&settings.forbidden_networks.0)),
+            ),
             queue: parts.queue.clone(),
             directory: parts.directory.clone(),
             clock: parts.clock.clone(),

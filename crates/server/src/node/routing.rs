@@ -76,7 +76,9 @@ fn fetcher(
     let tls = ClientTls::new(settings.ca_file.0.as_deref())
         .map_err(|error| StartError::new("tls.ca_file", error))?;
     let port = u16::try_from(settings.mta_sts_port.0).unwrap_or(HTTPS_PORT);
-    let client = HttpsClient::new(resolver, tls);
+    // A policy host is named by whoever owns the recipients' domain.
+    let networks = super::listeners::networks(&settings.forbidden_networks.0);
+    let client = HttpsClient::new(resolver, tls).forbidding(&networks);
     Ok(Arc::new(HttpsFetcher::new(client, port)))
 }
 

@@ -32,6 +32,7 @@ mod s3_29_s3_33_s3_34;
 mod s3_30;
 mod s3_45;
 mod s3_49_s3_50;
+mod s3_51;
 mod s3_52;
 mod s3_53;
 mod s3_54;

@@ -1,8 +1,6 @@
 //! One module per requirement, named after its ID (`s1_02_s1_03` covers S1-02 and S1-03). Each
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
-mod n_c2_n_c3;
-mod n_c5;
 mod n_d1;
 mod n_d3_n_d4_n_d5;
 mod n_d6;
@@ -44,6 +42,8 @@ mod s3_76_s4_07_s4_13;
 mod s3_78;
 mod s3_79;
 mod s4_01;
+mod s4_02_n_c1_n_c5;
+mod s4_02_n_c2_n_c3;
 mod s4_05_s4_09_s4_10;
 mod s4_06;
 mod s4_15_s3_77;

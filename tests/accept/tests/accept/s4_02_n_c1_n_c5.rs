@@ -1,4 +1,4 @@
-//! N-C1, N-C5 (and S4-02, inbound): the TLSA records that the server prints mean the keys it serves, and
+//! S4-02 inbound, N-C1, N-C5: the TLSA records that the server prints mean the keys it serves, and
 //! a key is changed only after its record was in DNS for two TTLs, while both records are visible.
 
 use harness::Lab;

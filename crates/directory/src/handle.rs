@@ -194,6 +194,31 @@ impl Directory {
         Ok(resolution)
     }
 
+    /// Where mail for `address` goes by what was made for it, for the question whose sender it is. As
+    /// `resolve`, which it is for all but postmaster and abuse; see `resolution::resolve_assigned`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn resolve_assigned(&self, address: &Address) -> Result<Arc<Resolution>, StoreError> {
+        // What cannot be a role address is remembered as it is for mail.
+        let local = address.local().as_bytes();
+        let begins = |name: &&[u8]| {
+            let head = local.get(..name.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(name))
+        };
+        if ![&b"postmaster"[..], b"abuse"].iter().any(begins) {
+            return self.resolve(address).await;
+        }
+        let (rules, wanted) = (self.inner.rules.clone(), address.clone());
+        self.inner
+            .store
+            .read(move |tx: &mut dyn Tx| {
+                resolution::resolve_assigned(&mut StoreFacts::new(tx), &rules, &wanted)
+                    .map(Arc::new)
+            })
+            .await
+    }
+
     /// Whether `domain` is hosted here and whose it is. Without store access where it is remembered.
     ///
     /// # Errors

@@ -121,6 +121,29 @@ pub fn resolve<F: Facts>(
     Walk::new(facts, rules, address).outcome(address)
 }
 
+/// Where mail for `address` goes by what was made for it: as `resolve`, but a role address that leads
+/// nowhere by itself or by the domain's contact has no such address. Who gets that mail as a last
+/// resort may not send as every postmaster@ here.
+///
+/// # Errors
+/// Only those of `facts`.
+pub fn resolve_assigned<F: Facts>(
+    facts: &mut F,
+    rules: &Rules,
+    address: &Address,
+) -> Result<Resolution, F::Error> {
+    match AddressKey::of(address) {
+        Some(key) if is_role(key.local(), rules) => match facts.domain(key.domain())? {
+            None => Ok(Resolution::NoSuchDomain),
+            Some(domain) => {
+                let assigned = assigned_role(facts, rules, address, &key, domain.contact)?;
+                Ok(assigned.unwrap_or(Resolution::NoSuchAddress))
+            }
+        },
+        _ => resolve(facts, rules, address),
+    }
+}
+
 /// Whether `address` may be a target: it is elsewhere, was made as an account or alias, or is a role
 /// address. What only a catch-all gets does not count, or taking the catch-all away would leave
 /// aliases that lead nowhere.
@@ -204,16 +227,30 @@ fn resolve_role<F: Facts>(
     key: &AddressKey,
     contact: Option<Address>,
 ) -> Result<Resolution, F::Error> {
+    match assigned_role(facts, rules, address, key, contact)? {
+        Some(found) => Ok(found),
+        None => resolve_postmaster(facts, rules, address),
+    }
+}
+
+/// The address itself if somebody made it, else the domain's contact.
+fn assigned_role<F: Facts>(
+    facts: &mut F,
+    rules: &Rules,
+    address: &Address,
+    key: &AddressKey,
+    contact: Option<Address>,
+) -> Result<Option<Resolution>, F::Error> {
     if let found @ Resolution::Local { .. } = Walk::new(facts, rules, address).made(address, key)? {
-        return Ok(found);
+        return Ok(Some(found));
     }
     if let Some(contact) = contact
         && let found @ Resolution::Local { .. } =
             Walk::new(facts, rules, address).outcome(&contact)?
     {
-        return Ok(found);
+        return Ok(Some(found));
     }
-    resolve_postmaster(facts, rules, address)
+    Ok(None)
 }
 
 /// How a walk through aliases ends early.

@@ -2,6 +2,7 @@
 //! it checks there that the scope exists and the value makes sense, writes the row and its history, or
 //! does nothing and says why in a sentence for the person who asked.
 
+use crate::identities;
 use crate::model::{Scope, Sender};
 use crate::rows::{self, Past, Setting};
 use crate::setting::{Combination, NAMES, Name, ScopeKind, Value, pool_name};
@@ -136,15 +137,16 @@ impl Admin {
             .await
     }
 
-    /// Makes all of these settings, each with its reason, and removes those, or does nothing, in one
-    /// transaction.
+    /// Makes all of these settings, each with its reason, removes those, and has identities be as wanted,
+    /// or does nothing, in one transaction.
     ///
     /// # Errors
-    /// As `set`.
-    pub async fn set_all(
+    /// As `set`; `Missing` for an identity's account, `Invalid` where one has too many.
+    pub async fn apply(
         &self,
         wanted: Vec<(String, Wanted)>,
         unwanted: Vec<(Scope, Name, String)>,
+        identities: identities::Wanted,
         author: Author,
     ) -> Result<Vec<String>, PolicyError> {
         self.store
@@ -167,6 +169,7 @@ impl Admin {
                 for (scope, name, item) in unwanted.iter().filter(|(_, name, _)| later(*name)) {
                     unset(tx, scope, *name, item, &author)?;
                 }
+                identities::put_all(tx, &identities)?;
                 Ok::<_, PolicyError>(warnings)
             })
             .await
@@ -366,7 +369,7 @@ fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, 
     Ok(warnings)
 }
 
-fn checked_author(author: &Author) -> Result<&Author, PolicyError> {
+pub(crate) fn checked_author(author: &Author) -> Result<&Author, PolicyError> {
     let fits = |text: &str, max| text.len() <= max && !text.chars().any(char::is_control);
     if fits(&author.by, BY_BYTES_MAX) && fits(&author.reason, REASON_BYTES_MAX) {
         return Ok(author);

@@ -2,7 +2,7 @@
 //! control (a code mailed there), and addresses or whole domains an operator grants. Each operation is one
 //! transaction. The code is made here and mailed by the caller; only its hash is kept.
 
-use crate::admin::{Author, PolicyError, no_account};
+use crate::admin::{Author, PolicyError, checked_author, no_account};
 use crate::model::SendAs;
 use crate::rows::{self, send_as_from};
 use directory::{AccountId, AddressKey, DomainName};
@@ -40,6 +40,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What the column `kind` holds.
+    fn number(self) -> i64 {
+        i64::from(self == Self::Granted)
+    }
+
+    /// The kind of a row whose code came back or that needed none.
+    pub(crate) fn from_number(number: i64) -> Self {
+        match number {
+            0 => Self::Proven,
+            _ => Self::Granted,
+        }
+    }
+
     /// For people.
     pub fn word(self) -> &'static str {
         match self {
@@ -47,6 +60,36 @@ impl Kind {
             Self::Proven => "proven",
             Self::Granted => "granted",
         }
+    }
+}
+
+/// Where the domain of an address is hosted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// In this installation.
+    Here,
+    /// Anywhere else.
+    Elsewhere,
+}
+
+/// One identity that may be used, as it is looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usable {
+    /// As whom.
+    pub send_as: SendAs,
+    /// How it came to be; never `Waiting`.
+    pub kind: Kind,
+}
+
+impl Usable {
+    /// Whether mail may be sent as `address`, whose domain is at `home`. A proof tells who reads an
+    /// address elsewhere; once its domain is hosted here, aliases and grants decide.
+    pub fn covers(&self, address: &AddressKey, home: Home) -> bool {
+        let named = match &self.send_as {
+            SendAs::Address(known) => known == address,
+            SendAs::AnyAt(domain) => domain == address.domain(),
+        };
+        named && (self.kind == Kind::Granted || home == Home::Elsewhere)
     }
 }
 
@@ -178,7 +221,7 @@ impl Identities {
     /// Lets `login` send as an address or a whole domain without proof.
     ///
     /// # Errors
-    /// `Missing` (no such account), `Invalid` (no reason given, or too many), `Store`.
+    /// `Missing` (no such account), `Invalid` (no reason given, or one that is no line; too many), `Store`.
     pub async fn grant(
         &self,
         login: &AddressKey,
@@ -195,39 +238,10 @@ impl Identities {
         self.store
             .write(move |tx: &mut dyn Tx| {
                 let account = rows::account_of(tx, &login)?.ok_or_else(|| no_account(&login))?;
-                check_room(tx, account)?;
-                let row = Row::new(account, &send_as, 1, &author);
+                check_room(tx, account, &send_as, Kind::Granted)?;
+                let row = Row::new(account, &send_as, Kind::Granted, checked_author(&author)?);
                 row.put(tx)?;
                 Ok(rows::bump_revision(tx)?)
-            })
-            .await
-    }
-
-    /// Writes identities as a state file has them and takes those away that it has not, in one
-    /// transaction. Requests that wait for their code stay.
-    ///
-    /// # Errors
-    /// `Missing` (no such account), `Invalid` (too many), `Store`; nothing was changed then.
-    pub async fn put_all(
-        &self,
-        put: Vec<(AddressKey, SendAs, Kind, Author)>,
-        remove: Vec<(AddressKey, SendAs)>,
-    ) -> Result<(), PolicyError> {
-        self.store
-            .write(move |tx: &mut dyn Tx| {
-                for (login, send_as) in &remove {
-                    // Whose account went with the same file has nothing left.
-                    if let Some(account) = rows::account_of(tx, login)? {
-                        delete(tx, account, send_as)?;
-                    }
-                }
-                for (login, send_as, kind, author) in &put {
-                    let account = rows::account_of(tx, login)?.ok_or_else(|| no_account(login))?;
-                    check_room(tx, account)?;
-                    let number = i64::from(*kind == Kind::Granted);
-                    Row::new(account, send_as, number, author).put(tx)?;
-                }
-                Ok::<_, PolicyError>(rows::bump_revision(tx)?)
             })
             .await
     }
@@ -292,6 +306,34 @@ impl Identities {
     }
 }
 
+/// Identities as a state file has them.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Written over what is there.
+    pub put: Vec<(AddressKey, SendAs, Kind, Author)>,
+    /// Taken away. Requests that wait for their code stay.
+    pub remove: Vec<(AddressKey, SendAs)>,
+}
+
+/// Makes it so; a part of the transaction that applies a state file.
+pub(crate) fn put_all(tx: &mut dyn Tx, wanted: &Wanted) -> Result<(), PolicyError> {
+    for (login, send_as) in &wanted.remove {
+        // Whose account went with the same file has nothing left.
+        if let Some(account) = rows::account_of(tx, login)? {
+            delete(tx, account, send_as)?;
+        }
+    }
+    for (login, send_as, kind, author) in &wanted.put {
+        let account = rows::account_of(tx, login)?.ok_or_else(|| no_account(login))?;
+        check_room(tx, account, send_as, *kind)?;
+        Row::new(account, send_as, *kind, checked_author(author)?).put(tx)?;
+    }
+    if wanted.put.is_empty() && wanted.remove.is_empty() {
+        return Ok(());
+    }
+    Ok(rows::bump_revision(tx)?)
+}
+
 /// The columns `domain` and `local`; an empty local part stands for the whole domain.
 fn columns(send_as: &SendAs) -> (&str, &str) {
     match send_as {
@@ -318,11 +360,11 @@ struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    fn new(account: AccountId, send_as: &'r SendAs, kind: i64, author: &'r Author) -> Self {
+    fn new(account: AccountId, send_as: &'r SendAs, kind: Kind, author: &'r Author) -> Self {
         Self {
             account,
             send_as,
-            kind,
+            kind: kind.number(),
             code_hash: None,
             expires_at: None,
             author,
@@ -370,6 +412,7 @@ fn request(
             address.domain()
         )));
     }
+    let send_as = SendAs::Address(address.clone());
     let before = tx.one(
         "SELECT code_hash, created_at FROM policy_identities \
          WHERE account = ?1 AND domain = ?2 AND local = ?3",
@@ -389,25 +432,32 @@ fn request(
             )));
         }
         Some(_) => {}
-        None => check_room(tx, account)?,
+        None => check_room(tx, account, &send_as, Kind::Waiting)?,
     }
-    let send_as = SendAs::Address(address.clone());
     let row = Row {
         code_hash: Some(code_hash(account, address, code)),
         expires_at: Some(author.now.plus(CODE_KEPT).0),
-        ..Row::new(account, &send_as, 0, author)
+        ..Row::new(account, &send_as, Kind::Waiting, author)
     };
     Ok(row.put(tx)?)
 }
 
-fn check_room(tx: &mut dyn Tx, account: AccountId) -> Result<(), PolicyError> {
+/// Whether `account` has room for `send_as` beside its others.
+fn check_room(
+    tx: &mut dyn Tx,
+    account: AccountId,
+    send_as: &SendAs,
+    kind: Kind,
+) -> Result<(), PolicyError> {
+    let (domain, local) = columns(send_as);
     let counts = tx.one(
-        "SELECT COUNT(*), COUNT(code_hash) FROM policy_identities WHERE account = ?1",
-        params![account.0],
+        "SELECT COUNT(*), COUNT(code_hash) FROM policy_identities \
+         WHERE account = ?1 AND NOT (domain = ?2 AND local = ?3)",
+        params![account.0, domain, local],
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
     let (all, waiting) = counts.unwrap_or_default();
-    if all >= IDENTITIES_MAX || waiting >= WAITING_MAX {
+    if all >= IDENTITIES_MAX || (kind == Kind::Waiting && waiting >= WAITING_MAX) {
         return Err(PolicyError::Invalid(format!(
             "an account may have {IDENTITIES_MAX} identities, and {WAITING_MAX} of them may wait for their \
              code; remove one first"
@@ -489,10 +539,9 @@ fn list(tx: &mut dyn Tx, account: i64, rows_max: i64) -> Result<Vec<Identity>, S
         |row| {
             let domain = DomainName::parse(row.text(1)?)
                 .map_err(|_| rows::damaged("directory_accounts", "has a bad domain"))?;
-            let kind = match (row.is_null(5)?, row.int(4)?) {
-                (false, _) => Kind::Waiting,
-                (true, 0) => Kind::Proven,
-                (true, _) => Kind::Granted,
+            let kind = match row.is_null(5)? {
+                false => Kind::Waiting,
+                true => Kind::from_number(row.int(4)?),
             };
             Ok(Identity {
                 login: AddressKey::new(row.text(0)?, domain).to_string(),

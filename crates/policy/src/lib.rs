@@ -25,7 +25,9 @@ pub use model::{
     Class, DaneMode, Decided, Delay, DestinationRule, Direction, InboundTls, Language, Limits,
     OutboundTls, Pool, Scope, SendAs, Sender, Stage, TlsLevel,
 };
-pub use rows::{Past, Setting, domains_of, remove_account, remove_domain, remove_group};
+pub use rows::{
+    Past, Setting, domains_of, remove_account, remove_address, remove_domain, remove_group,
+};
 pub use schema::SCHEMA;
 pub use snapshot::Snapshot;
 pub use usage::Usage;

@@ -2,6 +2,7 @@
 //! of the directory. Everything runs inside a transaction of the caller's.
 
 use crate::admin::Consent;
+use crate::identities::{Kind, Usable};
 use crate::model::{Scope, SendAs};
 use crate::setting::{Name, Value};
 use directory::{AccountId, AddressKey, DomainName};
@@ -294,16 +295,17 @@ pub(crate) fn pool_users(tx: &mut dyn Tx, pool: &str) -> Result<Vec<Scope>, Stor
 }
 
 /// Every address and domain an account may send as beside its own.
-pub(crate) fn all_send_as(tx: &mut dyn Tx) -> Result<Vec<(AccountId, SendAs)>, StoreError> {
+pub(crate) fn all_send_as(tx: &mut dyn Tx) -> Result<Vec<(AccountId, Usable)>, StoreError> {
     tx.all(
-        "SELECT account, domain, local FROM policy_identities WHERE code_hash IS NULL \
+        "SELECT account, domain, local, kind FROM policy_identities WHERE code_hash IS NULL \
          ORDER BY account",
         params![],
         |row| {
-            Ok((
-                AccountId(row.int(0)?),
-                send_as_from(row.text(1)?, row.text(2)?)?,
-            ))
+            let usable = Usable {
+                send_as: send_as_from(row.text(1)?, row.text(2)?)?,
+                kind: Kind::from_number(row.int(3)?),
+            };
+            Ok((AccountId(row.int(0)?), usable))
         },
     )
 }
@@ -436,10 +438,7 @@ pub(crate) fn group_of_domain(
 pub fn remove_account(tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
     // Others may no longer send as an address that may soon be somebody else's.
     if let Some(login) = login_of(tx, account)? {
-        tx.execute(
-            "DELETE FROM policy_identities WHERE domain = ?1 AND local = ?2",
-            params![login.domain().as_str(), login.local()],
-        )?;
+        remove_address(tx, &login)?;
     }
     for sql in [
         "DELETE FROM policy_identities WHERE account = ?1",
@@ -449,6 +448,22 @@ pub fn remove_account(tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreEr
     }
     crate::findings::remove_account(tx, account)?;
     remove_scope(tx, &Scope::Account(account))
+}
+
+/// Forgets who else may send as an address that goes, an alias or that of an account: who gets it next
+/// must not be sent for. Part of the transaction that removes it.
+///
+/// # Errors
+/// Those of the store.
+pub fn remove_address(tx: &mut dyn Tx, address: &AddressKey) -> Result<(), StoreError> {
+    let removed = tx.execute(
+        "DELETE FROM policy_identities WHERE domain = ?1 AND local = ?2",
+        params![address.domain().as_str(), address.local()],
+    )?;
+    match removed {
+        0 => Ok(()),
+        _ => bump_revision(tx),
+    }
 }
 
 /// Forgets everything about a domain that goes. Part of the transaction that removes it.

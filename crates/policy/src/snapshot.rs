@@ -3,6 +3,7 @@
 
 mod build;
 
+use crate::identities::Usable;
 use crate::local_time;
 use crate::model::*;
 use build::SetLimits;
@@ -46,7 +47,7 @@ pub struct Snapshot {
     pub(crate) domains: HashMap<Box<str>, Scoped>,
     pub(crate) accounts: HashMap<AccountId, Scoped>,
     pub(crate) pools: HashMap<Box<str>, Pool>,
-    pub(crate) send_as: HashMap<AccountId, Box<[SendAs]>>,
+    pub(crate) send_as: HashMap<AccountId, Box<[Usable]>>,
     pub(crate) dane: DaneMode,
     pub(crate) help_url: Option<Box<str>>,
     pub(crate) zone: TimeZone,
@@ -159,7 +160,7 @@ impl Snapshot {
 
     /// Whom this account may send as beside its own addresses: what `rohrpost identity` confirmed or
     /// granted.
-    pub fn send_as(&self, account: AccountId) -> &[SendAs] {
+    pub fn send_as(&self, account: AccountId) -> &[Usable] {
         self.send_as.get(&account).map_or(&[], |all| all)
     }
 

@@ -66,8 +66,11 @@ pub enum Origin {
     Ours,
     /// From somebody who logged in. Signed for the author's domain.
     Submitted {
-        /// The domain of the one From address; `None` where there is no such.
+        /// The domain of the one From address, where whoever logged in may use that address; `None`
+        /// where there is no such: nobody signs for a domain of others.
         author_domain: Option<String>,
+        /// The domain of the login, which signs where the author's has no key; `None`: that of MAIL FROM.
+        login_domain: Option<String>,
     },
     /// From another server. What leaves of it is a forward: sealed with ARC, its sender rewritten.
     Foreign {
@@ -85,6 +88,7 @@ impl Default for Origin {
     fn default() -> Self {
         Self::Submitted {
             author_domain: None,
+            login_domain: None,
         }
     }
 }

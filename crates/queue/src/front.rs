@@ -37,8 +37,12 @@ async fn signatures(signing: &Signing, message: &Accept) -> Result<Front, Signin
             lines: signing.sign(&message.body, skip, None, "").await?,
             forward_sender: None,
         }),
-        Origin::Submitted { author_domain } => {
-            let own = sender.map_or("", |sender| sender.domain());
+        Origin::Submitted {
+            author_domain,
+            login_domain,
+        } => {
+            let of_sender = || sender.map_or("", |sender| sender.domain());
+            let own = login_domain.as_deref().unwrap_or_else(of_sender);
             let author = author_domain.as_deref();
             Ok(Front {
                 lines: signing.sign(&message.body, skip, author, own).await?,

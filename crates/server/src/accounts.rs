@@ -1,9 +1,9 @@
 //! Accounts and their mailboxes come and go in one transaction: the directory's operations with
-//! the mailbox crate hooked in. What goes, account, domain or group, takes its policy along, so that
+//! the mailbox crate hooked in. What goes, account, alias, domain or group, takes its policy along, so that
 //! whoever comes back under the name meets no old settings.
 
 use directory::admin::{AccountHooks, Admin};
-use directory::{AccountId, Directory, DomainName};
+use directory::{AccountId, AddressKey, Directory, DomainName};
 use platform::clock::Clock;
 use platform::store::{StoreError, Tx};
 use std::sync::Arc;
@@ -24,6 +24,10 @@ impl AccountHooks for MailboxHooks {
 
     fn domain_removed(&self, tx: &mut dyn Tx, domain: &DomainName) -> Result<(), StoreError> {
         policy::remove_domain(tx, domain)
+    }
+
+    fn alias_removed(&self, tx: &mut dyn Tx, alias: &AddressKey) -> Result<(), StoreError> {
+        policy::remove_address(tx, alias)
     }
 
     fn group_removed(&self, tx: &mut dyn Tx, group: &str) -> Result<(), StoreError> {

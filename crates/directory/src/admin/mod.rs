@@ -24,14 +24,14 @@ use crate::resolution::{Resolution, resolve};
 use crate::rows::facts::StoreFacts;
 use crate::rows::write::{Hands, carry_out};
 use crate::state::{Change, StateError};
-use crate::{AccountId, Directory, DomainName};
+use crate::{AccountId, AddressKey, Directory, DomainName};
 use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::store::{StoreError, Tx};
 use std::sync::Arc;
 
-/// What else happens, in the same transaction, when an account appears or goes, or a domain or group
-/// goes: the mailbox crate makes and removes mailboxes there, the policy crate removes settings. All of
+/// What else happens, in the same transaction, when an account appears or goes, or a domain, alias or
+/// group goes: the mailbox crate makes and removes mailboxes there, the policy crate removes settings. All of
 /// them may be called again where the engine retries the transaction.
 pub trait AccountHooks: Send + Sync {
     /// A new account.
@@ -49,6 +49,13 @@ pub trait AccountHooks: Send + Sync {
     /// # Errors
     /// Those of the store; the domain stays then.
     fn domain_removed(&self, _tx: &mut dyn Tx, _domain: &DomainName) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// An alias goes.
+    ///
+    /// # Errors
+    /// Those of the store; the alias stays then.
+    fn alias_removed(&self, _tx: &mut dyn Tx, _alias: &AddressKey) -> Result<(), StoreError> {
         Ok(())
     }
     /// A group goes.

@@ -364,6 +364,40 @@ fn postmaster_and_abuse_always_arrive() {
     );
 }
 
+/// Who gets a domain's postmaster mail only because nobody else would is not assigned that address.
+#[test]
+fn the_last_resort_is_no_assignment() {
+    let mut state = state(
+        &["anna@firma.test", "chef@verein.test"],
+        &[("abuse@verein.test", &["anna@firma.test"])],
+    );
+    let provider = Rules {
+        postmaster: Some(key("anna@firma.test")),
+        ..rules()
+    };
+    let assigned = |state: &State, rules: &Rules, text: &str| {
+        let found = resolve_assigned(&mut StateFacts::new(state), rules, &address(text));
+        match found {
+            Ok(Resolution::Local { deliveries, .. }) => Some(deliveries[0].account.0),
+            Ok(Resolution::NoSuchAddress | Resolution::NoSuchDomain) => None,
+            other => panic!("{text}: {other:?}"),
+        }
+    };
+    for rules in [&rules(), &provider] {
+        assert_eq!(assigned(&state, rules, "postmaster@verein.test"), None);
+        assert_eq!(assigned(&state, rules, "Postmaster+x@verein.test"), None);
+        assert_eq!(assigned(&state, rules, "postmaster@else.example"), None);
+        assert_eq!(assigned(&state, rules, "abuse@verein.test"), Some(1));
+        assert_eq!(assigned(&state, rules, "anna+x@firma.test"), Some(1));
+    }
+    let verein = DomainName::parse("verein.test").unwrap();
+    state.domains.get_mut(&verein).unwrap().contact = Some(address("chef@verein.test"));
+    assert_eq!(
+        assigned(&state, &provider, "postmaster@verein.test"),
+        Some(2)
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

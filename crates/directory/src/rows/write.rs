@@ -90,12 +90,12 @@ fn one(tx: &mut dyn Tx, change: &Change, hands: &Hands<'_>) -> Result<(), StoreE
             )?;
             end_remembered_logins(tx, account)
         }
-        other => one_alias(tx, other),
+        other => one_alias(tx, other, hands),
     }
 }
 
 /// The changes of aliases.
-fn one_alias(tx: &mut dyn Tx, change: &Change) -> Result<(), StoreError> {
+fn one_alias(tx: &mut dyn Tx, change: &Change, hands: &Hands<'_>) -> Result<(), StoreError> {
     match change {
         Change::AliasAdded { address, to } => {
             insert_address(tx, address, None)?;
@@ -114,6 +114,7 @@ fn one_alias(tx: &mut dyn Tx, change: &Change) -> Result<(), StoreError> {
             )
             .map(drop),
         Change::AliasRemoved { address } => {
+            hands.hooks.alias_removed(tx, address)?;
             tx.execute(
                 "DELETE FROM directory_targets WHERE domain = ?1 AND local = ?2",
                 params![address.domain().as_str(), address.local()],

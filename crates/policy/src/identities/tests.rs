@@ -55,7 +55,10 @@ async fn the_right_code_makes_an_identity() {
     policies.refresh().await.unwrap();
     assert_eq!(
         policies.snapshot().send_as(fixture.anna),
-        [SendAs::Address(key("anna@gmx.test"))]
+        [Usable {
+            send_as: SendAs::Address(key("anna@gmx.test")),
+            kind: Kind::Proven,
+        }]
     );
     assert_eq!(
         confirm(&identities, &code, NOON.0).await,
@@ -157,7 +160,10 @@ async fn grants_need_a_reason_and_go_with_whom_they_are_about() {
     let policies = fixture.policies().await;
     assert_eq!(
         policies.snapshot().send_as(fixture.anna),
-        std::slice::from_ref(&any)
+        [Usable {
+            send_as: any.clone(),
+            kind: Kind::Granted,
+        }]
     );
     fixture
         .store
@@ -209,4 +215,62 @@ async fn who_takes_over_an_address_is_not_sent_for_by_others() {
         .unwrap();
     let policies = fixture.policies().await;
     assert_eq!(policies.snapshot().send_as(bernd), []);
+}
+
+#[tokio::test]
+async fn an_alias_that_goes_takes_the_grants_about_it_along() {
+    let fixture = Fixture::new().await;
+    let identities = Identities::new(fixture.store.clone());
+    let info = SendAs::Address(key("info@firma.test"));
+    identities
+        .grant(&key("anna@firma.test"), &info, author())
+        .await
+        .unwrap();
+    let policies = fixture.policies().await;
+    assert_eq!(policies.snapshot().send_as(fixture.anna).len(), 1);
+    fixture
+        .store
+        .write(|tx: &mut dyn Tx| crate::remove_address(tx, &key("info@firma.test")))
+        .await
+        .unwrap();
+    policies.refresh().await.unwrap();
+    assert_eq!(policies.snapshot().send_as(fixture.anna), []);
+}
+
+#[test]
+fn a_proof_counts_for_addresses_elsewhere_only() {
+    let address = key("anna@gmx.test");
+    let covers = |kind, home| {
+        let usable = Usable {
+            send_as: SendAs::Address(address.clone()),
+            kind,
+        };
+        usable.covers(&address, home)
+    };
+    assert!(covers(Kind::Proven, Home::Elsewhere));
+    assert!(!covers(Kind::Proven, Home::Here), "the domain moved here");
+    assert!(covers(Kind::Granted, Home::Here) && covers(Kind::Granted, Home::Elsewhere));
+    let any = Usable {
+        send_as: SendAs::AnyAt(address.domain().clone()),
+        kind: Kind::Granted,
+    };
+    assert!(any.covers(&key("x@gmx.test"), Home::Here));
+    assert!(!any.covers(&key("x@mail.gmx.test"), Home::Here));
+}
+
+#[tokio::test]
+async fn a_full_account_can_still_be_granted_what_it_has() {
+    let (_fixture, identities) = asked("A").await;
+    let login = key("anna@firma.test");
+    let nth = |n: i64| SendAs::Address(key(&format!("a{n}@gmx.test")));
+    for n in 1..IDENTITIES_MAX {
+        identities.grant(&login, &nth(n), author()).await.unwrap();
+    }
+    assert!(identities.grant(&login, &nth(0), author()).await.is_err());
+    identities.grant(&login, &nth(1), author()).await.unwrap();
+    let broken = Author {
+        reason: "two\nlines".into(),
+        ..author()
+    };
+    assert!(identities.grant(&login, &nth(1), broken).await.is_err());
 }

@@ -1,8 +1,9 @@
 //! Makes a snapshot of the rows. Pure.
 
 use super::{Scoped, Snapshot};
+use crate::identities::Usable;
 use crate::local_time;
-use crate::model::{Limits, Scope, SendAs};
+use crate::model::{Limits, Scope};
 use crate::rows::Setting;
 use crate::setting::{Name, Switch, Value};
 use directory::AccountId;
@@ -15,7 +16,7 @@ impl Snapshot {
     /// The settings that hold at `now`.
     pub(crate) fn build(
         settings: Vec<Setting>,
-        send_as: Vec<(AccountId, SendAs)>,
+        send_as: Vec<(AccountId, Usable)>,
         now: Timestamp,
     ) -> Self {
         let mut snapshot = Self::default();
@@ -31,7 +32,7 @@ impl Snapshot {
                 snapshot.scoped(&setting.scope).take(setting);
             }
         }
-        let mut of_account: HashMap<AccountId, Vec<SendAs>> = HashMap::new();
+        let mut of_account: HashMap<AccountId, Vec<Usable>> = HashMap::new();
         for (account, identity) in send_as {
             of_account.entry(account).or_default().push(identity);
         }

@@ -13,7 +13,8 @@ use platform::store::StoreError;
 use policy::Snapshot;
 use queue::{Dispatch, Origin, TlsRequiredNo};
 
-/// The dispatch of a message. `report` is that of its header.
+/// The dispatch of a message. `report` is that of its header, `author_domain` the domain that may sign
+/// it.
 ///
 /// # Errors
 /// Those of the store, which is asked only about mail of other servers that leaves again.
@@ -22,6 +23,7 @@ pub(super) async fn dispatch(
     greeting: &Greeting,
     envelope: &Envelope,
     report: &HeaderReport,
+    author_domain: Option<String>,
     now: Timestamp,
 ) -> Result<Dispatch, StoreError> {
     let travel = envelope.sender.travel;
@@ -42,7 +44,8 @@ pub(super) async fn dispatch(
             dispatch.group = login.group.as_deref().map(Box::from);
             dispatch.release_at = release_at(&policy, login, travel.release_at, now);
             dispatch.origin = Origin::Submitted {
-                author_domain: report.author_domain(),
+                author_domain,
+                login_domain: Some(senders::login_domain(login).to_owned()),
             };
         }
         None => {

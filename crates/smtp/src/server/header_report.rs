@@ -3,6 +3,7 @@
 //! our addresses it went through already. Pure; asked once per message, after the header was edited.
 
 use super::rulings::message::Fault;
+use formats::address::Address;
 use formats::header::{Field, fields};
 use policy::ownership::{self, Claims, Nature};
 
@@ -79,10 +80,9 @@ impl HeaderReport {
         Ok(())
     }
 
-    /// The domain of the one author, for the signature.
-    pub(super) fn author_domain(&self) -> Option<String> {
-        let author = self.claims.as_ref().ok()?.author()?;
-        Some(author.domain().to_owned())
+    /// The one author; `None` where there is no such.
+    pub(super) fn author(&self) -> Option<&Address> {
+        self.claims.as_ref().ok()?.author()
     }
 }
 

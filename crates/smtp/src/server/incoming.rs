@@ -295,6 +295,7 @@ fn take(gate: &mut HeaderGate, kept: &mut Kept, piece: &[u8]) -> Result<(), Faul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use formats::address::Address;
     use platform::spool::SpoolLimits;
 
     fn incoming(front: Front, limits: &Limits) -> Incoming {
@@ -391,10 +392,8 @@ mod tests {
              TLS-Required: no\r\nX-Keep:\r\n  folded\r\n\r\nBcc: body\r\n"
         );
         assert!(message.report.tls_required_no);
-        assert_eq!(
-            message.report.author_domain().as_deref(),
-            Some("firma.test")
-        );
+        let author = message.report.author();
+        assert_eq!(author.map(Address::domain), Some("firma.test"));
     }
 
     #[test]

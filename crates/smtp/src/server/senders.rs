@@ -3,14 +3,16 @@
 //! state nothing here costs a store access.
 
 use super::header_report::HeaderReport;
-use super::rulings::Ruling;
+use super::rulings::{Refusal, Ruling};
 use super::session::Session;
 use crate::reply::{Permanent, Reply, Status};
 use directory::{AddressKey, DomainName, Hosting, Identity, Resolution};
 use formats::address::Address;
+use platform::clock::Timestamp;
 use platform::store::StoreError;
+use policy::identities::{Home, Usable};
 use policy::ownership::{self, HeaderFacts, Help, Nature, Objection, Standing};
-use policy::{Measure, SendAs, Sender, Snapshot, Stage};
+use policy::{Measure, Sender, Snapshot, Stage};
 use queue::ReversePath;
 
 /// The policy scope of somebody who logged in: the domain and group of the login, whatever the
@@ -31,7 +33,8 @@ pub(super) fn login_domain(login: &Identity) -> &str {
         .map_or("", |(_, domain)| domain)
 }
 
-/// The ruling on MAIL FROM.
+/// The ruling on MAIL FROM, where it is refused at once. While the measure only observes, MAIL FROM is
+/// judged with the header: what never becomes a message is no finding.
 ///
 /// # Errors
 /// Those of the store.
@@ -41,19 +44,25 @@ pub(super) async fn rule_envelope(
     path: &ReversePath,
 ) -> Result<Ruling, StoreError> {
     let policy = session.context.policies.snapshot();
-    let stage = policy.ownership(&scope(login)).value;
-    let ReversePath::Address(address) = path else {
-        return Ok(Ruling::Accept);
-    };
-    if stage == Stage::Off {
+    if policy.ownership(&scope(login)).value != Stage::Enforce {
         return Ok(Ruling::Accept);
     }
-    let standing = standing(session, &policy, login, address).await?;
-    let objection = ownership::envelope(address, standing, help(session, login, &policy));
-    Ok(ruled(session, login, stage, objection))
+    let objection = object_to_envelope(session, login, &policy, path).await?;
+    Ok(objection.map_or(Ruling::Accept, |objection| {
+        Ruling::Refuse(refusal(objection))
+    }))
 }
 
-/// The ruling on the header.
+/// What is known of a message whose senders do not stop it.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// What would have stopped it, had the measure gone further; each sender once.
+    pub(super) noted: Vec<Objection>,
+    /// The domain of its one author, where the customer may use that address.
+    pub(super) author_domain: Option<String>,
+}
+
+/// The ruling on the header, and what the signature may say.
 ///
 /// # Errors
 /// Those of the store.
@@ -62,11 +71,15 @@ pub(super) async fn rule_header(
     login: &Identity,
     path: &ReversePath,
     report: &HeaderReport,
-) -> Result<Ruling, StoreError> {
+) -> Result<Result<Passed, Refusal>, StoreError> {
     let policy = session.context.policies.snapshot();
     let stage = policy.ownership(&scope(login)).value;
+    let mut passed = Passed {
+        noted: Vec::new(),
+        author_domain: author_domain(session, login, &policy, report).await?,
+    };
     if stage == Stage::Off {
-        return Ok(Ruling::Accept);
+        return Ok(Ok(passed));
     }
     let mut standings = Vec::new();
     if let Ok(claims) = &report.claims {
@@ -81,14 +94,54 @@ pub(super) async fn rule_header(
         null_sender: nature_of_null(path, report.nature),
     };
     let objection = ownership::header(&facts, help(session, login, &policy));
-    if stage == Stage::Observe
-        && let (Some(objection), ReversePath::Address(sender)) = (&objection, path)
-        && objection.used == sender.to_string()
-    {
-        // MAIL noted this sender: one message is one finding.
-        return Ok(Ruling::Accept);
+    match ownership::at_stage(stage, objection) {
+        ownership::Ruling::Accept => {}
+        ownership::Ruling::Note(objection) => passed.noted.push(objection),
+        ownership::Ruling::Refuse(objection) => return Ok(Err(refusal(objection))),
     }
-    Ok(ruled(session, login, stage, objection))
+    if stage == Stage::Observe
+        && let Some(objection) = object_to_envelope(session, login, &policy, path).await?
+        && passed
+            .noted
+            .iter()
+            .all(|noted| noted.used != objection.used)
+    {
+        passed.noted.push(objection);
+    }
+    Ok(Ok(passed))
+}
+
+async fn object_to_envelope(
+    session: &Session,
+    login: &Identity,
+    policy: &Snapshot,
+    path: &ReversePath,
+) -> Result<Option<Objection>, StoreError> {
+    let ReversePath::Address(address) = path else {
+        return Ok(None);
+    };
+    let standing = standing(session, policy, login, address).await?;
+    Ok(ownership::envelope(
+        address,
+        standing,
+        help(session, login, policy),
+    ))
+}
+
+/// A signature vouches for the author's domain, at every stage of the measure: it is made with the keys
+/// of a domain here only for who may use the address.
+async fn author_domain(
+    session: &Session,
+    login: &Identity,
+    policy: &Snapshot,
+    report: &HeaderReport,
+) -> Result<Option<String>, StoreError> {
+    let Some(author) = report.author() else {
+        return Ok(None);
+    };
+    let may = author.domain() == login_domain(login)
+        || standing(session, policy, login, author).await? == Standing::Owned;
+    Ok(may.then(|| author.domain().to_owned()))
 }
 
 fn nature_of_null(path: &ReversePath, nature: Nature) -> Option<Nature> {
@@ -110,7 +163,7 @@ async fn standing(
     address: &Address,
 ) -> Result<Standing, StoreError> {
     let directory = &session.context.directory;
-    let resolution = directory.resolve(address).await?;
+    let resolution = directory.resolve_assigned(address).await?;
     if let Resolution::Local { deliveries, .. } = &*resolution
         && deliveries.iter().any(|to| to.account == login.account)
     {
@@ -121,7 +174,11 @@ async fn standing(
     if elsewhere && looks_like_ours(session, address).await? {
         return Ok(Standing::LooksLikeOurs);
     }
-    if may_send_as(policy.send_as(login.account), address) {
+    let home = match elsewhere {
+        true => Home::Elsewhere,
+        false => Home::Here,
+    };
+    if may_send_as(policy.send_as(login.account), address, home) {
         return Ok(Standing::Owned);
     }
     Ok(if elsewhere {
@@ -131,16 +188,10 @@ async fn standing(
     })
 }
 
-fn may_send_as(granted: &[SendAs], address: &Address) -> bool {
-    if granted.is_empty() {
-        return false;
-    }
-    AddressKey::of(address).is_some_and(|key| {
-        granted.iter().any(|granted| match granted {
-            SendAs::Address(known) => *known == key,
-            SendAs::AnyAt(domain) => domain == key.domain(),
-        })
-    })
+fn may_send_as(usable: &[Usable], address: &Address, home: Home) -> bool {
+    !usable.is_empty()
+        && AddressKey::of(address)
+            .is_some_and(|key| usable.iter().any(|one| one.covers(&key, home)))
 }
 
 async fn looks_like_ours(session: &Session, address: &Address) -> Result<bool, StoreError> {
@@ -155,36 +206,28 @@ async fn is_hosted(session: &Session, domain: &DomainName) -> Result<bool, Store
     Ok(hosting != Hosting::Elsewhere)
 }
 
-/// The stage's ruling, carried as far as it goes here: findings are noted, refusals made replies.
-fn ruled(
-    session: &Session,
-    login: &Identity,
-    stage: Stage,
-    objection: Option<Objection>,
-) -> Ruling {
-    match ownership::at_stage(stage, objection) {
-        ownership::Ruling::Accept => Ruling::Accept,
-        ownership::Ruling::Note(objection) => {
-            let now = session.context.clock.now();
-            let findings = &session.context.findings;
-            findings.note(
-                Measure::SenderOwnership,
-                login.account,
-                &objection.used,
-                now,
-            );
-            tracing::info!(
-                account = login.account.0,
-                reason = objection.reason,
-                used = objection.used,
-                "smtp sender would be refused"
-            );
-            Ruling::Accept
-        }
-        ownership::Ruling::Refuse(objection) => Ruling::refuse(
-            Reply::permanent(Permanent::Refused, Status::NOT_AUTHORISED, objection.text),
-            objection.reason,
-            objection.explain,
-        ),
+fn refusal(objection: Objection) -> Refusal {
+    Refusal {
+        reply: Reply::permanent(Permanent::Refused, Status::NOT_AUTHORISED, objection.text),
+        reason: objection.reason,
+        explain: objection.explain,
+    }
+}
+
+/// Writes findings about a message that was taken over.
+pub(super) fn note(session: &Session, noted: &[Objection], now: Timestamp) {
+    let Some(login) = &session.login else {
+        return;
+    };
+    let findings = &session.context.findings;
+    for objection in noted {
+        let used = &objection.used;
+        findings.note(Measure::SenderOwnership, login.account, used, now);
+        tracing::info!(
+            account = login.account.0,
+            reason = objection.reason,
+            used,
+            "smtp sender would be refused"
+        );
     }
 }

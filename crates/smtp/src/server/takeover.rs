@@ -1,16 +1,17 @@
 //! The end of a message, for DATA and BDAT alike: asks `rulings::message` and, for customers, whether
-//! its senders are theirs; hands the message to the queue, and answers. 250 is said only after the queue's transaction is durable; on every other way
-//! out the peer still has the message.
+//! its senders are theirs; hands the message to the queue, and answers. 250 is said only after the
+//! queue's transaction is durable; on every other way out the peer still has the message.
 
 use super::commands::directory_failed;
 use super::dispatch::{check_circle, dispatch};
 use super::incoming::{Incoming, Message};
 use super::rulings::message::{self, Fault};
 use super::rulings::{Refusal, Ruling};
+use super::senders::{self, Passed};
 use super::session::{End, Outcome, Session};
 use super::settings::Role;
 use super::state::{Envelope, Greeting};
-use super::{senders, trace_fields};
+use super::trace_fields;
 use crate::data::BareEndings;
 use crate::reply::{Reply, Status, Success, Transient};
 use platform::clock::Timestamp;
@@ -51,13 +52,22 @@ pub(super) async fn run(
         Err(fault) => return Ok(Some(refuse(session, &envelope, fault))),
     };
     session.flush_acknowledgement().await?;
-    match rule_senders(session, &envelope, &message).await {
-        Ok(Ruling::Accept) => {}
-        Ok(Ruling::Refuse(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
+    let passed = match rule_senders(session, &envelope, &message).await {
+        Ok(Ok(passed)) => passed,
+        Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
         Err(error) => return Ok(Some(directory_failed(&error))),
-    }
+    };
     let now = session.context.clock.now();
-    let dispatch = match dispatch(session, &greeting, &envelope, &message.report, now).await {
+    let author_domain = passed.author_domain;
+    let dispatched = dispatch(
+        session,
+        &greeting,
+        &envelope,
+        &message.report,
+        author_domain,
+        now,
+    );
+    let dispatch = match dispatched.await {
         Ok(dispatch) => dispatch,
         Err(error) => return Ok(Some(directory_failed(&error))),
     };
@@ -82,6 +92,7 @@ pub(super) async fn run(
     match session.context.queue.accept(accept).await {
         Ok(()) => {
             quota.accepted();
+            senders::note(session, &passed.noted, now);
             tracing::info!(
                 %trace,
                 role = session.role.name(),
@@ -99,14 +110,14 @@ pub(super) async fn run(
     }
 }
 
-/// Whether a customer may send what the header says it is from.
+/// Whether a customer may send what the header says it is from; everybody else may.
 async fn rule_senders(
     session: &Session,
     envelope: &Envelope,
     message: &Message,
-) -> Result<Ruling, StoreError> {
+) -> Result<Result<Passed, Refusal>, StoreError> {
     match &session.login {
-        None => Ok(Ruling::Accept),
+        None => Ok(Ok(Passed::default())),
         Some(login) => {
             senders::rule_header(session, login, &envelope.sender.path, &message.report).await
         }

@@ -64,16 +64,18 @@ pub(super) async fn apply(verb: &Apply, desk: &mut Desk<'_>) -> Result<String, A
     let done = desk.admin.apply(&directory, removals, desk.now).await?;
     let store = desk.admin.directory().store();
     // What went with its account is gone already, so this is planned after the directory's part.
+    let halfway = |why: String| {
+        AdminError::Invalid(format!(
+            "domains, accounts, aliases and groups are as the file says; of its policy and identities \
+             nothing was done: {why}. Mend the file and apply it again"
+        ))
+    };
     let settings = policy::plan(store, &wish, desk.now)
         .await
-        .map_err(AdminError::Invalid)?;
+        .map_err(halfway)?;
     policy::apply(store, &settings, desk.now)
         .await
-        .map_err(|why| {
-            AdminError::Invalid(format!(
-                "domains, accounts and groups are as the file says; of the policy nothing was changed: {why}"
-            ))
-        })?;
+        .map_err(halfway)?;
     output::sentences(verb.format, all(&done.changes, settings.sentences))
 }
 

@@ -7,7 +7,7 @@ use formats::rfc3339;
 use platform::clock::Timestamp;
 use platform::store::Store;
 use policy::admin::{Admin, Author, Consent, PolicyError, Wanted};
-use policy::identities::{Identities, Kind};
+use policy::identities::{self, Identities, Kind};
 use policy::setting::{Name, ScopeKind, Value};
 use policy::{Scope, SendAs};
 use serde::{Deserialize, Serialize};
@@ -375,7 +375,7 @@ fn one_line(value: &str) -> String {
     value.replace('\n', "; ")
 }
 
-/// Makes the changes: settings in one transaction, then identities in another.
+/// Makes the changes in one transaction.
 ///
 /// # Errors
 /// Why none was made.
@@ -415,17 +415,19 @@ pub(in crate::cli) async fn apply(
         reason: reason.to_owned(),
         now,
     };
-    admin
-        .set_all(wanted, unwanted, author(""))
-        .await
-        .map_err(said)?;
     let put = changes.identities.iter();
     let put = put.map(|((login, send_as), (kind, reason))| {
         (login.clone(), send_as.clone(), *kind, author(reason))
     });
-    let gone = changes.identities_gone.clone();
-    let identities = Identities::new(store.clone());
-    identities.put_all(put.collect(), gone).await.map_err(said)
+    let identities = identities::Wanted {
+        put: put.collect(),
+        remove: changes.identities_gone.clone(),
+    };
+    admin
+        .apply(wanted, unwanted, identities, author(""))
+        .await
+        .map_err(said)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Latencies {
         count.and(self.quantiles(&format!("{name}_")))
     }
 
-    /// p50, p90, p99 and max as `PREFIXp50_ms` and so on; nothing if there are none.
+    /// p50, p90, p95, p99 and max as `PREFIXp50_ms` and so on; nothing if there are none.
     pub(crate) fn quantiles(&self, prefix: &str) -> Record {
         let mut sorted = self.milliseconds.clone();
         sorted.sort_by(f32::total_cmp);
@@ -48,6 +48,7 @@ impl Latencies {
         Record::default()
             .figure(format!("{prefix}p50_ms"), at(0.5), 3)
             .figure(format!("{prefix}p90_ms"), at(0.9), 3)
+            .figure(format!("{prefix}p95_ms"), at(0.95), 3)
             .figure(format!("{prefix}p99_ms"), at(0.99), 3)
             .figure(format!("{prefix}max_ms"), at(1.0), 3)
     }

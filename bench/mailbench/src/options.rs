@@ -44,6 +44,14 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
         "sink",
         "submit: HOST:PORT at which relayed mail is taken (127.0.0.1:2525)",
     ),
+    (
+        "dead",
+        "submit: messages that wait for a destination that never answers (0)",
+    ),
+    (
+        "hole",
+        "submit: HOST:PORT of that destination (127.0.0.1:2526)",
+    ),
     ("rcpt-domains", "submit: number of recipient domains (1)"),
     ("gap-ms", "visible: pause between two messages (60)"),
     ("no-poll", "visible: measure IDLE only"),

@@ -15,7 +15,10 @@ start_ours() {
   # as srv does, but without a shell in between, so that $! is the server itself
   ( echo $BASHPID > $CG/cgroup.procs; exec nsenter --net=/run/netns/$NS $ROHRPOST --config $OURS/bench.toml serve ) >$OURS/log 2>&1 &
   echo $! > $RUN/ours.pid
-  for i in $(seq 100); do ns bash -c 'exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null && return 0; sleep 0.1; done
+  for i in $(seq 100); do ns bash -c 'exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null && break; sleep 0.1; done
+  # as Postfix's transport_maps: a destination whose server never answers, for the suite "dead"
+  ns $ROHRPOST --config $OURS/bench.toml destination set dead0.test may --next-hop '[127.0.0.1]:2526' >$OURS/destination.log 2>&1 && return 0
+  cat $OURS/destination.log
   echo "rohrpost does not answer on port 25:"; cat $OURS/log; return 1
 }
 stop_ours() {

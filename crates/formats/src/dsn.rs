@@ -118,7 +118,7 @@ pub fn build(notice: &Notice<'_>) -> Vec<u8> {
     write_header(&mut out, notice, &boundary, returned);
     begin_part(&mut out, &boundary);
     out.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
-    quoted_printable(&mut out, &people::text(notice));
+    quoted_printable(&mut out, &people::text(notice, returned));
     begin_part(&mut out, &boundary);
     // RFC 6533 §4: the global types allow UTF-8, which a mail to an ASCII sender must not need.
     out.extend_from_slice(match charset {

@@ -18,14 +18,14 @@ pub(super) struct Both {
     pub(super) english: Advice,
 }
 
-const YOU: (&str, &str) = ("Sie selbst.", "You.");
-const RECIPIENT: (&str, &str) = ("Der Empfänger.", "The recipient.");
+const YOU: (&str, &str) = ("Sie selbst.", "Yours.");
+const RECIPIENT: (&str, &str) = ("Der Empfänger.", "The recipient's.");
 const THEIR_PROVIDER: (&str, &str) = (
     "Der Anbieter des Empfängers.",
-    "The recipient's mail provider.",
+    "The recipient's mail provider's.",
 );
-const NOBODY: (&str, &str) = ("Niemand.", "Nobody.");
-const US: (&str, &str) = ("Wir.", "We.");
+const NOBODY: (&str, &str) = ("Niemand.", "Nobody's.");
+const US: (&str, &str) = ("Wir.", "Ours.");
 
 const fn both(
     whose_move: (&'static str, &'static str),

@@ -3,8 +3,28 @@
 
 use super::advice::{Advice, advice};
 use super::{Action, Notice, Reason, Recipient, host, one_line};
-use crate::date::{DateTime, format_rfc5322};
+use crate::date::{DateTime, format_internaldate};
+use crate::header;
 use crate::language::Language;
+
+/// Letters of the original subject that are repeated.
+const SUBJECT_LETTERS_MAX: usize = 120;
+
+/// Months as IMAP writes them, in German and in English.
+const MONTHS: [(&str, &str, &str); 12] = [
+    ("Jan", "Januar", "January"),
+    ("Feb", "Februar", "February"),
+    ("Mar", "März", "March"),
+    ("Apr", "April", "April"),
+    ("May", "Mai", "May"),
+    ("Jun", "Juni", "June"),
+    ("Jul", "Juli", "July"),
+    ("Aug", "August", "August"),
+    ("Sep", "September", "September"),
+    ("Oct", "Oktober", "October"),
+    ("Nov", "November", "November"),
+    ("Dec", "Dezember", "December"),
+];
 
 /// One line for the subject, in both languages, without letters beyond ASCII.
 pub(super) fn subject(notice: &Notice<'_>) -> String {
@@ -27,21 +47,57 @@ pub(super) fn subject(notice: &Notice<'_>) -> String {
     }
 }
 
-/// The whole text, lines ended by LF.
-pub(super) fn text(notice: &Notice<'_>) -> String {
+/// The whole text, lines ended by LF. `returned` begins with the header of the message it is about.
+pub(super) fn text(notice: &Notice<'_>, returned: &[u8]) -> String {
     let (hint, second) = match notice.first {
         Language::German => ("(English text below)", Language::English),
         Language::English => ("(Deutscher Text weiter unten)", Language::German),
     };
     let mut text = format!("{hint}\n\n");
-    in_language(&mut text, notice, notice.first);
+    let subject = original_subject(returned);
+    in_language(&mut text, notice, &subject, notice.first);
     text += "\n----------------------------------------\n\n";
-    in_language(&mut text, notice, second);
+    in_language(&mut text, notice, &subject, second);
     text
 }
 
-fn in_language(text: &mut String, notice: &Notice<'_>, language: Language) {
-    let arrived = format_rfc5322(DateTime::utc(notice.arrived_ms));
+/// What the sender wrote as the subject, by which people know a message; empty where there is none.
+fn original_subject(returned: &[u8]) -> String {
+    let header = returned.get(..header::header_bytes(returned));
+    let field = header::find(header.unwrap_or(returned), "subject");
+    let subject = field.map_or(String::new(), |field| header::decode_text(&field.value()));
+    let short: String = subject.trim().chars().take(SUBJECT_LETTERS_MAX).collect();
+    one_line(&short)
+}
+
+/// A time as people write it, UTC.
+fn moment(unix_ms: i64, language: Language) -> String {
+    // "17-Jul-1996 09:33:20 +0000", its day padded with a blank.
+    let text = format_internaldate(DateTime::utc(unix_ms));
+    let parts = (
+        text.get(..2),
+        text.get(3..6),
+        text.get(7..11),
+        text.get(12..17),
+    );
+    let (Some(day), Some(month), Some(year), Some(clock)) = parts else {
+        return text;
+    };
+    let day = day.trim_start_matches([' ', '0']);
+    let names = MONTHS.iter().find(|(short, _, _)| *short == month);
+    match (language, names) {
+        (Language::German, Some((_, german, _))) => {
+            format!("{day}. {german} {year}, {clock} Uhr (UTC)")
+        }
+        (Language::English, Some((_, _, english))) => {
+            format!("{day} {english} {year}, {clock} UTC")
+        }
+        (_, None) => text,
+    }
+}
+
+fn in_language(text: &mut String, notice: &Notice<'_>, subject: &str, language: Language) {
+    let arrived = moment(notice.arrived_ms, language);
     let host = host(notice.reporting_mta);
     *text += &match language {
         Language::German => format!(
@@ -51,6 +107,12 @@ fn in_language(text: &mut String, notice: &Notice<'_>, language: Language) {
             "This is an automatic notice from {host}.\nIt is about your message of {arrived}.\n"
         ),
     };
+    if !subject.is_empty() {
+        *text += &match language {
+            Language::German => format!("Ihr Betreff war: {subject}\n"),
+            Language::English => format!("Its subject was: {subject}\n"),
+        };
+    }
     for recipient in notice.recipients {
         let both = advice(recipient.action, recipient.reason, recipient.status);
         let advice = match language {
@@ -115,7 +177,7 @@ fn write_advice(text: &mut String, recipient: &Recipient<'_>, advice: Advice, la
         advice.what_to_do
     );
     if let (Action::Delayed, Some(until_ms)) = (recipient.action, recipient.retry_until_ms) {
-        let date = format_rfc5322(DateTime::utc(until_ms));
+        let date = moment(until_ms, language);
         *text += &format!("{}: {date}\n", labels.until);
     }
     if let Some(diagnostic) = recipient.diagnostic {

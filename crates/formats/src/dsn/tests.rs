@@ -83,7 +83,7 @@ fn a_failure_tells_people_and_programs() {
     let text = body(&notice, parts[0]);
     for line in [
         "Empfänger: bernd@x.test\r\nWas geschehen ist: Diese Adresse gibt es beim Anbieter des Empfängers nicht.\r\nWer am Zug ist: Sie selbst.\r\n",
-        "Whose move it is: You.\r\n",
+        "Whose move it is: Yours.\r\n",
         "Answer of mx.x.test: 550 5.1.1 no such user\r\n",
     ] {
         assert!(text.contains(line), "{text}");
@@ -121,7 +121,13 @@ fn a_delay_says_until_when() {
     let notice = build_for(&anna, &[delayed], Returned::Headers(ORIGINAL));
     let facts = Facts::scan(&notice);
     let parts: Vec<_> = facts.root().children().collect();
-    assert!(body(&notice, parts[0]).contains("We keep trying until: Fri, 02 Jan 1970"));
+    assert!(
+        body(&notice, parts[0]).contains("We keep trying until: 2 January 1970, 00:00 UTC\r\n")
+    );
+    assert!(
+        body(&notice, parts[0])
+            .contains("Wir versuchen es bis: 2. Januar 1970, 00:00 Uhr (UTC)\r\n")
+    );
     assert!(body(&notice, parts[1]).contains("Action: delayed\r\nStatus: 4.4.1\r\n"));
     assert!(body(&notice, parts[1]).contains("Will-Retry-Until: Fri, 02 Jan 1970"));
 }

@@ -239,7 +239,7 @@ fn chain_fault(error: &webpki::Error) -> CertificateFault {
         ),
         E::CaUsedAsEndEntity => CertificateFault::new(
             Kind::NotTrusted,
-            "the server's certificate is that of an authority, signed by itself perhaps",
+            "the server shows the certificate of an authority in place of its own; most often it signed it itself",
         ),
         other => CertificateFault::new(
             Kind::NotTrusted,

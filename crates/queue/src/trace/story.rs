@@ -161,12 +161,20 @@ fn attempt(tried: &Try, language: Language) -> String {
         .map(|address| format!(" [{}]:{}", address.ip(), address.port()))
         .unwrap_or_default();
     let host = &tried.host;
+    if tried.address.is_none() && tried.policy.is_empty() {
+        let result = or_dash(&tried.result);
+        return pick(
+            language,
+            format!("Weg zu {host} gesucht. Ergebnis: {result}"),
+            format!("Looked for the way to {host}. Result: {result}"),
+        );
+    }
     let how = encryption(tried.tls.as_ref(), language);
     let because = match tried.why.is_empty() {
         true => String::new(),
         false => pick(
             language,
-            format!(", weil: {}", tried.why),
+            format!(", weil: {}", german(&tried.why)),
             format!(", because: {}", tried.why),
         ),
     };
@@ -288,8 +296,60 @@ fn notice(noticed: &Noticed, language: Language) -> String {
     )
 }
 
+/// Why a policy applied, in German. What is not known here stays as the router said it.
+fn german(why: &str) -> String {
+    let whole = match why {
+        "nobody demands more than TLS where it is offered" => {
+            "niemand verlangt mehr als TLS, wo es angeboten wird"
+        }
+        "an exception for this destination lets mail go as it can" => {
+            "eine Ausnahme für dieses Ziel lässt Mail gehen, wie es geht"
+        }
+        "a rule for this destination lets mail go as it can" => {
+            "eine Regel für dieses Ziel lässt Mail gehen, wie es geht"
+        }
+        "the message says \"TLS-Required: No\"" => "die Nachricht sagt „TLS-Required: No“",
+        "the host has signed TLSA records" => "der Server hat signierte TLSA-Einträge",
+        "the sender asked for REQUIRETLS for this message" => {
+            "der Absender hat für diese Nachricht REQUIRETLS verlangt"
+        }
+        _ => "",
+    };
+    if !whole.is_empty() {
+        return whole.to_owned();
+    }
+    if let Some(domain) = (why.strip_prefix("the MTA-STS policy of "))
+        .and_then(|rest| rest.strip_suffix(" is in force"))
+    {
+        return format!("die MTA-STS-Richtlinie von {domain} gilt");
+    }
+    let mandatory = why.strip_suffix(" for everything it sends");
+    let Some((who, what)) = mandatory.and_then(|rest| rest.split_once(" requires ")) else {
+        return why.to_owned();
+    };
+    let who = match who {
+        "this server" => "dieser Server",
+        "the sender's account" => "das Konto des Absenders",
+        who => who,
+    };
+    let what = match what {
+        "encryption to a verified server" => "Verschlüsselung zu einem geprüften Server",
+        "encryption" => "Verschlüsselung",
+        what => what,
+    };
+    format!("{who} verlangt für alles, was hinausgeht, {what}")
+}
+
+/// An order or a calling back, as it was written down; in German with a word before it.
+fn order(text: &str, language: Language) -> String {
+    pick(language, format!("Anweisung: {text}"), text.to_owned())
+}
+
 /// Lines of older releases.
 fn old(event: &str, text: &str, language: Language) -> String {
+    if matches!(event, "ordered" | "cancelled") {
+        return order(text, language);
+    }
     let german = match event {
         "accepted" => "Angenommen",
         "delivered" => "Zugestellt",
@@ -325,6 +385,17 @@ mod tests {
             .iter()
             .map(|s| format!("{} {}\n", s.time, s.text))
             .collect()
+    }
+
+    fn tried() -> Try {
+        Try {
+            host: String::new(),
+            address: None,
+            tls: None,
+            policy: String::new(),
+            why: String::new(),
+            result: String::new(),
+        }
     }
 
     fn submitted() -> Entry {
@@ -388,6 +459,49 @@ mod tests {
             german.starts_with("22.11.2026 20:14:03 anna@firma.test hat sie"),
             "{german}"
         );
+    }
+
+    #[test]
+    fn a_way_that_was_not_found_and_an_order_are_told_plainly() {
+        let failed = Settled {
+            to: "b@nix.test".into(),
+            tries: vec![Try {
+                host: "nix.test".into(),
+                result: "5.1.2 no such domain".into(),
+                ..tried()
+            }],
+            ..Settled::default()
+        };
+        let entries = [
+            entry("ordered", Told::Text("The operator returns it.".into())),
+            entry("failed", Told::Settled(Box::new(failed))),
+        ];
+        let text = texts(&entries, &Origin::None, Language::English);
+        assert!(
+            text.contains("20:14:03 The operator returns it.\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Looked for the way to nix.test. Result: 5.1.2 no such domain\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn reasons_are_told_in_german() {
+        for (english, wanted) in [
+            (
+                "example.org requires encryption for everything it sends",
+                "example.org verlangt für alles, was hinausgeht, Verschlüsselung",
+            ),
+            (
+                "the MTA-STS policy of b.test is in force",
+                "die MTA-STS-Richtlinie von b.test gilt",
+            ),
+            ("something new", "something new"),
+        ] {
+            assert_eq!(german(english), wanted);
+        }
     }
 
     #[test]

@@ -142,6 +142,7 @@ enum Command {
     /// Examples: rohrpost queue --to-domain kunde.example
     ///           rohrpost queue --json | wc -l   (how many recipients wait)
     ///           rohrpost queue retry --to-domain kunde.example
+    #[command(verbatim_doc_comment)]
     Queue(queue::Options),
     /// Tells where mail for a domain would go now, and what TLS would have to be like.
     ///
@@ -159,6 +160,7 @@ enum Command {
     /// Examples: rohrpost trace 00cn623p9t000
     ///           rohrpost trace anna@firma.example --since "2 h" --lang de
     ///           rohrpost trace "<20261122.1@firma.example>"
+    #[command(verbatim_doc_comment)]
     Trace(trace::Options),
     /// Shows what others report about a hosted domain: DMARC and TLS.
     Reports(reports::Options),
@@ -170,7 +172,7 @@ enum Command {
     /// Examples: rohrpost tls records --host mx.example.org
     ///           rohrpost tls next mx
     ///           rohrpost tls rollover mx --host mx.example.org
-    #[command(subcommand)]
+    #[command(subcommand, verbatim_doc_comment)]
     Tls(tls::Verb),
     /// Makes a running node read its certificates again.
     ///

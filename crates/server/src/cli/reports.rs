@@ -2,8 +2,10 @@
 
 use crate::settings::Settings;
 use clap::{Args, Subcommand};
+use directory::{Directory, DomainName};
 use formats::rfc3339;
 use platform::clock::Clock;
+use platform::random::Random;
 use platform::store::{Store, StoreError};
 use reports::figures::{self, DmarcLine, Kind, Received, TlsLine};
 use std::collections::BTreeMap;
@@ -45,18 +47,41 @@ struct About {
 
 pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> {
     let store = super::stores::open_store(settings)?;
-    let shown = super::block_on(async {
-        match &options.what {
+    super::block_on(async {
+        let (What::Dmarc(about) | What::Tls(about)) = &options.what;
+        must_be_hosted(settings, &store, &about.name()).await?;
+        let shown = match &options.what {
             What::Dmarc(about) => dmarc(&store, about).await,
             What::Tls(about) => tls(&store, about).await,
-        }
-    })?;
-    shown.map_err(|error| error.to_string())
+        };
+        shown.map_err(|error| error.to_string())
+    })?
+}
+
+/// "No reports" about a name that was mistyped would sound like good news.
+async fn must_be_hosted(settings: &Settings, store: &Store, name: &str) -> Result<(), String> {
+    let (clock, random) = (Clock::system(), Random::from_os());
+    let rules = crate::node::directory_settings(settings);
+    let directory = Directory::open(store.clone(), rules, random)
+        .await
+        .map_err(|error| error.to_string())?;
+    let admin = crate::accounts::admin(directory, clock);
+    let domains = admin.domains().await.map_err(|error| error.to_string())?;
+    if domains.iter().any(|domain| domain.name == name) {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} is no domain of this server; `rohrpost domain list` shows those there are"
+    ))
 }
 
 impl About {
     fn name(&self) -> String {
-        self.domain.trim_end_matches('.').to_ascii_lowercase()
+        let written = self.domain.trim_end_matches('.');
+        DomainName::parse(written).map_or_else(
+            |_| written.to_ascii_lowercase(),
+            |name| name.as_str().to_owned(),
+        )
     }
 
     fn since(&self) -> i64 {
@@ -102,7 +127,8 @@ fn is_any(received: Received, domain: &str, days: u32) -> bool {
         return false;
     }
     super::say(format_args!(
-        "{reports} reports about {domain} in the last {days} days; the sender of {proven} was proved by DKIM."
+        "{reports} {} about {domain} in the last {days} days; the sender of {proven} was proved by DKIM.",
+        if reports == 1 { "report" } else { "reports" }
     ));
     true
 }
@@ -115,7 +141,7 @@ fn say_dmarc(lines: &[DmarcLine]) {
     let is_good = |line: &DmarcLine| line.dkim == "pass" || line.spf == "pass";
     let (all, good) = (sum(&|_| true), sum(&is_good));
     super::say(format_args!(
-        "{all} messages: {good} passed DMARC ({}), {} failed.",
+        "Messages: {all}. {good} passed DMARC ({}), {} failed.",
         percent(good, all),
         all - good
     ));
@@ -187,7 +213,7 @@ fn say_tls(lines: &[TlsLine]) {
     let good = lines.iter().filter(|line| line.result.is_empty());
     let good: i64 = good.map(|line| line.sessions).sum();
     super::say(format_args!(
-        "{all} sessions: {good} were as the policy wants them ({}), {} were not.",
+        "Sessions: {all}. {good} went as the policy wants them ({}), {} did not.",
         percent(good, all),
         all - good
     ));

@@ -169,9 +169,11 @@ impl Desk<'_> {
         let keys = host_keys(directory)?;
         let found = keys.into_iter().find(|key| key.stem == name);
         found.ok_or_else(|| {
-            let next = "; `rohrpost tls next` makes one";
-            let hint = if directory == self.next { next } else { "" };
-            format!("there is no {}.key{hint}", directory.join(name).display())
+            let hint = match directory == self.next {
+                true => format!("`rohrpost tls next {name}` makes one"),
+                false => format!("NAME is one of: {}", stems(directory)),
+            };
+            format!("there is no {}.key; {hint}", directory.join(name).display())
         })
     }
 
@@ -240,6 +242,13 @@ impl Desk<'_> {
             previous.display()
         ))
     }
+}
+
+/// The names of the pairs in a folder, for somebody who took another one.
+fn stems(directory: &Path) -> String {
+    let keys = host_keys(directory).unwrap_or_default();
+    let stems: Vec<_> = keys.into_iter().map(|key| key.stem).collect();
+    stems.join(", ")
 }
 
 /// Where the TLSA records of a mail exchanger stand (RFC 7672 §2.2.3).

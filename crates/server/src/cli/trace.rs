@@ -82,7 +82,13 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
         }
         if !options.json && ids.len() == options.limit && text.contains('@') {
             super::say(format_args!(
-                "\nThere may be more; --limit tells more of them, --since looks less far back."
+                "\n{}",
+                match options.lang {
+                    Spoken::De =>
+                        "Es kann weitere geben; --limit erzählt mehr, --since blickt weniger weit zurück.",
+                    Spoken::En =>
+                        "There may be more; --limit tells more of them, --since looks less far back.",
+                }
             ));
         }
         Ok(())

@@ -59,7 +59,7 @@ async fn check(store: Store, segments_dir: &Path) -> Result<Vec<String>, String>
         .collect();
     let dead = intact.difference(&referred).count();
     super::say(format_args!(
-        "{} rows, {} messages in {} segments, {} bytes; {dead} messages are referred to by no row \
+        "rows: {}, messages: {} (in segments: {}, bytes: {}); messages referred to by no row: {dead} \
          (removed ones whose space was not taken back yet)",
         messages.len() + waiting.len(),
         report.messages,

@@ -217,8 +217,8 @@ impl Opening<'_> {
     fn forbidden(&self, text: &str) -> Failure {
         let policy = &self.duty().policy;
         let text = format!(
-            "{text}; {} forbids to send all the same: {}",
-            policy.name, policy.why
+            "{text}, and it must not be sent so: {} ({})",
+            policy.why, policy.name
         );
         let cause = match self.duty().cause {
             routing::Cause::TlsPolicy => Cause::TlsPolicy,

@@ -37,6 +37,7 @@ pub(crate) enum Verb {
     ///
     /// Examples: rohrpost group set privat.example private
     ///           rohrpost group set business --description "Customers with a contract"
+    #[command(verbatim_doc_comment)]
     Set {
         /// A domain or an account's address; with --description a group's name.
         name: String,

@@ -48,7 +48,7 @@ pub(crate) enum Verb {
     ///
     /// Examples: rohrpost group set privat.example private
     ///           rohrpost group add schools --description "Schools and universities"
-    #[command(subcommand)]
+    #[command(subcommand, verbatim_doc_comment)]
     Group(group::Verb),
     /// Passwords for single devices and programs, revocable one by one.
     ///

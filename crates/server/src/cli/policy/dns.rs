@@ -41,7 +41,8 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<Done, PolicyErro
     if lines.is_empty() {
         return Err(invalid(format!(
             "it is not known which addresses mail of {domain} leaves from: it uses no pool, and \
-             {host_name} has no address in the DNS"
+             {host_name} has no address in the DNS. Give {host_name} its A and AAAA records, or \
+             make a pool with `rohrpost pool add`"
         )));
     }
     let values: Vec<_> = lines

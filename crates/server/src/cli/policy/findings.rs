@@ -48,9 +48,12 @@ pub(super) async fn run(options: &Options, desk: &Desk<'_>) -> Result<String, Po
     output::value(options.format, &json!(values), || {
         let line = |(login, found): &(String, findings::Finding)| {
             format!(
-                "{login} -> {} ({}x, last {})\n",
+                "{login} sent as {}: {}, last on {}\n",
                 found.detail,
-                found.seen,
+                match found.seen {
+                    1 => "once".to_owned(),
+                    times => format!("{times} times"),
+                },
                 output::day(found.last_day)
             )
         };

@@ -36,7 +36,7 @@ pub(crate) enum Verb {
     /// Examples: rohrpost policy show anna@firma.example
     ///           rohrpost policy set firma.example outbound-tls required --reason "contract 17"
     ///           rohrpost policy names
-    #[command(subcommand)]
+    #[command(subcommand, verbatim_doc_comment)]
     Policy(settings::Verb),
     /// Pools of source addresses, and the name each greets with.
     ///
@@ -45,7 +45,7 @@ pub(crate) enum Verb {
     ///
     /// Example: rohrpost pool add business 192.0.2.7 2001:db8::7 --hello mx7.provider.example
     ///          rohrpost policy set business pool business --reason "own addresses"
-    #[command(subcommand)]
+    #[command(subcommand, verbatim_doc_comment)]
     Pool(pool::Verb),
     /// How mail to certain domains travels: TLS level, certificate names, next hop, exceptions.
     ///
@@ -56,7 +56,7 @@ pub(crate) enum Verb {
     /// Examples: rohrpost destination set partner.example secure --reason "partners"
     ///           rohrpost destination set gmx.example may --for anna@firma.example --exception
     ///           --until 2026-12-31 --reason "one letter"
-    #[command(subcommand)]
+    #[command(subcommand, verbatim_doc_comment)]
     Destination(destination::Verb),
     /// Whom an account may send as beside its own addresses.
     ///

@@ -51,10 +51,10 @@ async fn domains(desk: &Desk<'_>, scope: &Scope) -> Result<Vec<String>, PolicyEr
 fn told(way: Way, domain: &str, counted: &[Counted], days: u32) -> String {
     let (whose, those) = match way {
         Way::Out => (
-            "recipients of mail from",
+            "recipient domains of mail from",
             "could not be written to any more",
         ),
-        Way::In => ("senders of mail for", "would be refused"),
+        Way::In => ("sender domains of mail for", "would be refused"),
     };
     if counted.is_empty() {
         return format!(

@@ -89,9 +89,14 @@ fn tell_summary(desk: &Desk<'_>, summary: &Summary) {
         format!(", the oldest since {}", time(at))
     });
     say(format_args!(
-        "{} for {} wait{oldest}; {} due, {} held.",
+        "{} for {} {}{oldest}; {} due, {} held.",
         many(summary.messages, "message"),
         many(summary.recipients, "recipient"),
+        if summary.messages == 1 {
+            "waits"
+        } else {
+            "wait"
+        },
         summary.due,
         summary.held,
     ));
@@ -128,6 +133,7 @@ fn time(at: Timestamp) -> String {
 }
 
 fn print(row: &Row, why: &Why) {
+    let why = why.sentence(time);
     let group = row.group.as_deref();
     say(format_args!(
         "{}  from <{}> to <{}>{}",
@@ -137,13 +143,17 @@ fn print(row: &Row, why: &Why) {
         group.map_or(String::new(), |group| format!(" (group {group})"))
     ));
     say(format_args!(
-        "    since {}, {} bytes, tried {} times: {}",
+        "    since {}, {} bytes, {}: {why}",
         time(row.accepted_at),
         row.bytes,
-        row.attempts,
-        why.sentence(time)
+        match row.attempts {
+            0 => "not tried yet".to_owned(),
+            1 => "tried once".to_owned(),
+            times => format!("tried {times} times"),
+        },
     ));
-    if !row.last_reply.is_empty() {
+    // A destination that is down is told with its reply, which most often is this one.
+    if !row.last_reply.is_empty() && !why.ends_with(&*row.last_reply) {
         say(format_args!("    last reply: {}", row.last_reply));
     }
 }

@@ -106,6 +106,11 @@ impl Servers {
                 else {
                     continue;
                 };
+                // SERVFAIL and REFUSED say nothing about signatures: a server that is only just starting, perhaps.
+                let tells = answer.metadata.response_code == ResponseCode::NoError;
+                if !tells && !speaks_no_edns(&answer) {
+                    continue;
+                }
                 if answer
                     .answers
                     .iter()
@@ -160,7 +165,11 @@ fn question(name: &Name, kind: RecordType, extended: Extended) -> Message {
 }
 
 fn answers(answer: &Message, question: &Message) -> bool {
-    let same = |a: &Query, b: &Query| a.name() == b.name() && a.query_type() == b.query_type();
+    let same = |a: &Query, b: &Query| {
+        a.name() == b.name()
+            && a.query_type() == b.query_type()
+            && a.query_class() == b.query_class()
+    };
     answer.metadata.id == question.metadata.id
         && answer.metadata.message_type == MessageType::Response
         && match (answer.queries.as_slice(), question.queries.as_slice()) {
@@ -182,14 +191,50 @@ async fn by_udp(server: SocketAddr, question: &Message, bytes: &[u8]) -> io::Res
     let mut datagram = vec![0; usize::from(u16::MAX)];
     for _ in 0..STRAY_DATAGRAMS_MAX {
         let length = socket.recv(&mut datagram).await?;
-        let parsed = Message::from_vec(datagram.get(..length).unwrap_or_default());
-        if let Ok(message) = parsed
-            && answers(&message, question)
-        {
-            return Ok(message);
+        let datagram = datagram.get(..length).unwrap_or_default();
+        match Message::from_vec(datagram) {
+            Ok(message) if answers(&message, question) => return Ok(message),
+            Ok(_) => {}
+            Err(_) => match torn(datagram, question) {
+                Some(Torn::Truncated) => {
+                    let mut message = question.clone().into_response();
+                    message.metadata.truncation = true;
+                    return Ok(message);
+                }
+                Some(Torn::Unreadable) => {
+                    return Err(io::Error::other("its answer cannot be read"));
+                }
+                None => {}
+            },
         }
     }
     Err(io::Error::other("it sends datagrams that answer nothing"))
+}
+
+/// An answer to our question that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Torn {
+    /// It says itself that it is cut; some servers cut in the middle of a record.
+    Truncated,
+    /// It is damaged, or has what the library does not take.
+    Unreadable,
+}
+
+/// What the first bytes of a datagram say; `None` where it answers something else (RFC 1035 §4.1.1).
+fn torn(datagram: &[u8], question: &Message) -> Option<Torn> {
+    const RESPONSE: u8 = 0x80;
+    const TRUNCATED: u8 = 0x02;
+    let [high, low, flags, ..] = *datagram else {
+        return None;
+    };
+    let number = u16::from_be_bytes([high, low]);
+    if number != question.metadata.id || flags & RESPONSE == 0 {
+        return None;
+    }
+    Some(match flags & TRUNCATED {
+        0 => Torn::Unreadable,
+        _ => Torn::Truncated,
+    })
 }
 
 async fn by_tcp(server: SocketAddr, question: &Message, bytes: &[u8]) -> io::Result<Message> {
@@ -265,5 +310,26 @@ mod tests {
         let mut other = question(&name, RecordType::AAAA, Extended::Yes).into_response();
         other.metadata.id = asked.metadata.id;
         assert!(!answers(&other, &asked));
+        let mut chaos = asked.clone().into_response();
+        chaos.queries[0].set_query_class(hickory_proto::rr::DNSClass::CH);
+        assert!(!answers(&chaos, &asked));
+    }
+
+    #[test]
+    fn an_answer_cut_in_the_middle_is_asked_for_again() {
+        let name = Name::from_ascii("mx.test.").unwrap();
+        let asked = question(&name, RecordType::A, Extended::Yes);
+        let mut answer = asked.clone().into_response();
+        let whole = answer.to_vec().unwrap();
+        assert_eq!(torn(&whole[..20], &asked), Some(Torn::Unreadable));
+        answer.metadata.truncation = true;
+        let cut = answer.to_vec().unwrap();
+        assert!(Message::from_vec(&cut[..20]).is_err());
+        assert_eq!(torn(&cut[..20], &asked), Some(Torn::Truncated));
+        let other = question(&name, RecordType::A, Extended::Yes);
+        assert_eq!(torn(&asked.to_vec().unwrap(), &asked), None);
+        if other.metadata.id != asked.metadata.id {
+            assert_eq!(torn(&cut, &other), None);
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! Proofs that something does not exist: NSEC (RFC 4035 §5.4) and NSEC3 (RFC 5155 §8). Pure; the records given are
 //! validated already, and all of one zone.
 
+use super::Security;
 use hickory_proto::dnssec::rdata::{NSEC, NSEC3};
 use hickory_proto::rr::{Name, RecordType};
+use std::cell::Cell;
 
 /// Records of one answer that are looked at.
-const RECORDS_MAX: usize = 16;
+pub(super) const RECORDS_MAX: usize = 16;
 /// RFC 9276 §3.2: with more rounds of hashing a proof is not worth the work, and counts as none.
-const ITERATIONS_MAX: u16 = 150;
+const ITERATIONS_MAX: u16 = 100;
+/// Names hashed for one proof (CVE-2023-50868). Names of addresses (`ip6.arpa`) have 34 labels.
+const HASHES_MAX: u32 = 48;
 
 /// What is proved about a name and a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,19 +43,31 @@ impl Evidence<'_> {
         }
     }
 
-    /// RFC 4035 §5.3.4, RFC 5155 §8.8: `name` itself does not exist, so that the wildcard below the ancestor with
-    /// `labels` labels may stand for it.
-    pub(super) fn allows_wildcard(&self, zone: &Name, name: &Name, labels: u8) -> bool {
+    /// RFC 4035 §5.3.4, RFC 5155 §8.8: neither `name` itself exists nor anything between it and the ancestor with
+    /// `labels` labels, so that the wildcard below that may stand for it. `None` where that is not proved,
+    /// `Insecure` where the name may as well be in an unsigned zone.
+    pub(super) fn allows_wildcard(&self, zone: &Name, name: &Name, labels: u8) -> Option<Security> {
         match self {
-            Self::Nsec(records) => records
-                .iter()
-                .any(|(owner, nsec)| covers(owner, nsec, zone, name)),
-            Self::Nsec3(records) => Nsec3s::new(records, zone).is_some_and(|records| {
-                records.too_costly()
-                    || records
-                        .covering(&name.trim_to(usize::from(labels) + 1))
-                        .is_some()
-            }),
+            Self::Nsec(records) => {
+                let proves = |(owner, nsec): &(&Name, &NSEC)| {
+                    let closest = closest_encloser(name, owner, nsec.next_domain_name());
+                    covers(owner, nsec, zone, name) && closest.iter().len() == usize::from(labels)
+                };
+                let mut records = records.iter().take(RECORDS_MAX);
+                records.any(proves).then_some(Security::Secure)
+            }
+            Self::Nsec3(records) => {
+                let records = Nsec3s::new(records, zone)?;
+                if records.too_costly() {
+                    return Some(Security::Insecure);
+                }
+                let gap = records.covering(&name.trim_to(usize::from(labels) + 1))?;
+                // RFC 5155 §9.2.
+                Some(match gap.opt_out() {
+                    true => Security::Insecure,
+                    false => Security::Secure,
+                })
+            }
         }
     }
 }
@@ -84,7 +100,7 @@ fn no_data(has: impl Fn(RecordType) -> bool, kind: RecordType, name: &Name) -> O
 fn covers(owner: &Name, nsec: &NSEC, zone: &Name, name: &Name) -> bool {
     let next = nsec.next_domain_name();
     let has = |kind| nsec.type_set().contains(kind);
-    let blind = owner.zone_of(name) && (is_cut(has) || has(RecordType::from(39)));
+    let blind = owner.zone_of(name) && (is_cut(has) || has(RecordType::DNAME));
     let inside = owner < name && (name < next || next == zone);
     inside && zone.zone_of(name) && !blind
 }
@@ -131,6 +147,7 @@ struct Nsec3s<'a> {
     zone: &'a Name,
     salt: &'a [u8],
     iterations: u16,
+    hashes_left: Cell<u32>,
 }
 
 impl<'a> Nsec3s<'a> {
@@ -153,6 +170,7 @@ impl<'a> Nsec3s<'a> {
             zone,
             salt,
             iterations,
+            hashes_left: Cell::new(HASHES_MAX),
         })
     }
 
@@ -161,6 +179,7 @@ impl<'a> Nsec3s<'a> {
     }
 
     fn hash(&self, name: &Name) -> Option<Vec<u8>> {
+        self.hashes_left.set(self.hashes_left.get().checked_sub(1)?);
         let algorithm = self.records.first()?.1.hash_algorithm();
         let hash = algorithm
             .hash(self.salt, &name.to_lowercase(), self.iterations)
@@ -205,21 +224,21 @@ impl<'a> Nsec3s<'a> {
             }
             if let Some(nsec3) = self.matching(&ancestor) {
                 let has = |kind| nsec3.type_set().contains(kind);
-                if is_cut(has) || has(RecordType::from(39)) {
+                if is_cut(has) || has(RecordType::DNAME) {
                     return None;
                 }
                 break (ancestor, self.covering(&next_closer)?);
             }
             next_closer = ancestor;
         };
+        if gap.opt_out() {
+            // RFC 5155 §9.2: what is in this gap may be an unsigned zone, whatever a wildcard says.
+            return Some(Denial::Unsigned);
+        }
         let wildcard = closest.prepend_label("*").ok()?;
         if let Some(nsec3) = self.matching(&wildcard) {
             no_data(|kind| nsec3.type_set().contains(kind), kind, &wildcard)?;
             return Some(Denial::NoData { delegation: false });
-        }
-        if gap.opt_out() {
-            // RFC 5155 §9.2: what is in this gap may be an unsigned zone.
-            return Some(Denial::Unsigned);
         }
         self.covering(&wildcard).map(|_| Denial::NxDomain)
     }
@@ -302,6 +321,94 @@ mod tests {
         // The lower side of a cut says nothing about DS.
         assert_eq!(about(&[apex], "test.", T::DS), None);
         assert_eq!(about(&[apex], "test.", T::MX), NO_DATA);
+    }
+
+    #[test]
+    fn a_wildcard_stands_only_for_what_nothing_nearer_exists_for() {
+        let allows = |owner: &str, next: &str, asked: &str, labels: u8| {
+            let nsec = NSEC::new(name(next), [RecordType::A]);
+            let owner = name(owner);
+            let evidence = Evidence::Nsec(vec![(&owner, &nsec)]);
+            evidence.allows_wildcard(&name("test."), &name(asked), labels)
+        };
+        let secure = Some(Security::Secure);
+        assert_eq!(allows("a.test.", "z.test.", "m.test.", 1), secure);
+        assert_eq!(allows("a.test.", "z.test.", "x.m.test.", 1), secure);
+        // There is m.test, so that *.test does not stand for what is below it.
+        assert_eq!(allows("m.test.", "z.test.", "x.m.test.", 1), None);
+        assert_eq!(allows("a.test.", "y.m.test.", "x.m.test.", 1), None);
+        assert_eq!(allows("m.test.", "z.test.", "x.m.test.", 2), secure);
+        assert_eq!(allows("m.test.", "z.test.", "a.test.", 1), None);
+    }
+
+    /// The hash of `name` with neither salt nor further rounds, and one more or less.
+    fn hashed(text: &str, by: i16) -> Vec<u8> {
+        let algorithm = hickory_proto::dnssec::Nsec3HashAlgorithm::SHA1;
+        let mut hash = algorithm
+            .hash(&[], &name(text), 0)
+            .unwrap()
+            .as_ref()
+            .to_vec();
+        let last = hash.last_mut().unwrap();
+        *last = u8::try_from(i16::from(*last) + by).unwrap();
+        hash
+    }
+
+    fn owner_of(hash: &[u8]) -> Name {
+        const LETTERS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+        let bits: Vec<u8> = hash
+            .iter()
+            .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1))
+            .collect();
+        let label: String = bits
+            .chunks(5)
+            .map(|five| five.iter().fold(0, |sum, bit| sum << 1 | bit))
+            .map(|value: u8| char::from(LETTERS[usize::from(value)]))
+            .collect();
+        name(&format!("{label}.test."))
+    }
+
+    fn nsec3(opt_out: bool, iterations: u16, next: Vec<u8>, types: &[RecordType]) -> NSEC3 {
+        let algorithm = hickory_proto::dnssec::Nsec3HashAlgorithm::SHA1;
+        let types = types.iter().copied();
+        NSEC3::new(algorithm, opt_out, iterations, Vec::new(), next, types)
+    }
+
+    /// RFC 5155 §9.2, RFC 9276 §3.2.
+    #[test]
+    fn opt_out_and_costly_hashes_prove_nothing_but_doubt() {
+        let asked = name("m.test.");
+        let (before, after) = (hashed("m.test.", -1), hashed("m.test.", 1));
+        for (opt_out, iterations, expected) in [
+            (false, 0, Some(Security::Secure)),
+            (true, 0, Some(Security::Insecure)),
+            (false, 101, Some(Security::Insecure)),
+        ] {
+            let gap = nsec3(opt_out, iterations, after.clone(), &[]);
+            let owner = owner_of(&before);
+            let evidence = Evidence::Nsec3(vec![(&owner, &gap)]);
+            let found = evidence.allows_wildcard(&name("test."), &asked, 1);
+            assert_eq!(found, expected, "{opt_out} {iterations}");
+        }
+        // A wildcard that lacks the type does not help where the name may be an unsigned zone.
+        for (opt_out, expected) in [
+            (false, Denial::NoData { delegation: false }),
+            (true, Denial::Unsigned),
+        ] {
+            let apex = nsec3(
+                false,
+                0,
+                hashed("test.", 1),
+                &[RecordType::SOA, RecordType::NS],
+            );
+            let gap = nsec3(opt_out, 0, after.clone(), &[]);
+            let wildcard = nsec3(false, 0, hashed("*.test.", 1), &[RecordType::MX]);
+            let owners = [hashed("test.", 0), before.clone(), hashed("*.test.", 0)];
+            let owners: Vec<Name> = owners.iter().map(|hash| owner_of(hash)).collect();
+            let records = owners.iter().zip([&apex, &gap, &wildcard]).collect();
+            let found = Evidence::Nsec3(records).about(&name("test."), &asked, RecordType::A);
+            assert_eq!(found, Some(expected), "{opt_out}");
+        }
     }
 
     #[test]

@@ -6,8 +6,11 @@
 mod anchors;
 mod ask;
 mod denial;
+mod dname;
+mod effort;
 mod fixed;
 mod probe;
+mod proofs;
 mod signed;
 mod system;
 mod validate;

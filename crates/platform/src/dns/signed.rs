@@ -1,9 +1,11 @@
 //! One set of records and its signatures (RFC 4034 §3, §6; RFC 4035 §5.3). Pure: the time is an argument; where keys
 //! come from is `validate`'s business.
 
+use super::dname;
+use super::effort::Work;
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
 use hickory_proto::dnssec::{Algorithm, DigestType, Verifier as _};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable as _, BinEncoder, NameEncoding};
 
 /// Signatures of one set that are tried; more are a way to make us work (CVE-2023-50387).
@@ -12,6 +14,8 @@ pub(super) const SIGNATURES_MAX: usize = 8;
 const SAME_TAG_MAX: usize = 4;
 /// Records of one set.
 const RECORDS_MAX: usize = 1000;
+/// DS records of one zone that are looked at; each may have to be compared with every key.
+const DS_MAX: usize = 16;
 
 /// The records of one name and type, with their signatures.
 pub(super) struct RecordSet<'a> {
@@ -22,17 +26,19 @@ pub(super) struct RecordSet<'a> {
 }
 
 impl<'a> RecordSet<'a> {
-    /// Those of `section`; `None` where there is no record.
+    /// Those of `section` in class IN; `None` where there is no record.
     pub(super) fn of(section: &'a [Record], name: &Name, kind: RecordType) -> Option<Self> {
+        let ours = |record: &&Record| record.dns_class == DNSClass::IN && record.name == *name;
         let records: Vec<_> = section
             .iter()
-            .filter(|record| record.record_type() == kind && record.name == *name)
+            .filter(|record| record.record_type() == kind)
+            .filter(ours)
             .take(RECORDS_MAX)
             .collect();
         let name = &records.first()?.name;
         let signatures = section
             .iter()
-            .filter(|record| record.name == *name)
+            .filter(ours)
             .filter_map(signature)
             .filter(|signature| signature.input().type_covered == kind)
             .take(SIGNATURES_MAX)
@@ -86,14 +92,15 @@ pub(super) struct Signed {
     pub(super) wildcard_at: Option<u8>,
 }
 
-/// Checks `signature` over `set` with the keys of the zone that signed. `now` is in seconds since 1970.
+/// Checks `signature` over `set` with the keys of the zone that signed.
 pub(super) fn verify(
     set: &RecordSet<'_>,
     signature: &RRSIG,
     zone: &Name,
     keys: &[DNSKEY],
-    now: u32,
+    work: &Work,
 ) -> Result<Signed, String> {
+    let now = work.now;
     let input = signature.input();
     let labels = set.name.num_labels();
     if input.signer_name != *zone || !zone.zone_of(set.name) {
@@ -101,6 +108,9 @@ pub(super) fn verify(
     }
     if input.num_labels > labels || input.num_labels < zone.num_labels() {
         return Err(format!("the signature of {} is for another name", set.name));
+    }
+    if set.kind == RecordType::DS && input.num_labels < labels {
+        return Err(format!("the DS of {} come from a wildcard", set.name));
     }
     // RFC 1982: times wrap around; a difference counts by its sign.
     let later = |a: u32, b: u32| (a.wrapping_sub(b) as i32) > 0;
@@ -122,12 +132,13 @@ pub(super) fn verify(
         key.zone_key()
             && !key.revoke()
             && key.public_key_algorithm() == input.algorithm
+            && input.algorithm.is_supported()
             && key
                 .calculate_key_tag()
                 .is_ok_and(|tag| tag == input.key_tag)
     };
     let mut verified = keys.iter().filter(fits).take(SAME_TAG_MAX);
-    if !verified.any(|key| key.verify(&signed, signature.sig()).is_ok()) {
+    if !verified.any(|key| work.check(|| key.verify(&signed, signature.sig()).is_ok())) {
         return Err(format!(
             "the signature of {} {} is not by a key of {zone}",
             set.name, set.kind
@@ -200,7 +211,11 @@ fn canonical_data(record: &Record) -> Option<Vec<u8>> {
     let mut encoder = BinEncoder::new(&mut data);
     encoder.set_canonical_form(true);
     encoder.set_name_encoding(NameEncoding::Uncompressed);
-    record.data.emit(&mut encoder).ok()?;
+    match dname::target(record) {
+        // The library does not know the name in it.
+        Some(target) => target.to_lowercase().emit(&mut encoder).ok()?,
+        None => record.data.emit(&mut encoder).ok()?,
+    }
     Some(data)
 }
 
@@ -214,7 +229,8 @@ pub(super) struct Expected {
 impl Expected {
     /// RFC 4035 §5.2: a zone all of whose DS records are in algorithms that we do not have counts as not signed.
     pub(super) fn is_supported(&self) -> bool {
-        !self.keys.is_empty() || self.strongest().next().is_some()
+        let supported = |key: &DNSKEY| key.public_key_algorithm().is_supported();
+        self.keys.iter().any(supported) || self.strongest().next().is_some()
     }
 
     /// The DS records that count: RFC 4509 §3, SHA-1 only where there is nothing better.
@@ -229,6 +245,7 @@ impl Expected {
             .iter()
             .filter(supported)
             .filter(move |ds| !better || ds.digest_type() != DigestType::SHA1)
+            .take(DS_MAX)
     }
 
     fn means(&self, zone: &Name, key: &DNSKEY) -> bool {
@@ -247,7 +264,7 @@ impl Expected {
     pub(super) fn zone_keys(
         &self,
         set: &RecordSet<'_>,
-        now: u32,
+        work: &Work,
     ) -> Result<(Vec<DNSKEY>, u32), String> {
         let keys: Vec<DNSKEY> = set
             .records
@@ -268,7 +285,7 @@ impl Expected {
         }
         let mut problem = format!("the keys of {} are not signed", set.name);
         for signature in &set.signatures {
-            match verify(set, signature, set.name, &expected, now) {
+            match verify(set, signature, set.name, &expected, work) {
                 Ok(signed) => return Ok((keys, signed.ttl)),
                 Err(why) => problem = why,
             }

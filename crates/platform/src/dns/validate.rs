@@ -4,30 +4,28 @@
 //! the anchor downwards, for the place where signing provably ends.
 
 use super::Security;
-use super::anchors::{Anchor, Anchors};
+use super::anchors::Anchors;
 use super::ask::{Reply, Servers};
-use super::denial::{Denial, Evidence};
-use super::signed::{self, Expected, RecordSet, SIGNATURES_MAX, Signed};
+use super::denial::Denial;
+use super::dname::{self, Redirection};
+use super::effort::Work;
+use super::proofs::{self, Proofs, absence_ttl};
+use super::signed::{self, Expected, RecordSet, Signed};
 use crate::clock::{Clock, Timestamp};
-use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, NSEC, NSEC3};
+use hickory_proto::dnssec::rdata::DNSKEY;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Aliases (CNAME) followed.
 const ALIASES_MAX: usize = 8;
-/// Questions asked and signatures checked for one answer; more is a loop or an attack.
-const STEPS_MAX: usize = 100;
 /// Zones and cuts remembered.
 const ZONES_MAX: usize = 20_000;
 /// How long a zone's keys, or the proof that there are none, are remembered at most.
 const ZONE_TIME_MAX: Duration = Duration::from_secs(3600);
-/// How long an absence is remembered at most.
-const ABSENCE_SECONDS_MAX: u32 = 900;
 
 /// Why there is no answer.
 #[derive(Debug, Clone)]
@@ -82,35 +80,6 @@ pub(super) struct Validator {
     anchors: Anchors,
     places: Mutex<HashMap<Name, (Place, Timestamp)>>,
     clock: Clock,
-}
-
-/// The work done so far for one answer, and the time it is judged by.
-struct Work {
-    steps: AtomicUsize,
-    /// Seconds since 1970, as signatures count them.
-    now: u32,
-}
-
-impl Work {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "signatures are judged by the machine's time, whatever a demo's clock shows"
-    )]
-    fn begin() -> Self {
-        // Signatures are made in real time, whatever a test's clock says. RFC 4034 §3.1.5: modulo 2^32.
-        let seconds = Clock::system().now().seconds();
-        Self {
-            steps: AtomicUsize::new(0),
-            now: seconds as u32,
-        }
-    }
-
-    fn step(&self) -> Result<(), Fault> {
-        if self.steps.fetch_add(1, Ordering::Relaxed) < STEPS_MAX {
-            return Ok(());
-        }
-        Err(Fault::Bogus("validation takes too many steps".to_owned()))
-    }
 }
 
 /// A set that was looked at.
@@ -177,6 +146,9 @@ impl Validator {
             let records = set.records.into_iter().cloned().collect();
             return Ok((judged, Step::Done(Found::Records(records))));
         }
+        if let Some(redirection) = dname::above(&reply.answers, name) {
+            return self.redirected(work, redirection, name).await;
+        }
         if let Some(set) = RecordSet::of(&reply.answers, name, RecordType::CNAME) {
             let target = set.records.iter().find_map(|record| match &record.data {
                 RData::CNAME(target) => Some(target.0.to_lowercase()),
@@ -197,6 +169,26 @@ impl Validator {
         Ok((judged, Step::Done(found)))
     }
 
+    /// Follows a DNAME, whose own signature proves where it leads (RFC 6672 §5.3.1).
+    async fn redirected(
+        &self,
+        work: &Work,
+        redirection: Redirection<'_>,
+        name: &Name,
+    ) -> Result<(Judged, Step), Fault> {
+        let judged = self.set(work, &redirection.set).await?;
+        if judged.wildcard.is_some() {
+            // RFC 6672 §3.3: what a wildcard makes of a DNAME is nowhere defined.
+            return Err(Fault::Bogus(format!(
+                "the DNAME above {name} comes from a wildcard"
+            )));
+        }
+        let target = redirection.target.ok_or_else(|| {
+            Fault::Temporary(format!("the DNAME above {name} makes a name too long"))
+        })?;
+        Ok((judged, Step::Alias(target)))
+    }
+
     /// Judges a set, and where it came from a wildcard the proof that it may.
     async fn positive(
         &self,
@@ -204,18 +196,21 @@ impl Validator {
         reply: &Reply,
         set: &RecordSet<'_>,
     ) -> Result<Judged, Fault> {
-        let judged = self.set(work, set).await?;
+        let mut judged = self.set(work, set).await?;
         if let Some((zone, labels)) = &judged.wildcard {
             let evidence = self.evidence(work, reply, zone).await?;
-            let allowed = evidence
-                .iter()
-                .any(|evidence| evidence.evidence().allows_wildcard(zone, set.name, *labels));
-            if !allowed {
-                return Err(Fault::Bogus(format!(
+            let allowed = evidence.iter().find_map(|proofs| {
+                let allowed = proofs.evidence().allows_wildcard(zone, set.name, *labels)?;
+                Some((allowed, proofs.ttl))
+            });
+            let (security, ttl) = allowed.ok_or_else(|| {
+                Fault::Bogus(format!(
                     "{} {} comes from a wildcard, and nothing proves that it may",
                     set.name, set.kind
-                )));
-            }
+                ))
+            })?;
+            judged.security = judged.security.min(security);
+            judged.ttl = judged.ttl.min(ttl);
         }
         Ok(judged)
     }
@@ -241,7 +236,7 @@ impl Validator {
             work.step()?;
             match self.keys(work, zone.clone()).await {
                 Ok(None) => return Ok(unsigned(set.ttl())),
-                Ok(Some(keys)) => match signed::verify(set, signature, &zone, &keys, work.now) {
+                Ok(Some(keys)) => match signed::verify(set, signature, &zone, &keys, work) {
                     Ok(Signed { ttl, wildcard_at }) => {
                         return Ok(Judged {
                             security: Security::Secure,
@@ -278,15 +273,16 @@ impl Validator {
         name: &Name,
         kind: RecordType,
     ) -> Result<(Option<Denial>, Judged), Fault> {
-        let judged = |security| Judged {
+        let until = |security, ttl_max| Judged {
             security,
-            ttl: absence_ttl(reply),
+            ttl: absence_ttl(reply).min(ttl_max),
             wildcard: None,
         };
+        let judged = |security| until(security, u32::MAX);
         let Some(anchor) = self.anchors.above(name) else {
             return Ok((None, judged(Security::Insecure)));
         };
-        let signers = signers(reply, name, kind, anchor);
+        let signers = proofs::signers(reply, name, kind, anchor);
         let mut problem = None;
         for zone in signers {
             let keys = match self.keys(work, zone.clone()).await {
@@ -302,9 +298,11 @@ impl Validator {
             for proofs in self.evidence(work, reply, &zone).await? {
                 match proofs.evidence().about(&zone, name, kind) {
                     Some(denial @ Denial::Unsigned) => {
-                        return Ok((Some(denial), judged(Security::Insecure)));
+                        return Ok((Some(denial), until(Security::Insecure, proofs.ttl)));
                     }
-                    Some(denial) => return Ok((Some(denial), judged(Security::Secure))),
+                    Some(denial) => {
+                        return Ok((Some(denial), until(Security::Secure, proofs.ttl)));
+                    }
                     None => {}
                 }
             }
@@ -334,40 +332,7 @@ impl Validator {
         let Some(keys) = self.keys(work, zone.clone()).await? else {
             return Ok(Vec::new());
         };
-        let mut nsec = Vec::new();
-        let mut nsec3 = Vec::new();
-        for record in &reply.authorities {
-            let kind = record.record_type();
-            if !matches!(kind, RecordType::NSEC | RecordType::NSEC3) {
-                continue;
-            }
-            let Some(set) = RecordSet::of(&reply.authorities, &record.name, kind) else {
-                continue;
-            };
-            for signature in set.signatures.iter().take(SIGNATURES_MAX) {
-                work.step()?;
-                let signed = signed::verify(&set, signature, zone, &keys, work.now);
-                // A proof that is itself made from a wildcard proves nothing.
-                if !signed.is_ok_and(|signed| signed.wildcard_at.is_none()) {
-                    continue;
-                }
-                match &record.data {
-                    RData::DNSSEC(DNSSECRData::NSEC(data)) => {
-                        nsec.push((record.name.to_lowercase(), data.clone()));
-                    }
-                    RData::DNSSEC(DNSSECRData::NSEC3(data)) => {
-                        nsec3.push((record.name.to_lowercase(), data.clone()));
-                    }
-                    _ => {}
-                }
-                break;
-            }
-        }
-        let found = [
-            (!nsec.is_empty()).then_some(Proofs::Nsec(nsec)),
-            (!nsec3.is_empty()).then_some(Proofs::Nsec3(nsec3)),
-        ];
-        Ok(found.into_iter().flatten().collect())
+        proofs::collect(work, reply, zone, &keys)
     }
 
     /// The validated keys of `zone`; `None` where it is provably not signed.
@@ -386,6 +351,9 @@ impl Validator {
                     ds: anchor.ds.clone(),
                     keys: anchor.keys.clone(),
                 };
+                if !expected.is_supported() {
+                    return Ok(None);
+                }
                 return self
                     .fetch_keys(work, &zone, &expected, u32::MAX)
                     .await
@@ -450,7 +418,7 @@ impl Validator {
         let reply = self.ask(work, zone, RecordType::DNSKEY).await?;
         let set = RecordSet::of(&reply.answers, zone, RecordType::DNSKEY)
             .ok_or_else(|| Fault::Bogus(format!("{zone} must have keys, and shows none")))?;
-        let (keys, ttl) = expected.zone_keys(&set, work.now).map_err(Fault::Bogus)?;
+        let (keys, ttl) = expected.zone_keys(&set, work).map_err(Fault::Bogus)?;
         let keys = Arc::new(keys);
         self.remember(zone, Place::Zone(Arc::clone(&keys)), ttl.min(ttl_max));
         Ok(keys)
@@ -490,7 +458,7 @@ impl Validator {
             let mut problem = format!("the DS records of {child} are not signed");
             for signature in &set.signatures {
                 work.step()?;
-                match signed::verify(&set, signature, zone, &keys, work.now) {
+                match signed::verify(&set, signature, zone, &keys, work) {
                     Ok(signed) => {
                         let keys = self.below(work, child, &set, signed.ttl).await?;
                         return Ok(keys.map_or(Place::Unsigned, Place::Zone));
@@ -500,13 +468,20 @@ impl Validator {
             }
             return Err(Fault::Bogus(problem));
         }
-        if let Some(set) = RecordSet::of(&reply.answers, child, RecordType::CNAME) {
-            // An alias is no zone; that it is one must be proved by the zone above.
+        // An alias is no zone, and below one of a subtree there is none; the zone above must have signed it.
+        let alias = match dname::above(&reply.answers, child) {
+            Some(redirection) => Some((redirection.set, Place::Nowhere)),
+            None => RecordSet::of(&reply.answers, child, RecordType::CNAME)
+                .map(|set| (set, Place::Within)),
+        };
+        if let Some((set, place)) = alias {
             let keys = self.keys(work, zone.clone()).await?.unwrap_or_default();
-            let mut signatures = set.signatures.iter();
-            if signatures.any(|s| signed::verify(&set, s, zone, &keys, work.now).is_ok()) {
-                self.remember(child, Place::Within, set.ttl());
-                return Ok(Place::Within);
+            for signature in &set.signatures {
+                work.step()?;
+                if let Ok(signed) = signed::verify(&set, signature, zone, &keys, work) {
+                    self.remember(child, place.clone(), signed.ttl);
+                    return Ok(place);
+                }
             }
         }
         for proofs in self.evidence(work, &reply, zone).await? {
@@ -516,7 +491,8 @@ impl Validator {
                 Some(Denial::NxDomain) => Place::Nowhere,
                 None => continue,
             };
-            self.remember(child, place.clone(), absence_ttl(&reply));
+            let ttl = absence_ttl(&reply).min(proofs.ttl);
+            self.remember(child, place.clone(), ttl);
             return Ok(place);
         }
         Err(Fault::Bogus(format!(
@@ -547,52 +523,4 @@ impl Validator {
 enum Step {
     Done(Found),
     Alias(Name),
-}
-
-/// Validated records that prove an absence.
-enum Proofs {
-    Nsec(Vec<(Name, NSEC)>),
-    Nsec3(Vec<(Name, NSEC3)>),
-}
-
-impl Proofs {
-    fn evidence(&self) -> Evidence<'_> {
-        match self {
-            Self::Nsec(records) => {
-                Evidence::Nsec(records.iter().map(|(owner, data)| (owner, data)).collect())
-            }
-            Self::Nsec3(records) => {
-                Evidence::Nsec3(records.iter().map(|(owner, data)| (owner, data)).collect())
-            }
-        }
-    }
-}
-
-/// The zones that signed a proof of absence about `name`, and may.
-fn signers(reply: &Reply, name: &Name, kind: RecordType, anchor: &Anchor) -> Vec<Name> {
-    let mut zones: Vec<Name> = Vec::new();
-    for signature in reply.authorities.iter().filter_map(signed::signature) {
-        let input = signature.input();
-        let proves = matches!(input.type_covered, RecordType::NSEC | RecordType::NSEC3);
-        let zone = input.signer_name.to_lowercase();
-        let own_parent = kind == RecordType::DS && zone == *name;
-        let may = zone.zone_of(name) && anchor.zone.zone_of(&zone) && !own_parent;
-        if proves && may && !zones.contains(&zone) {
-            zones.push(zone);
-        }
-    }
-    zones.truncate(SIGNATURES_MAX);
-    zones
-}
-
-/// RFC 2308 §5: the smaller of the SOA's TTL and its minimum.
-fn absence_ttl(reply: &Reply) -> u32 {
-    let soa = reply
-        .authorities
-        .iter()
-        .find_map(|record| match &record.data {
-            RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
-            _ => None,
-        });
-    soa.unwrap_or(0).min(ABSENCE_SECONDS_MAX)
 }

@@ -10,7 +10,7 @@ start_ours() {
   [ -e $OURS/endpoints.json ] || { cat $OURS/setup.log; return 1; }
   kill $(grep -o '"pid": [0-9]*' $OURS/endpoints.json | grep -o '[0-9]*'); wait $setup 2>/dev/null
   # the same settings without the demo's listeners: the standard ports on all addresses
-  sed '/^\[\[listener\]\]/,$d' $OURS/rohrpost.toml > $OURS/bench.toml
+  awk '/^\[/ { listener = /^\[\[listener\]\]/ } !listener' $OURS/rohrpost.toml > $OURS/bench.toml
   echo -e '[log]\nlevel = "warn"' >> $OURS/bench.toml
   # as srv does, but without a shell in between, so that $! is the server itself
   ( echo $BASHPID > $CG/cgroup.procs; exec nsenter --net=/run/netns/$NS $ROHRPOST --config $OURS/bench.toml serve ) >$OURS/log 2>&1 &

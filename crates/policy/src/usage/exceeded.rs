@@ -85,20 +85,21 @@ impl Exceeded {
             Scope::Domain(_) => "your domain",
             Scope::Group(_) | Scope::Installation => "your group of customers",
         };
-        let what = match self.limit {
-            Limit::MessagesPerHour => format!("{n} messages an hour"),
-            Limit::RecipientsPerDay => format!("{n} recipients a day"),
-            Limit::NewRecipientsPerDay => format!("{n} new recipients a day"),
+        let s = if n == 1 { "" } else { "s" };
+        let (what, not_done) = match self.limit {
+            Limit::MessagesPerHour => (format!("{n} message{s} an hour"), "Nothing was sent"),
+            Limit::RecipientsPerDay => (format!("{n} recipient{s} a day"), NOT_TO_THIS_ONE),
+            Limit::NewRecipientsPerDay => (format!("{n} new recipient{s} a day"), NOT_TO_THIS_ONE),
             Limit::RecipientsPerMessage => {
                 return format!(
-                    "A message may have {n} recipients here; send it to the others as another message"
+                    "A message may have {n} recipient{s} here; send it to the others as another message"
                 );
             }
         };
         format!(
-            "The limit of {what} for {whose} is reached; nothing was sent. Send again in {}, or ask your \
+            "The limit of {what} for {whose} is reached. {not_done}; send again in {}, or ask your \
              provider for a higher limit",
-            span(self.wait, ["minutes", "hours"])
+            span(self.wait, ["minute", "minutes", "hours"])
         )
     }
 
@@ -110,10 +111,25 @@ impl Exceeded {
             Scope::Domain(_) => "Ihre Domain",
             Scope::Group(_) | Scope::Installation => "Ihre Kundengruppe",
         };
-        let what = match self.limit {
-            Limit::MessagesPerHour => format!("{n} Nachrichten je Stunde"),
-            Limit::RecipientsPerDay => format!("{n} Empfaengern am Tag"),
-            Limit::NewRecipientsPerDay => format!("{n} neuen Empfaengern am Tag"),
+        let one = n == 1;
+        let pick =
+            |singular: &'static str, plural: &'static str| if one { singular } else { plural };
+        let (what, not_done) = match self.limit {
+            Limit::MessagesPerHour => {
+                let messages = pick("Nachricht", "Nachrichten");
+                (
+                    format!("{n} {messages} je Stunde"),
+                    "Es wurde nichts gesendet",
+                )
+            }
+            Limit::RecipientsPerDay => (
+                format!("{n} Empfaenger{} am Tag", pick("", "n")),
+                NOT_TO_THIS_ONE_DE,
+            ),
+            Limit::NewRecipientsPerDay => {
+                let new = pick("neuen Empfaenger", "neuen Empfaengern");
+                (format!("{n} {new} am Tag"), NOT_TO_THIS_ONE_DE)
+            }
             Limit::RecipientsPerMessage => {
                 return format!(
                     "Eine Nachricht darf hier {n} Empfaenger haben; senden Sie sie den uebrigen gesondert"
@@ -121,16 +137,22 @@ impl Exceeded {
             }
         };
         format!(
-            "Das Limit von {what} fuer {whose} ist erreicht; es wurde nichts gesendet. Senden Sie in {} \
-             erneut, oder bitten Sie Ihren Anbieter um ein hoeheres Limit",
-            span(self.wait, ["Minuten", "Stunden"])
+            "Das Limit von {what} fuer {whose} ist erreicht. {not_done}; senden Sie in {} erneut, oder \
+             bitten Sie Ihren Anbieter um ein hoeheres Limit",
+            span(self.wait, ["Minute", "Minuten", "Stunden"])
         )
     }
 }
 
-fn span(wait: Duration, [minutes, hours]: [&str; 2]) -> String {
+/// What became of one RCPT; others of the same message may have been taken.
+const NOT_TO_THIS_ONE: &str = "The message was not taken for this recipient";
+/// The same in German.
+const NOT_TO_THIS_ONE_DE: &str = "Fuer diesen Empfaenger wurde die Nachricht nicht angenommen";
+
+fn span(wait: Duration, [minute, minutes, hours]: [&str; 3]) -> String {
     match wait.as_secs().div_ceil(60) {
-        whole @ 0..=120 => format!("{} {minutes}", whole.max(1)),
+        0 | 1 => format!("1 {minute}"),
+        whole @ 2..=120 => format!("{whole} {minutes}"),
         whole => format!("{} {hours}", whole.div_ceil(60)),
     }
 }
@@ -145,5 +167,44 @@ impl fmt::Display for Exceeded {
             self.allowed,
             self.scope
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_plural_and_what_was_taken_is_not_denied() {
+        let text = |limit, allowed, seconds| {
+            let exceeded = Exceeded {
+                limit,
+                scope: Scope::Installation,
+                allowed,
+                wait: Duration::from_secs(seconds),
+            };
+            format!("{} {}", exceeded.text(), exceeded.text_de())
+        };
+        for limit in [
+            Limit::MessagesPerHour,
+            Limit::RecipientsPerDay,
+            Limit::NewRecipientsPerDay,
+            Limit::RecipientsPerMessage,
+        ] {
+            let one = text(limit, 1, 30);
+            let plural = [
+                "messages an",
+                "recipients a",
+                "Nachrichten je",
+                "Empfaengern",
+                "1 minutes",
+                "1 Minuten",
+            ];
+            assert!(plural.iter().all(|word| !one.contains(word)), "{one}");
+            assert!(one.is_ascii() && text(limit, 2, 7_260).is_ascii());
+        }
+        assert!(text(Limit::MessagesPerHour, 2, 120).contains("in 2 Minuten"));
+        assert!(text(Limit::RecipientsPerDay, 2, 7_260).contains("in 3 hours"));
+        assert!(!text(Limit::RecipientsPerDay, 2, 60).contains("othing was sent"));
     }
 }

@@ -39,7 +39,7 @@ impl Recipients {
         self.known.contains_key(&account)
     }
 
-    /// Takes what the store has; notes made meanwhile stay.
+    /// Takes what the store has, and what was noted since it was written last.
     pub(super) fn learn(&mut self, account: AccountId, rows: Vec<(i64, i64)>) {
         if self.known.len() >= ACCOUNTS_MAX && self.noted.is_empty() {
             self.known.clear();
@@ -47,6 +47,9 @@ impl Recipients {
         let known = self.known.entry(account).or_default();
         for (hash, day) in rows {
             known.entry(hash).or_insert(day);
+        }
+        for (_, hash, day) in self.noted.iter().filter(|(of, _, _)| *of == account) {
+            known.insert(*hash, *day);
         }
     }
 
@@ -57,7 +60,11 @@ impl Recipients {
     }
 
     pub(super) fn note(&mut self, account: AccountId, hash: i64, today: i64) {
-        let known = self.known.entry(account).or_default();
+        // An account that was forgotten while it sent is read again; half of it would count as all.
+        let Some(known) = self.known.get_mut(&account) else {
+            self.noted.push((account, hash, today));
+            return;
+        };
         if known.insert(hash, today) == Some(today) {
             return;
         }
@@ -120,4 +127,24 @@ pub(super) fn forget(tx: &mut dyn Tx, today: i64) -> Result<(), StoreError> {
         params![today - KNOWN_DAYS],
     )
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_forgotten_while_it_sends_is_read_again() {
+        let (anna, today) = (AccountId(1), 100);
+        let mut recipients = Recipients::default();
+        recipients.learn(anna, vec![(7, today - 1)]);
+        for other in 2..=ACCOUNTS_MAX as i64 + 1 {
+            recipients.learn(AccountId(other), Vec::new());
+        }
+        assert!(!recipients.knows(anna), "forgotten");
+        recipients.note(anna, 8, today);
+        assert!(!recipients.knows(anna), "one recipient is not all of them");
+        recipients.learn(anna, vec![(7, today - 1)]);
+        assert!(recipients.has(anna, 7, today) && recipients.has(anna, 8, today));
+    }
 }

@@ -120,11 +120,10 @@ async fn look_up(
         return Ok(way);
     };
     if session.connection.stream.tls().is_none() {
-        let policy = session.context.policies.snapshot();
-        way.tls_text = policy.inbound_tls(&domain).map(|inbound| {
-            let own = inbound.text.clone();
-            own.unwrap_or_else(|| recipient::tls_text(&domain, session.context.help_url(&policy)))
-        });
+        // A notice comes for whom the rewritten sender stands for, as well.
+        let meant = address.and_then(|address| a_labels(address.domain()));
+        way.tls_text = tls_text(session, &domain)
+            .or_else(|| meant.and_then(|meant| tls_text(session, &meant)));
     }
     if !session.listener.groups.is_empty()
         && let Ok(name) = DomainName::parse(&domain)
@@ -136,6 +135,13 @@ async fn look_up(
     }
     way.domain = Some(domain);
     Ok(way)
+}
+
+/// What other servers are told where `domain`, as A-labels, takes mail over TLS only.
+fn tls_text(session: &Session, domain: &str) -> Option<String> {
+    let policy = session.context.policies.snapshot();
+    let own = policy.inbound_tls(domain)?.text.clone();
+    Some(own.unwrap_or_else(|| recipient::tls_text(domain, session.context.help_url(&policy))))
 }
 
 /// The domain in the form in which policy and directory name it.

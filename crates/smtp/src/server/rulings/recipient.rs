@@ -72,7 +72,7 @@ pub(in crate::server) fn rule(facts: RecipientFacts<'_>, limits: &Limits) -> Rul
     if let Some(refused) = rule_counts(&facts, limits) {
         return refused;
     }
-    if let Some(refused) = rule_way(&facts).or_else(|| rule_rewritten(facts.rewritten)) {
+    if let Some(refused) = rule_way(&facts).or_else(|| rule_rewritten(&facts)) {
         return refused;
     }
     match facts.resolution {
@@ -165,9 +165,11 @@ fn rule_way(facts: &RecipientFacts<'_>) -> Option<Ruling> {
 }
 
 /// RFC 5321 §6.2 leaves no room for guesses: an address that was not made here leads nowhere.
-fn rule_rewritten(rewritten: Rewritten) -> Option<Ruling> {
-    let (status, text, reason, explain) = match rewritten {
+fn rule_rewritten(facts: &RecipientFacts<'_>) -> Option<Ruling> {
+    let (status, text, reason, explain) = match facts.rewritten {
         Rewritten::No | Rewritten::Notice => return None,
+        // Other servers rewrite senders too, with hashes of their own.
+        Rewritten::Forged if *facts.resolution == Resolution::NoSuchDomain => return None,
         Rewritten::Letter => (
             Status::NOT_AUTHORISED,
             "This address takes delivery notices only (with an empty sender). Write to the person's \
@@ -309,20 +311,27 @@ mod tests {
 
     #[test]
     fn only_notices_return_to_rewritten_senders() {
-        let foreign = Resolution::NoSuchDomain;
-        for (rewritten, expected) in [
-            (Rewritten::Notice, "accept"),
-            (Rewritten::Letter, "550 5.7.1 srs-not-a-notice"),
-            (Rewritten::Forged, "550 5.1.1 srs-forged"),
-            (Rewritten::Expired, "550 5.1.1 srs-expired"),
-            (Rewritten::No, "550 5.7.1 relaying"),
+        let (foreign, here) = (Resolution::NoSuchDomain, Resolution::NoSuchAddress);
+        for (rewritten, resolution, expected) in [
+            (Rewritten::Notice, &foreign, "accept"),
+            (Rewritten::Letter, &foreign, "550 5.7.1 srs-not-a-notice"),
+            (Rewritten::Forged, &here, "550 5.1.1 srs-forged"),
+            (Rewritten::Forged, &foreign, "550 5.7.1 relaying"),
+            (Rewritten::Expired, &foreign, "550 5.1.1 srs-expired"),
+            (Rewritten::No, &foreign, "550 5.7.1 relaying"),
         ] {
             let facts = RecipientFacts {
                 rewritten,
-                ..ordinary(&foreign)
+                ..ordinary(resolution)
             };
             assert_eq!(shown(facts), expected);
         }
+        let facts = RecipientFacts {
+            rewritten: Rewritten::Forged,
+            peer: Peer::Customer,
+            ..ordinary(&foreign)
+        };
+        assert_eq!(shown(facts), "accept", "another server's rewriting");
     }
 
     #[test]

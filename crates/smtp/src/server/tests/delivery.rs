@@ -144,6 +144,79 @@ async fn a_submitted_message_to_others_is_queued() {
     assert_eq!(rows, [("x@elsewhere.example".to_owned(), server.anna.0)]);
 }
 
+/// A rewritten sender is no way around what the original's domain demands of TLS.
+#[tokio::test]
+async fn a_notice_meets_the_duty_of_whom_it_is_for() {
+    let server = server().await;
+    let original = formats::address::Address::parse("anna@firma.test").unwrap();
+    let signing = &server.context.signing;
+    let rewritten = signing.srs_forward(&original, "privat.test");
+    let mut client = greeted(&server).await;
+    client.ask("MAIL FROM:<>").await;
+    let rcpt = format!("RCPT TO:<{rewritten}>");
+    let reply = client.ask(&rcpt).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    server
+        .policy("firma.test", "inbound-tls", "required Only TLS.")
+        .await;
+    let reply = client.ask(&rcpt).await;
+    assert_eq!(reply, "550 5.7.10 Only TLS.");
+}
+
+/// While senders are only observed, anna's login must not obtain the signature of another's domain.
+#[tokio::test]
+async fn nobody_gets_the_signature_of_a_domain_of_others() {
+    let server = server().await;
+    for domain in ["firma.test", "privat.test"] {
+        let new = signing::keyring::NewKeys {
+            begin: signing::keyring::Begin::Now,
+            ..Default::default()
+        };
+        let keyring = server.context.signing.keyring();
+        keyring.add(domain, new).await.unwrap();
+    }
+    server
+        .policy("firma.test", "sender-ownership", "observe")
+        .await;
+    let mut client = Client::connect(server.submissions).await;
+    client.start_tls().await;
+    client.reply().await;
+    client.ask("EHLO annas-pc.example").await;
+    client
+        .ask("AUTH PLAIN AGFubmFAZmlybWEudGVzdABnZWhlaW0tZ2VudWc=")
+        .await;
+    for (author, signer) in [
+        ("x@privat.test", "d=firma.test"),
+        ("carla@privat.test", "d=firma.test"),
+        ("chef@firma.test", "d=firma.test"),
+        ("y@privat.test", "d=privat.test"),
+    ] {
+        if author.starts_with('y') {
+            server.grant(author).await;
+        }
+        client.ask(&format!("MAIL FROM:<{author}>")).await;
+        client.ask("RCPT TO:<x@elsewhere.example>").await;
+        client.ask("DATA").await;
+        let accepted = client.ask(&format!("From: {author}\r\n\r\nhi\r\n.")).await;
+        assert!(accepted.starts_with("250 "), "{accepted}");
+        let front = server
+            .store
+            .read(|tx| {
+                tx.one(
+                    "SELECT front FROM queue_messages ORDER BY message DESC LIMIT 1",
+                    &[],
+                    |row| Ok(String::from_utf8_lossy(row.bytes(0)?).into_owned()),
+                )
+            })
+            .await;
+        let front = front.map_err(|e: platform::store::StoreError| e).unwrap();
+        let front = front.unwrap();
+        let all = front.matches("; d=").count();
+        let own = front.matches(&format!("; {signer};")).count();
+        assert!(all > 0 && own == all, "{author}: {front}");
+    }
+}
+
 #[tokio::test]
 async fn an_idle_session_is_small() {
     let server = server().await;

@@ -81,13 +81,15 @@ impl TestServer {
             clock.clone(),
         );
         let (directory, [anna, bernd]) = people::directory(&store).await;
+        let signing = signing(&store, &clock).await;
+        let queue = Queue::new(store.clone(), segments, mailboxes.clone());
         let services = Services {
             directory,
-            queue: Queue::new(store.clone(), segments, mailboxes.clone()),
+            queue: queue.with_signing(signing.clone()),
             policies: Policies::open(store.clone(), clock.clone()).await.unwrap(),
             findings: Findings::new(store.clone()),
             usage: Usage::open(store.clone()).await.unwrap(),
-            signing: signing(&store, &clock).await,
+            signing,
             seen: Seen::new(store.clone()),
         };
         let context = Arc::new(ServerContext::new(

@@ -145,10 +145,15 @@ impl Queue {
         let announced = message.announced.take();
         let (plan, body) = self.prepare(message, Unsigned::Refused).await?;
         let (accounts, arrival) = (plan.accounts(), self.arrival(&plan, body));
+        let trace = plan.trace();
         let rows = move |tx: &mut dyn Tx| write_rows(tx, &plan, body);
-        match announced {
-            Some(announced) => announced.write(rows).await?,
-            None => self.store.write(rows).await?,
+        let written = match announced {
+            Some(announced) => announced.write(rows).await,
+            None => self.store.write(rows).await,
+        };
+        if let Err(error) = written {
+            self.work.forget_fresh(std::iter::once(trace.0));
+            return Err(error);
         }
         for account in accounts {
             self.mailboxes.announce(account);
@@ -190,7 +195,8 @@ impl Queue {
         }
     }
 
-    /// What the schedule is to know once the rows are there; `None` where nothing is due yet.
+    /// What the schedule is to know once the rows are there; `None` where nothing is due yet. Called
+    /// before they are written.
     pub(crate) fn arrival(&self, plan: &Plan, body: BodyRef) -> Option<Arrival> {
         let message = &plan.message;
         if plan.waiting.is_empty() || plan.next_attempt_at() > message.now {
@@ -201,13 +207,15 @@ impl Queue {
             .collect();
         domains.sort_unstable();
         domains.dedup();
+        if let Some(attempt) = plan.first_attempt(&domains, body) {
+            self.work.coming(message.trace.0, attempt, message.now);
+        }
         Some(Arrival {
             message: message.trace.0,
             group: message.dispatch.group.clone(),
             share: share(self.policies.as_ref(), message.dispatch.group.as_deref()),
             due: message.now,
             priority: message.dispatch.priority,
-            attempt: plan.first_attempt(&domains, body),
             domains,
         })
     }
@@ -226,7 +234,7 @@ impl Queue {
                 ordered: Ordered::Nothing,
             })
             .collect();
-        self.work.arrived(&waiting, arrival.attempt);
+        self.work.arrived(&waiting);
     }
 
     async fn append(&self, plan: Plan) -> Result<(Plan, BodyRef), AcceptError> {
@@ -270,7 +278,6 @@ pub(crate) struct Arrival {
     share: Share,
     due: Timestamp,
     priority: i8,
-    attempt: Option<Box<Attempt>>,
 }
 
 pub(crate) struct Plan {

@@ -17,7 +17,7 @@ use platform::clock::Timestamp;
 use platform::segments::{BodyRef, Segments};
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::StoreError;
-use policy::Policies;
+use policy::{Policies, Sender};
 use std::io;
 
 /// Most of a failed message that is sent back.
@@ -56,9 +56,9 @@ impl NoticeKind {
 /// How notices speak.
 #[derive(Clone, Default)]
 pub struct Wording {
-    /// The language of the first half of the text.
+    /// The language of the first half of the text, where policies set none for the sender.
     pub first: Language,
-    /// Where the help pages are; without it notices have no links.
+    /// Whose language is set, and where the help pages are; without it notices have no links.
     pub policies: Option<Policies>,
 }
 
@@ -75,6 +75,18 @@ impl Wording {
         let snapshot = self.policies.as_ref()?.snapshot();
         let url = snapshot.help_url()?.trim_end_matches('/');
         Some(url.to_owned())
+    }
+
+    /// What account, domain or installation set for the sender, else `first`.
+    fn first(&self, submitter: Option<AccountId>, sender: &Address) -> Language {
+        let set = self.policies.as_ref().and_then(|policies| {
+            policies.snapshot().language(&Sender {
+                account: submitter,
+                domain: sender.domain(),
+                group: None,
+            })
+        });
+        set.unwrap_or(self.first)
     }
 }
 
@@ -304,7 +316,7 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
             Original::Header(bytes) => Returned::Headers(bytes),
             Original::Whole(bytes) => Returned::Message(bytes),
         },
-        first: about.wording.first,
+        first: about.wording.first(about.submitter, to),
         help: help.as_deref(),
     }))
 }

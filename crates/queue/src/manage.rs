@@ -11,7 +11,7 @@ use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// `held` of what an operator holds.
 const HELD_BY_OPERATOR: &str = "operator";
@@ -37,6 +37,10 @@ pub enum Order {
 pub struct Done {
     /// Recipients that were changed.
     pub changed: u64,
+    /// Recipients that could not be sent another way, because they are being tried at this moment;
+    /// two attempts at once would send them twice.
+    #[serde(default)]
+    pub under_way: u64,
     /// Where to go on; `None` at the end.
     pub next: Option<(i64, i64)>,
 }
@@ -90,24 +94,47 @@ impl Queue {
             .await?;
         let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= list::PAGE_ROWS);
         let next = rows.last().map(|row| (row.message.0, row.n));
-        let rows: Vec<Row> = (rows.into_iter())
+        let mut rows: Vec<Row> = (rows.into_iter())
             .filter(|row| is_meant(row, order, now))
             .collect();
+        let meant = rows.len();
+        let _frozen = match order {
+            Order::Reroute(_) => {
+                let (frozen, busy) = self.freeze(rows.iter().map(|row| row.message.0));
+                rows.retain(|row| !busy.contains(&row.message.0));
+                Some(frozen)
+            }
+            _ => None,
+        };
+        let mut done = Done {
+            changed: 0,
+            under_way: u64::try_from(meant - rows.len()).unwrap_or(0),
+            next: next.filter(|_| is_full),
+        };
         if rows.is_empty() {
-            let (changed, next) = (0, next.filter(|_| is_full));
-            return Ok(Done { changed, next });
+            return Ok(done);
         }
-        let (order, changing) = (order.clone(), rows.clone());
-        let wanted = order.clone();
-        let changed = self
+        let (wanted, changing) = (order.clone(), rows.clone());
+        done.changed = self
             .store
             .write(move |tx| carry_out(tx, &changing, &wanted, now))
             .await?;
-        self.tell_worker(&rows, &order, now);
-        Ok(Done {
-            changed,
-            next: next.filter(|_| is_full),
-        })
+        self.tell_worker(&rows, order, now);
+        Ok(done)
+    }
+
+    /// Keeps the worker from beginning with messages until the guard goes; gives those that are
+    /// under way, which it has no effect on.
+    fn freeze(&self, messages: impl Iterator<Item = i64>) -> (Frozen<'_>, HashSet<i64>) {
+        let mut messages: HashSet<i64> = messages.collect();
+        let busy = self.work.schedule(|schedule| schedule.freeze(&messages));
+        let busy = busy.unwrap_or_default();
+        messages.retain(|message| !busy.contains(message));
+        let frozen = Frozen {
+            queue: self,
+            messages,
+        };
+        (frozen, busy)
     }
 
     fn tell_worker(&self, rows: &[Row], order: &Order, now: Timestamp) {
@@ -158,26 +185,30 @@ impl Queue {
     /// See `CancelError`.
     pub async fn cancel(&self, id: TraceId, now: Timestamp) -> Result<Cancelled, CancelError> {
         // While the rows are looked at, the worker must not begin with it.
-        let frozen = self.work.schedule(|schedule| schedule.freeze(id.0));
-        if frozen == Some(false) {
+        let (_frozen, busy) = self.freeze(std::iter::once(id.0));
+        if !busy.is_empty() {
             return Err(CancelError::UnderWay);
         }
-        let thaw = Thaw(self, id.0);
         let cancelled = self.store.write(move |tx| take_back(tx, id, now)).await;
         if cancelled.is_ok() {
             self.work.forget_fresh(std::iter::once(id.0));
         }
-        drop(thaw);
         cancelled
     }
 }
 
-/// Ends a freeze however the cancellation ends.
-struct Thaw<'a>(&'a Queue, i64);
+/// Ends a freeze however the order ends.
+struct Frozen<'a> {
+    queue: &'a Queue,
+    messages: HashSet<i64>,
+}
 
-impl Drop for Thaw<'_> {
+impl Drop for Frozen<'_> {
     fn drop(&mut self) {
-        self.0.work.schedule(|schedule| schedule.thaw(self.1));
+        let work = &self.queue.work;
+        work.schedule(|schedule| schedule.thaw(self.messages.iter()));
+        // What waited for the end of the freeze may begin.
+        work.wake();
     }
 }
 

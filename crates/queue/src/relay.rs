@@ -216,7 +216,7 @@ impl Relay {
 
     async fn try_once(&self, claim: &Claim) -> Tried {
         let Some((attempt, rest)) = self.load(claim).await else {
-            return Tried::default();
+            return Tried::nothing();
         };
         let mut attempted = match &claim.task {
             _ if attempt.is_ordered_back() => returned(&attempt),
@@ -414,7 +414,7 @@ impl Drop for Held {
         let now = self.relay.clock.now();
         self.relay.schedule(|schedule| {
             let finish = Finish {
-                peer: Peer::Answered,
+                peer: Peer::Unknown,
                 reply: "",
                 now,
                 jitter: 0,
@@ -427,7 +427,7 @@ impl Drop for Held {
 }
 
 /// What a claimed pair told of its destination.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tried {
     peer: Peer,
     reply: String,
@@ -435,31 +435,43 @@ struct Tried {
 }
 
 impl Tried {
+    /// Nothing of it was tried.
+    fn nothing() -> Self {
+        Self {
+            peer: Peer::Unknown,
+            reply: String::new(),
+            rest: Rest::None,
+        }
+    }
+
     fn of(attempted: &Attempted) -> Self {
-        let first = attempted.outcomes.first();
-        // A duty that this sender has says nothing of what others may do.
-        let is_general = (attempted.outcomes.iter()).all(
-            |outcome| matches!(outcome, Outcome::Deferred { cause, .. } if *cause == Cause::Other),
-        );
-        match (attempted.peer, first) {
-            (peer @ (Peer::Busy | Peer::Unreachable), Some(Outcome::Deferred { reply, .. }))
-                if is_general =>
-            {
-                Self {
-                    peer,
-                    reply: reply.clone(),
-                    rest: Rest::None,
-                }
-            }
-            _ => Self::default(),
+        let outcomes = &attempted.outcomes;
+        let reply = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Deferred { reply, .. } => Some(reply.clone()),
+            _ => None,
+        });
+        let is_duty = |outcome: &Outcome| outcome.cause() == Cause::TlsPolicy;
+        let peer = match attempted.peer {
+            // A duty that this sender has says nothing of what others may do.
+            Peer::Busy | Peer::Unreachable if outcomes.iter().any(is_duty) => Peer::Unknown,
+            // Nobody is refused for good by a server that cannot be reached.
+            Peer::Busy | Peer::Unreachable if reply.is_none() => Peer::Answered,
+            peer => peer,
+        };
+        Self {
+            peer,
+            reply: reply.unwrap_or_default(),
+            rest: Rest::None,
         }
     }
 }
 
-fn all(attempt: &Attempt, outcome: Outcome) -> Attempted {
+/// What is settled for all recipients without asking their server.
+fn untried(attempt: &Attempt, outcome: Outcome) -> Attempted {
     Attempted {
         outcomes: vec![outcome; attempt.recipients.len()],
-        ..Attempted::default()
+        peer: Peer::Unknown,
+        tries: Vec::new(),
     }
 }
 
@@ -467,14 +479,14 @@ fn all(attempt: &Attempt, outcome: Outcome) -> Attempted {
 fn deferred_all(attempt: &Attempt, reply: &str) -> Attempted {
     let reply = reply.to_owned();
     let cause = Cause::Other;
-    all(attempt, Outcome::Deferred { reply, cause })
+    untried(attempt, Outcome::Deferred { reply, cause })
 }
 
 /// An operator gives it back.
 fn returned(attempt: &Attempt) -> Attempted {
     let reply = "5.3.2 the operator of this server returned the message".to_owned();
     let cause = Cause::Other;
-    all(attempt, Outcome::Failed { reply, cause })
+    untried(attempt, Outcome::Failed { reply, cause })
 }
 
 /// The account was removed while the message was kept back.

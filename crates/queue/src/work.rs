@@ -25,6 +25,8 @@ pub(crate) struct Work {
     wake: Wake,
     /// Somebody changed rows: all of them are to be looked through.
     look: AtomicBool,
+    /// There was no room for something.
+    crowded: AtomicBool,
 }
 
 #[derive(Default)]
@@ -42,8 +44,7 @@ struct Fresh {
 }
 
 impl Inner {
-    fn remember(&mut self, attempt: Box<Attempt>, work: &Waiting<'_>) {
-        let now = work.due;
+    fn remember(&mut self, message: i64, attempt: Box<Attempt>, now: Timestamp) {
         if self.fresh.len() >= FRESH_MAX && now.since(self.fresh_swept) > FRESH_TIME_MAX {
             // Those of destinations that are down are not asked for soon.
             self.fresh_swept = now;
@@ -52,7 +53,7 @@ impl Inner {
         }
         if self.fresh.len() < FRESH_MAX {
             let since = now;
-            self.fresh.insert(work.message, Fresh { attempt, since });
+            self.fresh.insert(message, Fresh { attempt, since });
         }
     }
 }
@@ -63,8 +64,19 @@ impl Work {
         self.with(|inner| inner.schedule = Some(schedule));
     }
 
-    /// Takes waiting pairs in, wakes the worker. `attempt` spares the reading of the rows.
-    pub(crate) fn arrived(&self, waiting: &[Waiting<'_>], attempt: Option<Box<Attempt>>) {
+    /// Remembers a message whose rows are about to be written. Before they are there, because a look
+    /// at the store may find them, and the attempt be over, before whoever wrote them goes on: what
+    /// was remembered after that would be sent a second time.
+    pub(crate) fn coming(&self, message: i64, attempt: Box<Attempt>, now: Timestamp) {
+        self.with(|inner| {
+            if inner.schedule.is_some() {
+                inner.remember(message, attempt, now);
+            }
+        });
+    }
+
+    /// Takes waiting pairs in whose rows are there now, wakes the worker.
+    pub(crate) fn arrived(&self, waiting: &[Waiting<'_>]) {
         let is_taken = self.with(|inner| {
             let Some(schedule) = &mut inner.schedule else {
                 return false;
@@ -73,17 +85,23 @@ impl Work {
             for work in waiting {
                 match schedule.push(work) {
                     Pushed::Added => is_taken = true,
-                    Pushed::Known | Pushed::Full => {}
+                    Pushed::Known => {}
+                    Pushed::Full => {
+                        inner.fresh.remove(&work.message);
+                        self.crowded.store(true, Ordering::Release);
+                    }
                 }
-            }
-            if let (Some(attempt), [work], true) = (attempt, waiting, is_taken) {
-                inner.remember(attempt, work);
             }
             is_taken
         });
         if is_taken {
             self.wake.notify_one();
         }
+    }
+
+    /// Whether something was left in the store for want of room since the last call.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.swap(false, Ordering::AcqRel)
     }
 
     /// Takes in what a look at the store found; false where there was no room for some of it.

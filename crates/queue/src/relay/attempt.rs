@@ -124,6 +124,8 @@ pub enum Peer {
     Busy,
     /// No route, no connection, no handshake: no message would get through now.
     Unreachable,
+    /// Nothing was tried, or only what this sender demands stood in the way.
+    Unknown,
 }
 
 /// One connection, or the finding that there can be none.

@@ -42,6 +42,9 @@ impl Look {
 
     /// Looks, if there is reason to; `polled` is true now and then.
     pub(super) async fn go(&mut self, relay: &Arc<Relay>, polled: bool) -> Result<(), StoreError> {
+        self.is_crowded |= relay.queue.work.is_crowded();
+        // A clock that was set back leaves rows behind what was seen.
+        self.is_all_wanted |= relay.clock.now() < self.seen;
         let since = self.all_at.map(|at| at.elapsed());
         let has_room = relay.schedule(|schedule| schedule.has_much_room());
         let is_due = since.is_none_or(|since| {

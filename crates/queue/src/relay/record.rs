@@ -7,6 +7,7 @@ use crate::bounce::{self, Notice, NoticeKind};
 use crate::envelope::ReversePath;
 use crate::retry::{Failure, Next, Warn, Warned};
 use crate::trace::{self, Event};
+use crate::verify::body_at;
 use mailbox::Delivery;
 use platform::clock::Timestamp;
 use platform::params;
@@ -52,10 +53,19 @@ impl Relay {
             .map(|(_, plan, body)| self.queue.arrival(plan, *body))
             .collect();
         let earliest = changes.iter().filter_map(Change::waits_until).min();
-        self.queue
+        let traces: Vec<_> = (notices.iter())
+            .map(|(_, plan, _)| plan.trace().0)
+            .collect();
+        let written = self
+            .queue
             .store
             .write(move |tx| write_record(tx, &attempt, &changes, &notices, now))
-            .await?;
+            .await;
+        if let Err(error) = written {
+            // They are made anew under other names.
+            self.queue.work.forget_fresh(traces.into_iter());
+            return Err(error);
+        }
         for account in accounts {
             self.queue.mailboxes.announce(account);
         }
@@ -284,20 +294,20 @@ fn write_record(
     now: Timestamp,
 ) -> Result<(), RecordError> {
     let message = attempt.trace.0;
+    // A commit whose end was not known is written again: what is there already is told nobody twice.
+    let mut is_new = false;
     for change in changes {
         let n = change.waiting.n;
-        if let Some(account) = change.delivers_to() {
-            deliver(tx, attempt, &change.waiting, account, now)?;
-        }
-        match change.after {
+        let known = match change.after {
             After::Gone => tx.execute(
-                "DELETE FROM queue_recipients WHERE message = ?1 AND n = ?2",
-                params![message, n],
+                "DELETE FROM queue_recipients WHERE message = ?1 AND n = ?2 AND attempts = ?3",
+                params![message, n, change.waiting.attempts],
             )?,
             After::WaitsUntil(at) => tx.execute(
-                "UPDATE queue_recipients SET attempts = attempts + 1, \
-                 next_attempt_at = CASE WHEN held IS NULL THEN ?3 ELSE next_attempt_at END, \
-                 last_reply = ?4, delay_notified = ?5, last_cause = ?6 WHERE message = ?1 AND n = ?2",
+                "UPDATE queue_recipients SET attempts = attempts + 1, next_attempt_at = \
+                 CASE WHEN held IS NULL AND ordered = 0 THEN ?3 ELSE next_attempt_at END, \
+                 last_reply = ?4, delay_notified = ?5, last_cause = ?6 \
+                 WHERE message = ?1 AND n = ?2 AND attempts = ?7",
                 params![
                     message,
                     n,
@@ -305,13 +315,21 @@ fn write_record(
                     &change.detail,
                     change.waiting.warned || change.notice == Some(NoticeKind::Delayed),
                     due::cause_code(change.cause),
+                    change.waiting.attempts,
                 ],
             )?,
         };
+        if known == 0 {
+            continue;
+        }
+        is_new = true;
+        if let Some(account) = change.delivers_to() {
+            deliver(tx, attempt, &change.waiting, account, now)?;
+        }
         let story = trace::stored(&change.told());
         trace::write(tx, attempt.trace, now, n + 1, change.event, &story)?;
     }
-    for (n, (kind, plan, body)) in (0_i64..).zip(notices) {
+    for (n, (kind, plan, body)) in (0_i64..).zip(notices).filter(|_| is_new) {
         accept::write_rows(tx, plan, *body)?;
         let told = trace::Noticed {
             notice: plan.trace().to_string(),
@@ -343,10 +361,17 @@ fn deliver(
     account: directory::AccountId,
     now: Timestamp,
 ) -> Result<(), RecordError> {
+    // Its bytes may have moved since it was loaded.
+    let body = tx.one(
+        "SELECT segment, segment_offset, facts_bytes, body_bytes FROM queue_messages \
+         WHERE message = ?1",
+        params![attempt.trace.0],
+        |row| body_at(row, 0),
+    )?;
     let delivery = Delivery {
         account,
         mailbox: mailbox::DeliverInto::Inbox,
-        body: attempt.body,
+        body: body.unwrap_or(attempt.body),
         prefix: &accept::delivered_to(&waiting.address),
         flags: mailbox::Flags::default(),
         internal_date: now,

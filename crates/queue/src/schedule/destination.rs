@@ -148,6 +148,9 @@ impl Destination {
     }
 
     pub(super) fn ended(&mut self, ended: &Ended<'_>, times: &Times) -> Option<Change> {
+        if ended.peer == Peer::Unknown {
+            return None;
+        }
         let took = ended.now.since(ended.began).as_millis() as f32;
         self.duration_ms = match self.answered_at {
             Some(_) => self.duration_ms + (took - self.duration_ms) * DURATION_SHARE,
@@ -160,6 +163,7 @@ impl Destination {
                 None
             }
             Peer::Unreachable => self.unreachable(ended, times),
+            Peer::Unknown => None,
         }
     }
 

@@ -193,9 +193,16 @@ pub struct Schedule {
     free: Vec<DestinationId>,
     destination_ids: HashMap<Arc<str>, DestinationId>,
     under_way: HashSet<(i64, DestinationId)>,
-    /// Messages nobody may claim just now.
-    frozen: HashSet<i64>,
+    /// Pairs under way that were brought once more meanwhile: other recipients fell due, or an
+    /// operator ordered something. They have their turn when they come back.
+    again: HashMap<(i64, DestinationId), Ordered>,
+    /// Messages nobody may claim just now, and how many ask for that.
+    frozen: HashMap<i64, u32>,
+    /// Destinations that had nothing but frozen messages when their turn came.
+    stalled: Vec<DestinationId>,
     wakes: BTreeSet<(Timestamp, DestinationId)>,
+    /// The latest time heard of since the last `pick`.
+    seen: Timestamp,
     settle: VecDeque<Claim>,
     settling: usize,
     entries: usize,
@@ -219,8 +226,12 @@ impl Schedule {
             free: Vec::new(),
             destination_ids: HashMap::new(),
             under_way: HashSet::new(),
-            frozen: HashSet::new(),
+            again: HashMap::new(),
+            frozen: HashMap::new(),
+            stalled: Vec::new(),
             wakes: BTreeSet::new(),
+            // What was stored by a clock that was wrong is found at the first look at this one.
+            seen: Timestamp(i64::MAX),
             settle: VecDeque::new(),
             settling: 0,
             entries: 0,
@@ -258,10 +269,12 @@ impl Schedule {
             return Pushed::Full;
         };
         if self.under_way.contains(&(work.message, id)) {
+            self.come_again(work.message, id, work.ordered);
             return Pushed::Known;
         }
         if work.ordered == Ordered::Return {
-            self.settle_now(work, group, id);
+            let task = Task::Settle("".into());
+            self.settle_now((work.message, id), group, work.priority, task);
             return Pushed::Added;
         }
         let entry = Entry::new(work.message, work.due, work.priority, work.warned);
@@ -290,17 +303,33 @@ impl Schedule {
         Pushed::Added
     }
 
-    fn settle_now(&mut self, work: &Waiting<'_>, group: GroupId, id: DestinationId) {
-        self.under_way.insert((work.message, id));
+    fn come_again(&mut self, message: i64, id: DestinationId, ordered: Ordered) {
+        let again = self.again.entry((message, id)).or_insert(ordered);
+        if ordered == Ordered::Return {
+            *again = ordered;
+        }
+    }
+
+    fn settle_now(
+        &mut self,
+        (message, id): (i64, DestinationId),
+        group: GroupId,
+        priority: i8,
+        task: Task,
+    ) {
+        let Some(destination) = self.destinations[id as usize].as_ref() else {
+            return;
+        };
+        self.under_way.insert((message, id));
         self.settle.push_back(Claim {
-            message: work.message,
-            domain: work.domain.into(),
-            task: Task::Settle("".into()),
+            message,
+            domain: destination.domain.clone(),
+            task,
             group,
             destination: id,
-            began: work.due,
-            round: 0,
-            priority: work.priority,
+            began: Timestamp(0),
+            round: destination.round,
+            priority,
         });
     }
 
@@ -331,6 +360,7 @@ impl Schedule {
     /// Gives a claim back. `Some` tells of a destination that went down or came up.
     pub fn finish(&mut self, claim: &Claim, ended: Finish<'_>) -> Option<Change> {
         let id = claim.destination;
+        self.seen = self.seen.max(ended.now);
         self.under_way.remove(&(claim.message, id));
         if claim.task != Task::Try {
             self.settling = self.settling.saturating_sub(1);
@@ -375,12 +405,24 @@ impl Schedule {
         change
     }
 
-    /// Recipients of the message beyond those of one attempt have their turn next.
+    /// What is left of a pair has its turn next: recipients beyond those of one attempt, and what
+    /// was brought meanwhile. What goes back to its sender does not wait for its destination.
     fn more(&mut self, claim: &Claim, ended: &Finish<'_>) {
-        if ended.rest == Rest::None {
+        let id = claim.destination;
+        let pair = (claim.message, id);
+        let again = self.again.remove(&pair);
+        let task = match &claim.task {
+            _ if again == Some(Ordered::Return) => Some(Task::Settle("".into())),
+            Task::Settle(_) if ended.rest == Rest::More => Some(claim.task.clone()),
+            _ => None,
+        };
+        if let Some(task) = task {
+            return self.settle_now(pair, claim.group, claim.priority, task);
+        }
+        if ended.rest == Rest::None && again.is_none() {
             return;
         }
-        let Some(destination) = self.destinations[claim.destination as usize].as_mut() else {
+        let Some(destination) = self.destinations[id as usize].as_mut() else {
             return;
         };
         let lane_time = self.groups[claim.group as usize].lane_time;
@@ -389,7 +431,7 @@ impl Schedule {
         if lane.entries.insert(entry) {
             self.entries += 1;
             self.wait_begins(claim.group);
-            self.relist(claim.destination);
+            self.relist(id);
         }
     }
 
@@ -410,54 +452,61 @@ impl Schedule {
         };
         let reply: Arc<str> = (*destination.last_reply).into();
         let round = destination.round;
-        let mut found = 0;
+        let mut aged = Vec::new();
         for lane in &mut destination.lanes {
-            let group = lane.group;
-            let aged = |entry: &Entry| entry.is_aged(warn_before, give_up_before);
-            let before = self.settle.len();
-            self.settle.extend(
-                lane.entries
-                    .iter()
-                    .copied()
-                    .filter(aged)
-                    .map(|entry| Claim {
-                        message: entry.message,
-                        domain: destination.domain.clone(),
-                        task: Task::Settle(reply.clone()),
-                        group,
-                        destination: id,
-                        began: now,
-                        round,
-                        priority: entry.priority(),
-                    }),
-            );
-            lane.entries.retain(|entry| !aged(entry));
-            let gone = self.settle.len() - before;
-            self.groups[group as usize].waiting -= gone;
-            found += gone;
+            let (group, before) = (lane.group, aged.len());
+            let is_aged = |entry: &Entry| entry.is_aged(warn_before, give_up_before);
+            aged.extend((lane.entries.iter().copied().filter(is_aged)).map(|entry| (group, entry)));
+            lane.entries.retain(|entry| !is_aged(entry));
+            self.groups[group as usize].waiting -= aged.len() - before;
         }
-        self.entries -= found;
-        for claim in self.settle.iter().skip(self.settle.len() - found) {
-            self.under_way.insert((claim.message, id));
+        let domain = destination.domain.clone();
+        self.entries -= aged.len();
+        let before = self.settle.len();
+        for (group, entry) in aged {
+            if !self.under_way.insert((entry.message, id)) {
+                self.come_again(entry.message, id, Ordered::Nothing);
+                continue;
+            }
+            self.settle.push_back(Claim {
+                message: entry.message,
+                domain: domain.clone(),
+                task: Task::Settle(reply.clone()),
+                group,
+                destination: id,
+                began: now,
+                round,
+                priority: entry.priority(),
+            });
         }
         self.relist(id);
-        found
+        self.settle.len() - before
     }
 
-    /// Keeps a message from being claimed until `thaw`. False, and without effect, where it is under
-    /// way.
-    pub fn freeze(&mut self, message: i64) -> bool {
-        if self.under_way.iter().any(|(held, _)| *held == message) {
-            return false;
+    /// Keeps messages from being claimed until `thaw`. Gives those that are under way, which it has
+    /// no effect on.
+    pub fn freeze(&mut self, messages: &HashSet<i64>) -> HashSet<i64> {
+        let busy: HashSet<i64> = (self.under_way.iter())
+            .map(|(message, _)| *message)
+            .filter(|message| messages.contains(message))
+            .collect();
+        for message in messages.difference(&busy) {
+            *self.frozen.entry(*message).or_default() += 1;
         }
-        self.frozen.insert(message);
-        true
+        busy
     }
 
-    /// Ends `freeze`.
-    pub fn thaw(&mut self, message: i64) {
-        self.frozen.remove(&message);
-        for id in self.destination_ids.values().copied().collect::<Vec<_>>() {
+    /// Ends `freeze` for messages that it froze.
+    pub fn thaw<'a>(&mut self, messages: impl Iterator<Item = &'a i64>) {
+        for message in messages {
+            if let Some(count) = self.frozen.get_mut(message) {
+                *count -= 1;
+                if *count == 0 {
+                    self.frozen.remove(message);
+                }
+            }
+        }
+        for id in std::mem::take(&mut self.stalled) {
             self.relist(id);
         }
     }

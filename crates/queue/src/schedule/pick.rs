@@ -3,7 +3,7 @@
 use super::destination::{Destination, Lane, Standing};
 use super::{
     BEHIND_PER_PRIORITY_STEP, CROWDED, Claim, DestinationId, GROUPS_MAX, Group, GroupId,
-    IDLE_DESTINATIONS_MAX, LANE_PART, PROVEN_PART, RESERVE_PART, SHARE_RATIO_MAX,
+    IDLE_DESTINATIONS_MAX, LANE_PART, Ordered, PROVEN_PART, RESERVE_PART, SHARE_RATIO_MAX,
     SHORT_LANE_ENTRIES, Schedule, Share, TURN, Task, UNGROUPED,
 };
 use platform::clock::Timestamp;
@@ -99,6 +99,10 @@ impl Schedule {
     }
 
     pub(super) fn open_destinations(&mut self, now: Timestamp) {
+        if now < self.seen {
+            self.clock_went_back(now);
+        }
+        self.seen = now;
         while let Some(&(at, id)) = self.wakes.first()
             && at <= now
         {
@@ -107,6 +111,21 @@ impl Schedule {
                 destination.until = None;
             }
             self.relist(id);
+        }
+    }
+
+    /// Nobody is left alone for longer than the longest wait because the clock was wrong.
+    fn clock_went_back(&mut self, now: Timestamp) {
+        let longest = now.plus(self.limits.times.longest);
+        let far: Vec<_> = (self.wakes.iter().rev())
+            .take_while(|(at, _)| *at > longest.plus(self.limits.times.longest / 4))
+            .copied()
+            .collect();
+        for (at, id) in far {
+            if let Some(destination) = &mut self.destinations[id as usize] {
+                destination.until = Some(longest);
+            }
+            self.move_wake(id, (Some(at), Some(longest)));
         }
     }
 
@@ -165,6 +184,7 @@ impl Schedule {
         shares
     }
 
+    /// Takes the first entry of a lane. `None` where nothing may be begun there just now.
     pub(super) fn claim(
         &mut self,
         group_id: GroupId,
@@ -182,21 +202,30 @@ impl Schedule {
         let place = lane
             .entries
             .iter()
-            .find(|entry| !frozen.contains(&entry.message));
+            .find(|entry| !frozen.contains_key(&entry.message));
         let Some(entry) = place.copied() else {
-            // All of it is frozen, for the moments a cancellation takes.
+            // All of it is frozen, for the moments an order takes.
             self.groups[group_id as usize].ready[standing as usize].remove(&(rank, id));
             lane.listed = None;
+            self.stalled.push(id);
             return None;
         };
         lane.entries.remove(&entry);
+        self.entries -= 1;
+        self.groups[group_id as usize].waiting -= 1;
+        if !self.under_way.insert((entry.message, id)) {
+            // It waited twice, for example because its recipients fell due one after the other. Two
+            // attempts at once would send it twice.
+            self.come_again(entry.message, id, Ordered::Nothing);
+            self.relist(id);
+            return None;
+        }
         lane.busy += 1;
         let group = &mut self.groups[group_id as usize];
         lane.pass = lane.pass.max(group.lane_time) + TURN;
         let lanes = group.ready.iter().map(BTreeSet::len).sum::<usize>().max(1);
         // Time goes on with every turn, so that lanes that come new do not pass those that wait.
         group.lane_time += (TURN / lanes as u64).max(1);
-        group.waiting -= 1;
         group.busy += 1;
         let size = shares.of(group).max(f64::MIN_POSITIVE);
         // Whoever could not be served for a while does not make up for it at the others' cost.
@@ -204,12 +233,10 @@ impl Schedule {
         group.pass = begin + (TURN as f64 * shares.greatest / size) as u64;
         self.time = self.time.max(begin);
         destination.busy += 1;
-        self.entries -= 1;
         self.busy += 1;
         if standing == Standing::Unproven {
             self.busy_unproven += 1;
         }
-        self.under_way.insert((entry.message, id));
         self.relist(id);
         Some(Claim {
             message: entry.message,

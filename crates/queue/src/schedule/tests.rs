@@ -262,18 +262,48 @@ fn memory_is_bounded_and_live_destinations_find_room() {
 fn a_frozen_message_is_not_claimed() {
     let mut schedule = Schedule::new(limits());
     schedule.push(&work(1, "a.test", None));
-    assert!(schedule.freeze(1));
+    let one = HashSet::from([1]);
+    assert!(schedule.freeze(&one).is_empty());
+    assert!(schedule.freeze(&one).is_empty());
     assert_eq!(schedule.pick(START), None);
-    schedule.thaw(1);
+    schedule.thaw(one.iter());
+    assert_eq!(
+        schedule.pick(START),
+        None,
+        "somebody else still wants it frozen"
+    );
+    schedule.thaw(one.iter());
     let claim = schedule.pick(START).unwrap();
-    assert!(!schedule.freeze(1), "it is under way");
+    assert_eq!(schedule.freeze(&one), one, "it is under way");
     schedule.finish(&claim, ended(Peer::Answered, START));
-    assert!(schedule.freeze(1));
+    assert!(schedule.freeze(&one).is_empty());
+}
+
+#[test]
+fn a_clock_that_was_wrong_leaves_no_destination_alone_for_long() {
+    let mut schedule = Schedule::new(limits());
+    let year = START.plus(Duration::from_secs(365 * 24 * 3600));
+    schedule.restore(&Down {
+        domain: "dead.test".into(),
+        since: START,
+        failures: 3,
+        until: year,
+        last_reply: "nobody answered".into(),
+    });
+    schedule.push(&work(1, "dead.test", None));
+    schedule.push(&work(2, "busy.test", None));
+    let claim = schedule.pick(START).unwrap();
+    schedule.finish(&claim, ended(Peer::Unreachable, year));
+    assert_eq!(schedule.pick(START), None);
+    schedule.push(&work(2, "busy.test", None));
+    let soon = START.plus(Duration::from_secs(901));
+    assert!(schedule.pick(soon).is_some());
+    assert!(schedule.pick(soon).is_some());
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push { message: i64, domain: u8 },
+    Push { message: i64, domain: u8, due: u64 },
     Pick,
     Finish { which: usize, peer: u8 },
     Wait { seconds: u64 },
@@ -281,8 +311,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => (0_i64..500, 0_u8..6)
-            .prop_map(|(message, domain)| Step::Push { message, domain }),
+        4 => (0_i64..50, 0_u8..6, 0_u64..3)
+            .prop_map(|(message, domain, due)| Step::Push { message, domain, due }),
         3 => Just(Step::Pick),
         3 => (0_usize..50, 0_u8..10).prop_map(|(which, peer)| Step::Finish { which, peer }),
         1 => (0_u64..2000).prop_map(|seconds| Step::Wait { seconds }),
@@ -298,23 +328,32 @@ proptest! {
         let limits = Limits { attempts_max: 12, attempts_per_destination_max: 4, ..limits() };
         let mut schedule = Schedule::new(limits);
         let (mut now, mut running) = (START, Vec::<Claim>::new());
-        let mut waiting = HashMap::<(i64, String), usize>::new();
+        // Pairs that came and were not given out since.
+        let mut owed = HashSet::<(i64, String)>::new();
+        let pair = |claim: &Claim| (claim.message, claim.domain.to_string());
         for step in steps {
             match step {
-                Step::Push { message, domain } => {
+                Step::Push { message, domain, due } => {
                     let domain = format!("d{domain}.test");
                     let group = format!("g{}", message % 4);
-                    let pushed = schedule.push(&work(message, &domain, Some(&group)));
-                    if pushed == Pushed::Added {
-                        *waiting.entry((message, domain)).or_default() += 1;
-                    }
+                    let due = START.plus(Duration::from_secs(due));
+                    let pushed = schedule.push(&Waiting { due, ..work(message, &domain, Some(&group)) });
+                    prop_assert!(pushed != Pushed::Full);
+                    owed.insert((message, domain));
                 }
-                Step::Pick => running.extend(schedule.pick(now)),
+                Step::Pick => if let Some(claim) = schedule.pick(now) {
+                    owed.remove(&pair(&claim));
+                    running.push(claim);
+                },
                 Step::Finish { which, peer } if !running.is_empty() => {
                     let claim = running.swap_remove(which % running.len());
-                    let peer = match peer { 0 => Peer::Unreachable, 1 => Peer::Busy, _ => Peer::Answered };
+                    let peer = match peer {
+                        0 => Peer::Unreachable,
+                        1 => Peer::Busy,
+                        2 => Peer::Unknown,
+                        _ => Peer::Answered,
+                    };
                     schedule.finish(&claim, ended(peer, now));
-                    *waiting.get_mut(&(claim.message, claim.domain.to_string())).unwrap() -= 1;
                 }
                 Step::Finish { .. } => {}
                 Step::Wait { seconds } => now = now.plus(Duration::from_secs(seconds)),
@@ -323,19 +362,20 @@ proptest! {
             let mut per = HashMap::<&str, usize>::new();
             running.iter().for_each(|claim| *per.entry(&claim.domain).or_default() += 1);
             prop_assert!(per.values().all(|n| *n <= 4), "{per:?}");
+            let distinct: HashSet<_> = running.iter().map(pair).collect();
+            prop_assert_eq!(distinct.len(), running.len(), "a pair was given out twice");
             prop_assert_eq!(schedule.under_way(), running.len());
         }
         for claim in running.drain(..) {
             schedule.finish(&claim, ended(Peer::Answered, now));
-            *waiting.get_mut(&(claim.message, claim.domain.to_string())).unwrap() -= 1;
         }
         now = now.plus(Duration::from_secs(10_000));
         while let Some(claim) = schedule.pick(now) {
+            owed.remove(&pair(&claim));
             schedule.finish(&claim, ended(Peer::Answered, now));
-            *waiting.get_mut(&(claim.message, claim.domain.to_string())).unwrap() -= 1;
         }
         prop_assert!(schedule.is_empty());
-        prop_assert!(waiting.values().all(|n| *n == 0), "{waiting:?}");
+        prop_assert!(owed.is_empty(), "{owed:?}");
     }
 
     /// Groups that always wait are served by their weights, to within two turns of each.
@@ -464,4 +504,99 @@ fn not_all_that_is_old_is_settled_at_once() {
     assert_eq!((running.len(), schedule.under_way()), (32, 32));
     schedule.finish(&running[0], ended(Peer::Answered, START));
     assert!(schedule.pick(START).is_some());
+}
+
+#[test]
+fn a_pair_that_waits_twice_is_claimed_once_at_a_time() {
+    let mut schedule = Schedule::new(limits());
+    schedule.push(&work(1, "a.test", None));
+    let again = Waiting {
+        due: START.plus(Duration::from_secs(1)),
+        ..work(1, "a.test", None)
+    };
+    schedule.push(&again);
+    let first = schedule.pick(START).unwrap();
+    assert_eq!(schedule.pick(START), None, "the same message twice at once");
+    schedule.finish(&first, ended(Peer::Answered, START));
+    let second = schedule.pick(START).unwrap();
+    schedule.finish(&second, ended(Peer::Answered, START));
+    assert_eq!(schedule.pick(START), None);
+    assert!(schedule.is_empty());
+    assert_eq!(schedule.under_way(), 0);
+}
+
+#[test]
+fn what_falls_due_while_it_is_under_way_is_looked_at_afterwards() {
+    let mut schedule = Schedule::new(limits());
+    schedule.push(&work(1, "a.test", None));
+    let first = schedule.pick(START).unwrap();
+    assert_eq!(schedule.push(&work(1, "a.test", None)), Pushed::Known);
+    assert_eq!(schedule.pick(START), None);
+    schedule.finish(&first, ended(Peer::Answered, START));
+    assert_eq!(schedule.pick(START).unwrap().task, Task::Try);
+}
+
+#[test]
+fn what_is_returned_while_it_is_under_way_goes_back_afterwards() {
+    let mut schedule = Schedule::new(limits());
+    schedule.push(&work(1, "a.test", None));
+    let first = schedule.pick(START).unwrap();
+    let returned = Waiting {
+        ordered: Ordered::Return,
+        ..work(1, "a.test", None)
+    };
+    schedule.push(&returned);
+    schedule.push(&work(1, "a.test", None));
+    schedule.finish(&first, ended(Peer::Unreachable, START));
+    let claim = schedule.pick(START).unwrap();
+    assert!(matches!(claim.task, Task::Settle(_)), "{claim:?}");
+}
+
+#[test]
+fn an_aged_pair_that_waits_twice_is_settled_once() {
+    let mut schedule = Schedule::new(limits());
+    schedule.push(&work(1, "a.test", None));
+    let later = Waiting {
+        due: START.plus(Duration::from_secs(1)),
+        ..work(1, "a.test", None)
+    };
+    schedule.push(&later);
+    schedule.push(&work(2, "a.test", None));
+    let all = TraceId(i64::MAX);
+    assert_eq!(schedule.settle_aged("a.test", all, TraceId(0), START), 2);
+    let claims: Vec<_> = std::iter::from_fn(|| schedule.pick(START)).collect();
+    assert_eq!(claims.len(), 2, "{claims:?}");
+}
+
+#[test]
+fn an_attempt_that_tried_nothing_says_nothing_of_the_destination() {
+    let mut schedule = Schedule::new(limits());
+    for message in 0..9 {
+        schedule.push(&work(message, "dead.test", None));
+    }
+    let claim = schedule.pick(START).unwrap();
+    schedule.finish(&claim, ended(Peer::Unreachable, START));
+    let at = START.plus(Duration::from_secs(60));
+    let probe = schedule.pick(at).unwrap();
+    assert_eq!(schedule.finish(&probe, ended(Peer::Unknown, at)), None);
+    let running: Vec<_> = std::iter::from_fn(|| schedule.pick(at)).collect();
+    assert_eq!(running.len(), 1, "it is still down, and probed by the next");
+}
+
+#[test]
+fn the_rest_of_a_returned_message_goes_back_too() {
+    let mut schedule = Schedule::new(limits());
+    let returned = Waiting {
+        ordered: Ordered::Return,
+        ..work(1, "a.test", None)
+    };
+    schedule.push(&returned);
+    let claim = schedule.pick(START).unwrap();
+    let rest = Finish {
+        rest: Rest::More,
+        ..ended(Peer::Unknown, START)
+    };
+    schedule.finish(&claim, rest);
+    let claim = schedule.pick(START).unwrap();
+    assert!(matches!(claim.task, Task::Settle(_)), "{claim:?}");
 }

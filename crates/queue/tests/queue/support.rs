@@ -444,6 +444,10 @@ impl Setup {
         }
     }
 
+    pub(crate) fn set_clock(&self, to: Timestamp) -> bool {
+        self.clock.set(to)
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.set(self.clock.now().plus(by));
         self.queue.wake();

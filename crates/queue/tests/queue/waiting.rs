@@ -384,3 +384,67 @@ async fn taking_over_costs_idle_sessions_little() {
     assert!(std::mem::size_of_val(&taking) < 2048);
     taking.await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_under_way_is_not_sent_another_way_as_well() {
+    let script = Script::always(relayed()).pausing(Duration::from_millis(200));
+    let setup = Setup::new(script).await;
+    setup.dispatch(&["x@else.test"], Dispatch::default()).await;
+    a_little().await;
+    let to = Order::Reroute(Some("127.0.0.1:2525".into()));
+    let done = (setup.queue())
+        .order(&Filter::default(), &to, None, setup.now())
+        .await
+        .unwrap();
+    setup.until_queue_has(0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(setup.attempts(), 1, "{:?}", setup.seen());
+    assert_eq!((done.changed, done.under_way), (0, 1));
+}
+
+#[tokio::test]
+async fn a_retry_by_the_operator_sends_nothing_twice() {
+    let script = Script::always(relayed()).pausing(Duration::from_millis(50));
+    let setup = Setup::new(script.dead_for("dead.test")).await;
+    for _ in 0..9 {
+        setup.dispatch(&["x@dead.test"], Dispatch::default()).await;
+    }
+    setup.until_attempts(1).await;
+    a_while().await;
+    setup.advance(Duration::from_secs(3));
+    setup.script().revive();
+    let before = setup.attempts();
+    order(&setup, &Filter::default(), Order::Retry).await;
+    setup.until_queue_has(0).await;
+    a_while().await;
+    assert_eq!(setup.attempts(), before + 9, "{:?}", setup.seen());
+}
+
+#[tokio::test]
+async fn what_is_returned_while_it_is_under_way_goes_back_after_the_attempt() {
+    let script = Script::always(relayed()).pausing(Duration::from_millis(200));
+    let setup = Setup::new(script.dead_for("dead.test")).await;
+    setup.dispatch(&["x@dead.test"], Dispatch::default()).await;
+    a_little().await;
+    assert_eq!(order(&setup, &Filter::default(), Order::Return).await, 1);
+    setup.until_queue_has(0).await;
+    setup.until_inbox("anna", 1).await;
+    assert_eq!(setup.attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_hide_what_falls_due() {
+    let setup = setup().await;
+    let start = setup.now();
+    setup.advance(Duration::from_secs(24 * 3600));
+    a_while().await;
+    assert!(setup.set_clock(start));
+    setup.dispatch(&["x@else.test"], later(&setup, 30)).await;
+    setup.advance(Duration::from_secs(31));
+    setup.until_queue_has(0).await;
+}
+
+/// Long enough for an attempt to begin.
+async fn a_little() {
+    tokio::time::sleep(Duration::from_millis(80)).await;
+}

@@ -19,11 +19,19 @@ pub(super) fn run(desk: &Desk<'_>, what: &What) -> Result<(), String> {
         What::Cancel { id } => return cancel(desk, *id),
         What::Show { .. } => return Ok(()),
     };
-    let mut changed = 0;
+    let (mut changed, mut under_way) = (0, 0);
     for filter in filters(desk, chosen)? {
-        changed += all_pages(desk, &filter, &order)?;
+        let done = all_pages(desk, &filter, &order)?;
+        changed += done.changed;
+        under_way += done.under_way;
+    }
+    if under_way > 0 {
+        say(format_args!(
+            "left out because they are being tried at this moment: {under_way}; say it again if they still wait"
+        ));
     }
     match changed {
+        0 if under_way > 0 => Ok(()),
         0 => Err("nothing that waits was meant, or there was nothing to change about it".into()),
         1 => {
             say(format_args!("1 recipient is {done}"));
@@ -70,14 +78,15 @@ fn route(text: &str) -> Result<Option<String>, String> {
     }
 }
 
-fn all_pages(desk: &Desk<'_>, filter: &Filter, order: &Order) -> Result<u64, String> {
-    let (mut after, mut changed) = (None, 0);
+fn all_pages(desk: &Desk<'_>, filter: &Filter, order: &Order) -> Result<Done, String> {
+    let mut all = Done::default();
     loop {
-        let done = one_page(desk, filter, order, after)?;
-        changed += done.changed;
-        match done.next {
-            Some(next) => after = Some(next),
-            None => return Ok(changed),
+        let done = one_page(desk, filter, order, all.next)?;
+        all.changed += done.changed;
+        all.under_way += done.under_way;
+        all.next = done.next;
+        if all.next.is_none() {
+            return Ok(all);
         }
     }
 }

@@ -6,17 +6,23 @@ use crate::tls::capture::{self, Verdict};
 use crate::tls::demand::{Demand, Proof, Suites};
 use crate::tls::server::provider;
 use crate::tls::session::{Connection, Handshake};
+use crate::tls::validity;
 use crate::tls::verify::{Shown, bare};
 use crate::tls::{HandshakeError, HandshakeFailure, TlsVersion};
 use rustls::client::UnbufferedClientConnection;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
     SignatureScheme,
 };
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use rustls_pki_types::{
+    CertificateDer, ServerName, SubjectPublicKeyInfoDer, TrustAnchor, UnixTime,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -247,7 +253,10 @@ impl ServerCertVerifier for DemandVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        match odd_key(certificate) {
+            Some(key) => verify_by_key(message, &key, signed, algorithms),
+            None => verify_tls12_signature(message, certificate, signed, algorithms),
+        }
     }
 
     fn verify_tls13_signature(
@@ -257,7 +266,10 @@ impl ServerCertVerifier for DemandVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        match odd_key(certificate) {
+            Some(key) => verify_tls13_signature_with_raw_key(message, &key, signed, algorithms),
+            None => verify_tls13_signature(message, certificate, signed, algorithms),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -266,3 +278,41 @@ impl ServerCertVerifier for DemandVerifier {
             .supported_schemes()
     }
 }
+
+/// The key of a certificate that webpki does not read: one of version 1, say, or with a serial number below zero. It
+/// proves no name, but where only the key counts, or nothing, the server need not have a better one.
+fn odd_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'a>> {
+    if webpki::EndEntityCert::try_from(certificate).is_ok() {
+        return None;
+    }
+    validity::public_key(certificate).map(SubjectPublicKeyInfoDer::from)
+}
+
+/// TLS 1.2: the scheme names the hash and the kind of key, not the curve (RFC 5246 §7.4.1.4.1).
+fn verify_by_key(
+    message: &[u8],
+    key: &SubjectPublicKeyInfoDer<'_>,
+    signed: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    let wrong = || rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+    let key = webpki::RawPublicKeyEntity::try_from(key).map_err(|_| wrong())?;
+    let of_scheme = algorithms
+        .mapping
+        .iter()
+        .filter(|(scheme, _)| *scheme == signed.scheme)
+        .flat_map(|(_, algorithms)| *algorithms);
+    for algorithm in of_scheme {
+        if key
+            .verify_signature(*algorithm, message, signed.signature())
+            .is_ok()
+        {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+    }
+    Err(wrong())
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -292,14 +292,18 @@ fn shown_addresses(shown: &[u8], claims: &mut Vec<Claim>) {
     if !has_sign && !encoded {
         return;
     }
-    // U+FF20 and U+FE6B look like @.
-    let text = decode_text(shown).replace(['\u{ff20}', '\u{fe6b}'], "@");
-    let ends = |letter: char| {
-        letter.is_whitespace() || letter.is_control() || "<>()[]\"'`,;:|/\\".contains(letter)
-    };
-    for word in text.split(ends).filter(|word| word.contains('@')) {
-        let word = word.trim_matches(|letter: char| "._-!?*".contains(letter));
-        if let Ok(address) = Address::parse(word) {
+    let decoded = decode_text(shown);
+    let text: String = decoded.chars().filter_map(as_seen).collect();
+    for (at, _) in text.match_indices('@') {
+        let (before, after) = (&text[..at], &text[at + 1..]);
+        let local = before.rsplit(|letter| !in_local_part(letter)).next();
+        let domain = after.split(|letter| !in_domain(letter)).next();
+        let (Some(local), Some(domain)) = (local, domain) else {
+            continue;
+        };
+        let around = |letter: char| letter.is_ascii_punctuation();
+        let (local, domain) = (local.trim_matches(around), domain.trim_matches(around));
+        if let Ok(address) = Address::parse(&format!("{local}@{domain}")) {
             claims.push(Claim {
                 place: Place::Shown,
                 address,
@@ -309,4 +313,30 @@ fn shown_addresses(shown: &[u8], claims: &mut Vec<Claim>) {
             return;
         }
     }
+}
+
+/// A letter as a reader sees it: forms of the at sign and the dot, and nothing for what has no shape
+/// (soft hyphen, zero width and direction marks).
+fn as_seen(letter: char) -> Option<char> {
+    match letter {
+        '\u{ff20}' | '\u{fe6b}' => Some('@'),
+        '\u{ff0e}' | '\u{3002}' | '\u{ff61}' => Some('.'),
+        '\u{ad}' | '\u{feff}' => None,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => None,
+        other => Some(other),
+    }
+}
+
+/// Letters and digits of any script, with their combining marks.
+fn is_letter(letter: char) -> bool {
+    letter.is_alphanumeric() || ('\u{300}'..='\u{36f}').contains(&letter)
+}
+
+fn in_domain(letter: char) -> bool {
+    is_letter(letter) || matches!(letter, '-' | '.')
+}
+
+/// RFC 5322 §3.2.3 `atext` and the dot, with letters of any script.
+fn in_local_part(letter: char) -> bool {
+    is_letter(letter) || "!#$%&'*+-/=?^_`{|}~.".contains(letter)
 }

@@ -204,7 +204,39 @@ fn names_that_read_like_an_address_of_ours_are_objected_to() {
             "From: \"chef\u{ff20}firma.test\" <anna@firma.test>\r\n",
             "sender-shown",
         ),
+        // What stands around an address is not part of it, and what nobody sees is not there.
+        (
+            "From: \"\u{201e}chef@firma.test\u{201c}\" <anna@firma.test>\r\n",
+            "sender-shown",
+        ),
+        (
+            "From: \"\u{2709}chef@firma.test\u{2026}\" <anna@firma.test>\r\n",
+            "sender-shown",
+        ),
+        (
+            "From: \"chef\u{200b}@fir\u{ad}ma.test\" <anna@firma.test>\r\n",
+            "sender-shown",
+        ),
+        (
+            "From: \"chef@firma\u{3002}test\" <anna@firma.test>\r\n",
+            "sender-shown",
+        ),
+        (
+            "From: \"chef@firma.test@x\" <anna@firma.test>\r\n",
+            "sender-shown",
+        ),
+        (
+            "From: \"'chef@firma.test'\" <anna@firma.test>\r\n",
+            "sender-shown",
+        ),
+        (
+            "From: \"\u{201e}anna@firma.test\u{201c}\" <anna@firma.test>\r\n",
+            "",
+        ),
+        ("From: \"o'brien@elsewhere.test\" <anna@firma.test>\r\n", ""),
+        ("From: \"Anna @ Firma\" <anna@firma.test>\r\n", ""),
         ("From: \"@work\" <anna@firma.test>\r\n", ""),
+        ("From: \"@@@@\" <anna@firma.test>\r\n", ""),
     ] {
         assert_eq!(reason(fields), expected, "{fields}");
     }

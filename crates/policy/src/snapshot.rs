@@ -131,10 +131,9 @@ impl Snapshot {
             .value
     }
 
-    /// Which language notices to this sender begin with.
-    pub fn language(&self, sender: &Sender<'_>) -> Language {
-        self.most_specific(sender, Language::default(), |at| at.language)
-            .value
+    /// Which language notices to this sender begin with; `None` where nobody set it.
+    pub fn language(&self, sender: &Sender<'_>) -> Option<Language> {
+        self.narrowest_first(sender).find_map(|at| at.language)
     }
 
     /// What a group is to the scheduler; what the group does not say, the installation does.

@@ -168,8 +168,8 @@ names! {
         "ACTION ...", "",
         "What is done to header fields of mail for a domain after it was checked.";
     Language "language" [Installation Domain Account] MostSpecific
-        "de | en", "de",
-        "Which language notices and refusals begin with; the other one follows.";
+        "de | en", "notices.first_language",
+        "Which language notices to senders begin with; the other one follows.";
     HelpUrl "help-url" [Installation] Single
         "https://.../", "https://NODE'S-NAME/h/",
         "Where refusals point for help; a short word is put behind it.";

@@ -141,7 +141,8 @@ fn say_dmarc(lines: &[DmarcLine]) {
     let is_good = |line: &DmarcLine| line.dkim == "pass" || line.spf == "pass";
     let (all, good) = (sum(&|_| true), sum(&is_good));
     super::say(format_args!(
-        "Messages: {all}. {good} passed DMARC ({}), {} failed.",
+        "{all} {}: {good} passed DMARC ({}), {} failed.",
+        if all == 1 { "message" } else { "messages" },
         percent(good, all),
         all - good
     ));
@@ -213,7 +214,8 @@ fn say_tls(lines: &[TlsLine]) {
     let good = lines.iter().filter(|line| line.result.is_empty());
     let good: i64 = good.map(|line| line.sessions).sum();
     super::say(format_args!(
-        "Sessions: {all}. {good} went as the policy wants them ({}), {} did not.",
+        "{all} {}: {good} went as the policy wants it ({}), {} did not.",
+        if all == 1 { "session" } else { "sessions" },
         percent(good, all),
         all - good
     ));

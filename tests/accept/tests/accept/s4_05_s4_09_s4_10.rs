@@ -213,7 +213,7 @@ fn a_file_without_consent_changes_nothing(server: &Server, exported: &str) {
     std::fs::write(&state, without.join("\n")).expect("the file is written");
     let (ok, _, why) = server.cli(&["apply", &path]);
     assert!(
-        !ok && why.contains("of the policy nothing was changed"),
+        !ok && why.contains("of its policy and identities nothing was done"),
         "{why}"
     );
     let (ok, output, _) = server.cli(&["policy", "show", "firma.test", "--json"]);

@@ -67,7 +67,8 @@ pub(super) async fn apply(verb: &Apply, desk: &mut Desk<'_>) -> Result<String, A
     let halfway = |why: String| {
         AdminError::Invalid(format!(
             "domains, accounts, aliases and groups are as the file says; of its policy and identities \
-             nothing was done: {why}. Mend the file and apply it again"
+             nothing was done: {}. Mend the file and apply it again",
+            why.trim_end_matches('.')
         ))
     };
     let settings = policy::plan(store, &wish, desk.now)

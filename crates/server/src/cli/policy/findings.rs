@@ -48,12 +48,9 @@ pub(super) async fn run(options: &Options, desk: &Desk<'_>) -> Result<String, Po
     output::value(options.format, &json!(values), || {
         let line = |(login, found): &(String, findings::Finding)| {
             format!(
-                "{login} sent as {}: {}, last on {}\n",
+                "{login} -> {} ({}x, last {})\n",
                 found.detail,
-                match found.seen {
-                    1 => "once".to_owned(),
-                    times => format!("{times} times"),
-                },
+                found.seen,
                 output::day(found.last_day)
             )
         };

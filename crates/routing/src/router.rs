@@ -68,6 +68,13 @@ pub struct Hop {
     pub domain: Arc<str>,
 }
 
+impl Hop {
+    /// Whether the host is written as an address, not as a name.
+    pub fn is_address(&self) -> bool {
+        host::literal(&self.host).is_some()
+    }
+}
+
 /// Why a message has no route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

@@ -8,6 +8,7 @@ mod limits;
 mod line;
 mod listener;
 mod network;
+mod own;
 pub mod proxy;
 mod shutdown;
 mod stream;
@@ -21,6 +22,7 @@ pub use listener::{
     WrongMode,
 };
 pub use network::{Network, NetworkParseError};
+pub use own::is_own_address;
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use stream::{StartedTls, Stream, StreamError};
 

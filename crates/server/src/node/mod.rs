@@ -12,12 +12,12 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use secret::secret_path;
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
     open_signing, resolver, segments_dir,
 };
 pub(crate) use policies::keep;
+pub(crate) use secret::secret_path;
 
 use crate::control;
 use crate::settings::Settings;
@@ -29,7 +29,7 @@ use platform::spool::SpoolLimits;
 use platform::tls::{CertStore, ClientTls};
 use queue::relay::{Relay, RelayParts, RelaySettings};
 use queue::retry::RetryPlan;
-use smtp::client::{Client, ClientParts, ClientSettings, ClientTimes, Forbidden};
+use smtp::client::{Client, ClientParts, ClientSettings, ClientTimes, Forbidden, Literals};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,6 +207,7 @@ fn forbidden(settings: &Settings, bound: &[Bound]) -> Forbidden {
     Forbidden {
         networks: listeners::networks(&settings.forbidden_networks.0),
         listeners: bound.iter().map(|bound| bound.address).collect(),
+        literals: Literals::Global,
     }
 }
 

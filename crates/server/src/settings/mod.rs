@@ -159,8 +159,8 @@ settings! {
         "A server that takes all outgoing mail, as \"host:port\". Empty: the MX of each domain.";
     "queue.smtp_port" smtp_port: Count = "25" in "1" ..= "65535", AtStart,
         "The port of other domains' mail exchangers. Another one than 25 is for tests only.";
-    "queue.forbidden_networks" forbidden_networks: Networks = "[\"127.0.0.0/8\", \"::1\", \"169.254.0.0/16\", \"fe80::/10\"]", AtStart,
-        "Addresses that mail is never sent to, whatever an address or the DNS says, so that nobody reaches your own network through this server. Next hops named by you are exempt, and so is all mail where queue.next_hop is set.";
+    "queue.forbidden_networks" forbidden_networks: Networks = "[\"169.254.0.0/16\", \"fe80::/10\"]", AtStart,
+        "Networks that mail is never sent to and policies are never fetched from, whatever the DNS says. Add the internal networks that this host reaches (10.0.0.0/8, 127.0.0.0/8 …), or a DNS entry of a stranger leads mail there. This server's own listeners are never mailed to, nor addresses written instead of a domain (user@[10.0.0.1]) that are not of the Internet. Next hops named by you are exempt, and so is all mail where queue.next_hop is set.";
     "queue.retry_first" retry_first: Span = "\"5 min\"" in "1 s" ..= "4 h", AtStart,
         "Wait after the first failed attempt; it doubles up to queue.retry_longest.";
     "queue.retry_longest" retry_longest: Span = "\"4000 s\"" in "1 s" ..= "1 d", AtStart,

@@ -19,11 +19,12 @@ mod times;
 mod told;
 mod transaction;
 
-pub use forbidden::Forbidden;
+pub use forbidden::{Forbidden, Literals};
 pub use times::ClientTimes;
 
 use connect::Origin;
 use failure::{Failure, Kind};
+use forbidden::Known;
 use offers::Needs;
 use platform::net::StreamError;
 use platform::segments::Segments;
@@ -85,7 +86,7 @@ struct Delivery<'a> {
     segments: &'a Segments,
     needs: Needs,
     origin: Origin,
-    /// The sender's domain, as A-labels; empty for the null sender.
+    /// The domain whose rules hold, as A-labels.
     from: &'a str,
     /// The recipients' domain, as A-labels.
     to: &'a str,
@@ -146,7 +147,7 @@ impl Client {
         for hop in hops.iter().take(HOSTS_MAX) {
             let addresses = match chosen {
                 true => hop.addresses.clone(),
-                false => self.settings.forbidden.without(&hop.addresses),
+                false => self.settings.forbidden.without(&hop.addresses, known(hop)),
             };
             if addresses.is_empty() {
                 let text = "5.4.4 the server's addresses are ones that mail is never sent to";
@@ -358,15 +359,21 @@ fn not_connected(
     kind
 }
 
-/// As A-labels in lower case; empty for the null sender.
-fn sender_domain(attempt: &Attempt) -> String {
-    match &attempt.sender {
-        queue::ReversePath::Null => String::new(),
-        queue::ReversePath::Address(address) => {
-            let domain = address.domain();
-            ascii_domain(domain).map_or_else(|| domain.to_ascii_lowercase(), Into::into)
-        }
+fn known(hop: &Hop) -> Known {
+    match hop.is_address() {
+        true => Known::Literally,
+        false => Known::ByName,
     }
+}
+
+/// The domain whose rules hold, as A-labels in lower case: the sender's; for a notice that of the sender of the
+/// message it is about. Empty where there is none.
+fn sender_domain(attempt: &Attempt) -> String {
+    let domain = match &attempt.sender {
+        queue::ReversePath::Null => attempt.rules_of.as_deref().unwrap_or_default(),
+        queue::ReversePath::Address(address) => address.domain(),
+    };
+    ascii_domain(domain).map_or_else(|| domain.to_ascii_lowercase(), Into::into)
 }
 
 impl Transport for Client {

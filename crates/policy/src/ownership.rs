@@ -40,7 +40,7 @@ pub enum Nature {
 pub struct Objection {
     /// A word for logs and statistics; never changes once released.
     pub reason: &'static str,
-    /// What the customer is told, without codes, ASCII where the address is.
+    /// What the customer is told in English and German, without codes, ASCII where the address is.
     pub text: String,
     /// A sentence for the operator.
     pub explain: &'static str,
@@ -78,8 +78,9 @@ pub struct Help<'a> {
 }
 
 impl Help<'_> {
-    fn sentence(self, text: &str) -> String {
-        format!("{text} Help: {}sender", self.url)
+    /// The same in German behind it, without umlauts: a reply is ASCII (RFC 5321 §2.4).
+    fn sentence(self, text: &str, german: &str) -> String {
+        format!("{text} {german} Help: {}sender", self.url)
     }
 }
 
@@ -130,6 +131,8 @@ pub fn header(facts: &HeaderFacts<'_>, help: Help<'_>) -> Option<Objection> {
         text: help.sentence(
             "An empty envelope sender is for receipts and automatic replies only, because nobody \
              could be told if this message is lost. Send it with your own address as sender.",
+            "Ein leerer Absender ist nur fuer Quittungen und automatische Antworten da; senden Sie mit \
+             Ihrer eigenen Adresse.",
         ),
         explain: "MAIL FROM:<> with a message that is neither a report nor marked Auto-Submitted.",
         used: "<>".into(),
@@ -158,15 +161,18 @@ fn not_owned(
             "The domain is written with letters that look like those of a domain hosted here.",
         ),
     };
-    let what_to_do = match standing {
-        Standing::Foreign => {
+    let (what_to_do, german) = match standing {
+        Standing::Foreign => (
             "Choose one of your own addresses as sender, or have this one confirmed by a code \
-             mailed to it first."
-        }
-        _ => {
+             mailed to it first.",
+            "Absender nicht erlaubt: Bitte waehlen Sie eine eigene Adresse, oder lassen Sie diese erst \
+             durch einen Code bestaetigen.",
+        ),
+        _ => (
             "Choose one of your own addresses as sender in the mail program, or ask whoever runs \
-             your mail domain to give you this one as an alias."
-        }
+             your mail domain to give you this one as an alias.",
+            "Absender nicht erlaubt: Bitte waehlen Sie im Mailprogramm eine eigene Adresse.",
+        ),
     };
     let text = format!(
         "Sender not allowed: {address} ({}) does not belong to the login {}. {what_to_do}",
@@ -175,7 +181,7 @@ fn not_owned(
     );
     Some(Objection {
         reason,
-        text: help.sentence(&text),
+        text: help.sentence(&text, german),
         explain,
         used: address.to_string(),
     })
@@ -188,11 +194,14 @@ fn shown(address: &Address, standing: Standing, help: Help<'_>) -> Option<Object
         Standing::Owned | Standing::Foreign => None,
         Standing::Hosted | Standing::LooksLikeOurs => Some(Objection {
             reason: "sender-shown",
-            text: help.sentence(&format!(
-                "Sender not allowed: the name beside your address reads {address}, which does not \
-                 belong to the login {}. Take the address out of the name in the mail program.",
-                help.login,
-            )),
+            text: help.sentence(
+                &format!(
+                    "Sender not allowed: the name beside your address reads {address}, which does \
+                     not belong to the login {}. Take the address out of the name in the mail program.",
+                    help.login,
+                ),
+                "Absender nicht erlaubt: Bitte nehmen Sie die fremde Adresse aus dem angezeigten Namen.",
+            ),
             explain: "The display name holds an address of a domain hosted here (or one that looks \
                       so) that is not the account's.",
             used: address.to_string(),
@@ -201,11 +210,12 @@ fn shown(address: &Address, standing: Standing, help: Help<'_>) -> Option<Object
 }
 
 fn faulty(fault: Fault, help: Help<'_>) -> Objection {
-    let (reason, text, explain, used) = match fault {
+    let (reason, text, german, explain, used) = match fault {
         Fault::NoFrom => (
             "no-from",
             "Sender not allowed: the message has no From field, or an empty one. Set your address \
              as sender in the mail program.",
+            "Absender nicht erlaubt: Bitte tragen Sie im Mailprogramm Ihre Adresse als Absender ein.",
             "The header has no From, or one without an address (RFC 5322 section 3.6).",
             "From: (none)",
         ),
@@ -213,6 +223,7 @@ fn faulty(fault: Fault, help: Help<'_>) -> Objection {
             "sender-field-twice",
             "Sender not allowed: a From or Sender field stands twice in the message; mail programs \
              would show different ones. Send it with one of each.",
+            "Absender nicht erlaubt: From oder Sender steht zweimal in der Nachricht.",
             "A field that may stand once stands twice (RFC 5322 section 3.6).",
             place.words(),
         ),
@@ -220,6 +231,7 @@ fn faulty(fault: Fault, help: Help<'_>) -> Objection {
             "sender-group",
             "Sender not allowed: a From or Sender field names a group instead of an address. Set \
              your own address as sender.",
+            "Absender nicht erlaubt: From oder Sender nennt eine Gruppe statt einer Adresse.",
             "Group syntax in an originator field (RFC 6854), which shows no sender at all.",
             place.words(),
         ),
@@ -227,6 +239,7 @@ fn faulty(fault: Fault, help: Help<'_>) -> Objection {
             "sender-unreadable",
             "Sender not allowed: a From or Sender field cannot be read clearly. Write it as \
              \"Name\" <address>, with quotes around a name that has a comma, an @ or brackets.",
+            "Absender nicht erlaubt: Bitte setzen Sie den Namen vor der Adresse in Anfuehrungszeichen.",
             "An originator field is not an RFC 5322 mailbox list; mail programs would read it in \
              different ways.",
             place.words(),
@@ -234,6 +247,7 @@ fn faulty(fault: Fault, help: Help<'_>) -> Objection {
         Fault::TooMany => (
             "sender-too-many",
             "Sender not allowed: the message names too many senders. Set one address as sender.",
+            "Absender nicht erlaubt: Bitte nennen Sie nur eine Adresse als Absender.",
             "More addresses in originator fields than are looked up.",
             "From: (many)",
         ),
@@ -241,13 +255,14 @@ fn faulty(fault: Fault, help: Help<'_>) -> Objection {
             "authors-without-sender",
             "Sender not allowed: From has several addresses and there is no Sender field that says \
              who sent it (RFC 5322 section 3.6.2). Set one address as sender.",
+            "Absender nicht erlaubt: Bitte nennen Sie nur eine Adresse als Absender.",
             "Several From addresses without Sender.",
             "From: (several)",
         ),
     };
     Objection {
         reason,
-        text: help.sentence(text),
+        text: help.sentence(text, german),
         explain,
         used: used.to_owned(),
     }

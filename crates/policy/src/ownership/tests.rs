@@ -288,6 +288,27 @@ fn the_stage_decides() {
 }
 
 #[test]
+fn every_text_is_in_both_languages_and_one_reply_line() {
+    for fields in [
+        "",
+        "From: a@b.test, c@d.test\r\n",
+        "From: anna@firma.test, info@firma.test\r\n",
+        "From: anna@firma.test\r\nFrom: anna@firma.test\r\n",
+        "From: x:;\r\n",
+        "From: anna\r\n",
+        "From: \"chef@firma.test\" <anna@firma.test>\r\n",
+        "From: chef@firma.test\r\n",
+        "From: anna@firma.test\r\n",
+    ] {
+        let told = objection(fields, Some(Nature::Personal)).expect("an objection");
+        let german =
+            told.text.contains("Absender nicht erlaubt: ") || told.text.contains("senden Sie");
+        assert!(german && told.text.is_ascii(), "{}", told.text);
+        assert!(told.text.len() < 480, "{}", told.text);
+    }
+}
+
+#[test]
 fn texts_say_what_happened_and_what_to_do() {
     let chef = Address::parse("chef@firma.test").expect("an address");
     let told = envelope(&chef, Standing::Hosted, HELP).expect("an objection");

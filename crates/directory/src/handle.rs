@@ -33,6 +33,8 @@ struct Inner {
     pool: HashPool,
     stand_in: Arc<Verifier>,
     scram_secret: [u8; 32],
+    /// The answer for every address of a domain that is not hosted here.
+    elsewhere: Arc<Resolution>,
 }
 
 /// What was read from the store while it had this revision.
@@ -120,6 +122,7 @@ impl Directory {
                 postmaster: settings.postmaster.clone(),
             },
             scram_secret,
+            elsewhere: Arc::new(Resolution::NoSuchDomain),
             store,
             settings,
             random,
@@ -172,6 +175,12 @@ impl Directory {
             if let Some(refused) = remembered.refused.get_mut(address) {
                 return Ok(refused.clone());
             }
+            // Customers write to ever new addresses elsewhere: what is known of the domain is enough.
+            if let Some(key) = AddressKey::of(address)
+                && remembered.domains.get_mut(key.domain()) == Some(&mut Hosting::Elsewhere)
+            {
+                return Ok(self.inner.elsewhere.clone());
+            }
         }
         let (rules, wanted) = (self.inner.rules.clone(), address.clone());
         let (revision, resolution) = self
@@ -185,8 +194,14 @@ impl Directory {
             .await?;
         let resolution = Arc::new(resolution);
         self.remember(revision, |remembered| {
-            let cache = match *resolution {
-                Resolution::Local { .. } => &mut remembered.found,
+            let key = AddressKey::of(address);
+            let cache = match (&*resolution, key) {
+                (Resolution::NoSuchDomain, Some(key)) => {
+                    let domain = key.domain().clone();
+                    remembered.domains.insert(domain, Hosting::Elsewhere);
+                    return;
+                }
+                (Resolution::Local { .. }, _) => &mut remembered.found,
                 _ => &mut remembered.refused,
             };
             cache.insert(address.clone(), resolution.clone());

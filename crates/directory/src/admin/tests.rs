@@ -418,6 +418,28 @@ async fn a_change_is_seen_at_once_here_and_after_a_refresh_elsewhere() {
 }
 
 #[tokio::test]
+async fn an_address_elsewhere_is_known_by_its_domain_until_that_is_hosted_here() {
+    let fixture = Fixture::cheap().await;
+    let (first, second) = (address("a@nah.test"), address("b@nah.test"));
+    let directory = &fixture.elsewhere;
+    directory.resolve(&first).await.unwrap();
+    let known = directory.resolve(&second).await.unwrap();
+    assert_eq!(*known, Resolution::NoSuchDomain);
+    let again = directory.resolve(&first).await.unwrap();
+    assert!(Arc::ptr_eq(&known, &again), "both come from memory");
+    fixture
+        .admin
+        .add_domain(&name("nah.test"), &NewDomain::default(), NOON)
+        .await
+        .unwrap();
+    directory.refresh().await.unwrap();
+    for address in [first, second] {
+        let resolution = directory.resolve(&address).await.unwrap();
+        assert_eq!(*resolution, Resolution::NoSuchAddress);
+    }
+}
+
+#[tokio::test]
 async fn role_addresses_of_every_domain_arrive() {
     let fixture = Fixture::new(Settings {
         hashing: CHEAP,

@@ -16,6 +16,10 @@ use std::time::Duration;
 /// How long all questions to DNS may take together; past that the message is forwarded without a seal.
 const EVALUATION_TIME_MAX: Duration = Duration::from_secs(8);
 
+/// Header fields of a message that is looked at. Each signature names up to 200 fields, and each name is looked for
+/// among all, so a header of a hundred thousand would cost a second; honest ones have some hundred.
+const FIELDS_MAX: usize = 5000;
+
 /// What a seal is made of.
 struct Seal<'a, 'f, 'h> {
     chosen: &'a Chosen,
@@ -49,7 +53,13 @@ pub(crate) async fn seal(
         return Ok(Vec::new());
     };
     let Header { bytes, body_start } = read_header(message, skip)?;
-    let fields: Vec<_> = header::fields(&bytes).collect();
+    let Some(fields) = few_fields(&bytes) else {
+        tracing::info!(
+            domain = received.forwarded_by,
+            "arc.unsealed: too many header fields"
+        );
+        return Ok(Vec::new());
+    };
     let chain = chain::collect(&fields);
     let instance = results::newest(&chain) + 1;
     if matches!(chain, Chain::Ended) || instance > INSTANCES_MAX {
@@ -88,7 +98,9 @@ pub(crate) async fn signers(
     skip: u64,
 ) -> Result<Vec<String>, SigningError> {
     let Header { bytes, body_start } = read_header(message, skip)?;
-    let fields: Vec<_> = header::fields(&bytes).collect();
+    let Some(fields) = few_fields(&bytes) else {
+        return Ok(Vec::new());
+    };
     let mut bodies = BodyHashes::new(message, body_start);
     let (resolver, now) = (signing.resolver().as_ref(), signing.clock().now());
     let evaluation = results::signers(&fields, &mut bodies, resolver, now);
@@ -96,6 +108,12 @@ pub(crate) async fn signers(
         Ok(signers) => Ok(signers?),
         Err(_) => Ok(Vec::new()),
     }
+}
+
+/// The fields of a header; `None` where there are more than are looked at.
+fn few_fields(header: &[u8]) -> Option<Vec<Field<'_>>> {
+    let fields: Vec<_> = header::fields(header).take(FIELDS_MAX + 1).collect();
+    (fields.len() <= FIELDS_MAX).then_some(fields)
 }
 
 fn unsealed(received: &ReceivedFrom) -> Vec<u8> {

@@ -86,8 +86,10 @@ pub(crate) fn choose<'f, 'h>(fields: &'f [Field<'h>], purpose: Purpose) -> Choic
         Purpose::Seal => COVERED_BY_SEALS,
     };
     for name in OVERSIGNED {
-        choice.add(fields, name);
-        choice.names.push(name);
+        // Where some were left out, one more name would mean one of those.
+        if choice.add(fields, name) < INSTANCES_MAX {
+            choice.names.push(name);
+        }
     }
     for name in COVERED.iter().chain(seals) {
         choice.add(fields, name);
@@ -96,12 +98,15 @@ pub(crate) fn choose<'f, 'h>(fields: &'f [Field<'h>], purpose: Purpose) -> Choic
 }
 
 impl<'f, 'h> Choice<'f, 'h> {
-    fn add(&mut self, fields: &'f [Field<'h>], name: &'static str) {
+    /// Gives how many there are, up to the limit.
+    fn add(&mut self, fields: &'f [Field<'h>], name: &'static str) -> usize {
+        let before = self.fields.len();
         let there = fields.iter().rev().filter(|field| field.is(name));
         for field in there.take(INSTANCES_MAX) {
             self.names.push(name);
             self.fields.push(field);
         }
+        self.fields.len() - before
     }
 }
 
@@ -127,6 +132,11 @@ mod tests {
             .map(|f| f.value().into_owned())
             .collect();
         assert_eq!(values, [&b"x"[..], b"b", b"a", b"s"]);
+        let many = "To: x\r\n".repeat(INSTANCES_MAX + 1);
+        let many: Vec<_> = header::fields(many.as_bytes()).collect();
+        let choice = choose(&many, Purpose::Signature);
+        let named = choice.names.iter().filter(|name| **name == "To").count();
+        assert_eq!((named, choice.fields.len()), (INSTANCES_MAX, INSTANCES_MAX));
         let sealed = choose(&fields, Purpose::Seal);
         assert!(sealed.names.contains(&"DKIM-Signature"));
     }

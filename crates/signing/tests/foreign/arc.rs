@@ -186,6 +186,25 @@ async fn odd_chains_are_broken_not_followed() {
     }
 }
 
+/// Looking for the names of eight signatures among all of them would take seconds.
+#[tokio::test]
+async fn a_header_of_countless_fields_is_not_looked_at() {
+    let desk = Desk::new(&["firma.test"]).await;
+    let names = "a:".repeat(190);
+    let signature = format!(
+        "DKIM-Signature: v=1; a=rsa-sha256; d=far.test; s=x; c=relaxed/relaxed; h={names}from; \
+         bh=oHW9N6NFSKiDOCbJm1hT6iLbKLwlj6LHQLzJCVUUoVA=; b=AAAA\r\n"
+    );
+    let message = |fields: usize| {
+        let filler = "b:\r\n".repeat(fields);
+        let header = signature.repeat(8) + &filler + "From: a@far.test\r\n";
+        format!("{header}\r\nx\r\n").into_bytes()
+    };
+    let received = received(None);
+    assert!(!sealed(&desk, &message(4000), &received).await.is_empty());
+    assert!(sealed(&desk, &message(100_000), &received).await.is_empty());
+}
+
 /// What others sign: OpenDKIM's and dkimpy's own signatures in all canonical forms pass here, too.
 #[tokio::test]
 async fn signatures_of_others_are_verified() {

@@ -70,6 +70,27 @@ pub(crate) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
     (key.tag == SEQUENCE).then_some(key.whole)
 }
 
+/// The last common name (CN) of the certificate's subject, the most specific one, where it is ASCII text.
+pub(crate) fn common_name(certificate: &[u8]) -> Option<&str> {
+    /// id-at-commonName, 2.5.4.3.
+    const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+    /// UTF8String, PrintableString, TeletexString, IA5String.
+    const TEXTS: [u8; 4] = [0x0c, 0x13, 0x14, 0x16];
+    let mut fields = from_validity(certificate)?;
+    take(&mut fields)?; // validity
+    let mut names = take(&mut fields)?.content;
+    let mut found = None;
+    while let Some(mut parts) = take(&mut names).map(|set| set.content) {
+        while let Some(mut part) = take(&mut parts).map(|pair| pair.content) {
+            let (kind, value) = (take(&mut part)?, take(&mut part)?);
+            if kind.content == COMMON_NAME && TEXTS.contains(&value.tag) {
+                found = std::str::from_utf8(value.content).ok();
+            }
+        }
+    }
+    found.filter(|name| name.is_ascii())
+}
+
 /// Whether `now` lies within the certificate's dates. False where they cannot be read.
 pub(crate) fn covers(certificate: &[u8], now: UnixTime) -> bool {
     let dates = || {
@@ -154,7 +175,9 @@ mod tests {
         };
         assert!(covers(der, year(2026)));
         assert!(!covers(der, year(1972)));
+        assert_eq!(common_name(der), Some("rcgen self signed cert"));
         for end in 0..der.len() {
+            let _none_or_cut = common_name(&der[..end]);
             assert!(!covers(&der[..end], year(2026)));
         }
         assert_eq!(public_key(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);

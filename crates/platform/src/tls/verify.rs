@@ -84,6 +84,17 @@ impl Shown<'_> {
         Err(CertificateFault::new(Kind::HostMismatch, text))
     }
 
+    /// The same for DANE-TA: RFC 7672 §3.2.3, a certificate without any dNSName is known by its common name.
+    fn carries_or_is_called(&self, names: &[String]) -> Result<(), CertificateFault> {
+        if self.parsed()?.valid_dns_names().next().is_none()
+            && let Some(called) = validity::common_name(self.leaf)
+            && names.iter().any(|name| is_called(called, bare(name)))
+        {
+            return Ok(());
+        }
+        self.carries(names)
+    }
+
     fn fingerprint(&self, wanted: &[[u8; 32]]) -> Result<Verified, CertificateFault> {
         let sha256 = |bytes: &[u8]| {
             let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
@@ -179,7 +190,7 @@ impl Shown<'_> {
                 "the authority's certificate that the TLSA record means has expired",
             ));
         }
-        self.carries(names)
+        self.carries_or_is_called(names)
     }
 
     /// A bare key has no name: it may have issued any certificate of the chain.
@@ -198,12 +209,24 @@ impl Shown<'_> {
                 name_constraints: None,
             };
             match self.chain(std::slice::from_ref(&anchor)) {
-                Ok(()) => return Some(self.carries(names)),
+                Ok(()) => return Some(self.carries_or_is_called(names)),
                 Err(found) if found.kind == Kind::Expired => fault = Some(found),
                 Err(_) => {}
             }
         }
         fault.map(Err)
+    }
+}
+
+/// Whether the common name `called` is `name`, or a wildcard as its whole first label stands for it.
+fn is_called(called: &str, name: &str) -> bool {
+    let below = |name: &str| {
+        name.split_once('.')
+            .map(|(_, below)| below.to_ascii_lowercase())
+    };
+    match called.strip_prefix("*.") {
+        Some(parent) => below(name).is_some_and(|below| below == parent.to_ascii_lowercase()),
+        None => called.eq_ignore_ascii_case(name),
     }
 }
 
@@ -262,6 +285,15 @@ mod tests {
 
     /// A leaf for mx.test from an authority of its own, each valid in these years.
     fn chain(leaf_years: (i32, i32), authority_years: (i32, i32)) -> Chain {
+        chain_called(leaf_years, authority_years, None, Some("mx.test"))
+    }
+
+    fn chain_called(
+        leaf_years: (i32, i32),
+        authority_years: (i32, i32),
+        called: Option<&str>,
+        name: Option<&str>,
+    ) -> Chain {
         let dated = |mut params: CertificateParams, (begin, end): (i32, i32)| {
             params.not_before = rcgen::date_time_ymd(begin, 1, 1);
             params.not_after = rcgen::date_time_ymd(end, 1, 1);
@@ -272,8 +304,13 @@ mod tests {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = params.self_signed(&key).unwrap();
         let issuer = Issuer::new(params, key);
-        let names = vec!["mx.test".to_owned()];
-        let params = dated(CertificateParams::new(names).unwrap(), leaf_years);
+        let names: Vec<String> = name.map(str::to_owned).into_iter().collect();
+        let mut params = dated(CertificateParams::new(names).unwrap(), leaf_years);
+        if let Some(called) = called {
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, called);
+        }
         let leaf = params
             .signed_by(&KeyPair::generate().unwrap(), &issuer)
             .unwrap();
@@ -378,6 +415,30 @@ mod tests {
             judge(&good, &sent, leaf, "mx.test"),
             Some(Kind::TlsaMismatch)
         );
+    }
+
+    /// RFC 7672 §3.2.3.
+    #[test]
+    fn dane_ta_takes_the_common_name_where_there_is_no_other() {
+        for (called, also, name, expected) in [
+            ("mx.test", None, "mx.test", None),
+            ("MX.test", None, "mx.test", None),
+            ("*.test", None, "mx.test", None),
+            ("*.test", None, "a.mx.test", Some(Kind::HostMismatch)),
+            ("m*.test", None, "mx.test", Some(Kind::HostMismatch)),
+            ("other.test", None, "mx.test", Some(Kind::HostMismatch)),
+            (
+                "mx.test",
+                Some("other.test"),
+                "mx.test",
+                Some(Kind::HostMismatch),
+            ),
+        ] {
+            let good = chain_called(GOOD, GOOD, Some(called), also);
+            let own = record(2, 0, 1, &good.authority);
+            let sent = std::slice::from_ref(&good.authority);
+            assert_eq!(judge(&good, sent, own, name), expected, "{called} {also:?}");
+        }
     }
 
     /// An authority that the record means, but that did not issue the leaf, proves nothing.

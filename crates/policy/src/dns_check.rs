@@ -72,16 +72,31 @@ pub async fn check_domain(
     host_name: &str,
 ) -> Vec<Line> {
     let mut lines = Vec::new();
+    let record = whole_record(pools);
     for pool in pools {
         let hello = pool.hello.as_deref().unwrap_or(host_name);
         let v4 = pool.v4.iter().copied().map(IpAddr::V4);
         let addresses: Vec<IpAddr> = v4.chain(pool.v6.iter().copied().map(IpAddr::V6)).collect();
         for address in addresses {
             lines.push(names(resolver, address, hello, pool).await);
-            lines.push(spf(resolver, address, domain, pool).await);
+            let line = spf(resolver, address, domain, pool, &record).await;
+            // That there is no record at all is said once, or somebody publishes one per address.
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
         }
     }
     lines
+}
+
+/// An SPF record for all addresses of the pools.
+fn whole_record(pools: &[Pool]) -> String {
+    let v4 = pools.iter().flat_map(|pool| &pool.v4);
+    let v4 = v4.map(|address| format!(" ip4:{address}"));
+    let v6 = pools.iter().flat_map(|pool| &pool.v6);
+    let v6 = v6.map(|address| format!(" ip6:{address}"));
+    let terms: String = v4.chain(v6).collect();
+    format!("v=spf1{terms} -all")
 }
 
 /// FCrDNS: the address has a name, the name has the address, and it is the name in EHLO (RFC 5321 §4.1.4).
@@ -121,13 +136,19 @@ async fn names(resolver: &dyn Resolver, address: IpAddr, hello: &str, pool: &Poo
     }
 }
 
-async fn spf(resolver: &dyn Resolver, address: IpAddr, domain: &DomainName, pool: &Pool) -> Line {
+async fn spf(
+    resolver: &dyn Resolver,
+    address: IpAddr,
+    domain: &DomainName,
+    pool: &Pool,
+    record: &str,
+) -> Line {
     let from = format!("{address} (pool {})", pool.name);
     let term = if address.is_ipv4() { "ip4" } else { "ip6" };
     match check_host(resolver, address, domain.as_str(), "postmaster").await {
         SpfResult::Pass => good(format!("the SPF record of {domain} has {from}")),
         SpfResult::None => warning(format!(
-            "{domain} has no SPF record; add a TXT record such as \"v=spf1 {term}:{address} -all\""
+            "{domain} has no SPF record; add a TXT record such as \"{record}\""
         )),
         SpfResult::TempError(why) => unknown(format!(
             "the SPF record of {domain} could not be looked up: {why}"
@@ -297,6 +318,22 @@ mod tests {
             "{lines:?}"
         );
         assert_eq!(lines[1].0, Verdict::Good);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_missing_is_asked_for_once_and_for_all_addresses() {
+        let both = Pool {
+            v6: vec!["2001:db8::7".parse().unwrap()],
+            ..pool()
+        };
+        let dns = StaticResolver::new();
+        let lines = check_domain(&dns, &name("firma.test"), &[both], "mx.test").await;
+        let texts: Vec<_> = (lines.iter())
+            .filter(|line| line.text.contains("no SPF record"))
+            .collect();
+        assert_eq!(texts.len(), 1, "{lines:?}");
+        let wanted = "\"v=spf1 ip4:192.0.2.7 ip6:2001:db8::7 -all\"";
+        assert!(texts[0].text.ends_with(wanted), "{lines:?}");
     }
 
     #[tokio::test]

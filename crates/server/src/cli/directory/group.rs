@@ -86,7 +86,7 @@ pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, Admi
             ..
         } => {
             put_into(desk, name, group).await?;
-            output::done(*format, &format!("{name} is now in the group {group}"))
+            output::done(*format, &format!("the group of {name} is now {group}"))
         }
         Verb::Defaults(format) => {
             let mut made = Vec::new();

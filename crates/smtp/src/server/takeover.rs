@@ -16,7 +16,8 @@ use crate::data::BareEndings;
 use crate::reply::{Reply, Status, Success, Transient};
 use platform::clock::Timestamp;
 use platform::store::{Expectation, StoreError};
-use queue::{Accept, AcceptError, ReversePath};
+use policy::ownership::Objection;
+use queue::{Accept, AcceptError, Dispatch, ReversePath};
 use routing::seen::{Identity, Protection};
 
 /// What becomes of bare CR and LF on this connection.
@@ -52,23 +53,10 @@ pub(super) async fn run(
         Err(fault) => return Ok(Some(refuse(session, &envelope, fault))),
     };
     session.flush_acknowledgement().await?;
-    let passed = match rule_senders(session, &envelope, &message).await {
-        Ok(Ok(passed)) => passed,
-        Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
-        Err(error) => return Ok(Some(directory_failed(&error))),
-    };
     let now = session.context.clock.now();
-    let author_domain = passed.author_domain;
-    let dispatched = dispatch(
-        session,
-        &greeting,
-        &envelope,
-        &message.report,
-        author_domain,
-        now,
-    );
-    let dispatch = match dispatched.await {
-        Ok(dispatch) => dispatch,
+    let (dispatch, noted) = match judge(session, &greeting, &envelope, &message, now).await {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
         Err(error) => return Ok(Some(directory_failed(&error))),
     };
     let bytes = message.bytes;
@@ -92,7 +80,7 @@ pub(super) async fn run(
     match session.context.queue.accept(accept).await {
         Ok(()) => {
             quota.accepted();
-            senders::note(session, &passed.noted, now);
+            senders::note(session, &noted, now);
             tracing::info!(
                 %trace,
                 role = session.role.name(),
@@ -110,18 +98,28 @@ pub(super) async fn run(
     }
 }
 
-/// Whether a customer may send what the header says it is from; everybody else may.
-async fn rule_senders(
+/// Whether a customer may send what the header says it is from (everybody else may), how the message
+/// then travels on, and what is noted about its senders.
+async fn judge(
     session: &Session,
+    greeting: &Greeting,
     envelope: &Envelope,
     message: &Message,
-) -> Result<Result<Passed, Refusal>, StoreError> {
-    match &session.login {
-        None => Ok(Ok(Passed::default())),
+    now: Timestamp,
+) -> Result<Result<(Dispatch, Vec<Objection>), Refusal>, StoreError> {
+    let report = &message.report;
+    let passed = match &session.login {
+        None => Passed::default(),
         Some(login) => {
-            senders::rule_header(session, login, &envelope.sender.path, &message.report).await
+            match senders::rule_header(session, login, &envelope.sender.path, report).await? {
+                Ok(passed) => passed,
+                Err(refusal) => return Ok(Err(refusal)),
+            }
         }
-    }
+    };
+    let author = passed.author_domain;
+    let dispatch = dispatch(session, greeting, envelope, report, author, now).await?;
+    Ok(Ok((dispatch, passed.noted)))
 }
 
 /// Remembers for previews of the TLS switch which mail comes in how.

@@ -70,6 +70,28 @@ pub(crate) enum Reach {
     Unknown(String),
 }
 
+/// Where a host is, as far as the TLSA look-up needs it.
+struct Located {
+    reach: Reach,
+    /// The host, or what it is an alias of.
+    canonical: Box<str>,
+    /// Of its alias, where it is one; otherwise of the address records.
+    first: Security,
+    ttl: Duration,
+}
+
+impl Located {
+    /// Without an alias, and nothing about it is proved.
+    fn plainly(host: &str, reach: Reach, ttl: Duration) -> Self {
+        Self {
+            reach,
+            canonical: host.into(),
+            first: Security::Insecure,
+            ttl,
+        }
+    }
+}
+
 /// What looking for a destination brought.
 #[derive(Debug, Clone)]
 pub(crate) enum Looked {
@@ -159,51 +181,55 @@ impl Question<'_> {
         domain: &Arc<str>,
         sts: Option<&StsPolicy>,
     ) -> (Host, Duration) {
-        let (reach, canonical, address_ttl) = self.addresses(&mx.host).await;
-        let (dane, dane_ttl) = self.dane(&mx.host, chosen, &reach, &canonical, names).await;
+        let located = self.addresses(&mx.host).await;
+        let (dane, dane_ttl) = self.dane(&mx.host, chosen, &located, names).await;
         let host = Host {
             found: found(domain, &mx.host, &dane, sts),
             name: mx.host,
             preference: mx.preference,
-            reach,
+            reach: located.reach,
             dane,
         };
-        (host, address_ttl.min(dane_ttl))
+        (host, located.ttl.min(dane_ttl))
     }
 
-    async fn addresses(self, host: &str) -> (Reach, Box<str>, Duration) {
+    async fn addresses(self, host: &str) -> Located {
         let at = |addresses: Vec<IpAddr>, security| Reach::At {
-            addresses: addresses
-                .into_iter()
-                .take(ADDRESSES_MAX)
+            addresses: some_of_each_family(addresses)
                 .map(|address| SocketAddr::new(address, self.port))
                 .collect(),
             security,
         };
         if let Some(address) = host::literal(host) {
             let reach = at(vec![address], Security::Insecure);
-            return (reach, host.into(), KEPT_MAX);
+            return Located::plainly(host, reach, KEPT_MAX);
         }
         match self.resolver.addresses(host).await {
             Outcome::Found(Answer {
                 value,
                 ttl,
                 security,
+                first,
                 name,
-            }) => (at(value, security), name, ttl),
+            }) => Located {
+                reach: at(value, security),
+                first,
+                canonical: name,
+                ttl,
+            },
             Outcome::NoData(_) | Outcome::NxDomain(_) => {
-                (Reach::Nowhere, host.into(), ABSENCE_KEPT)
+                Located::plainly(host, Reach::Nowhere, ABSENCE_KEPT)
             }
             Outcome::Bogus(why) => {
                 let why = format!(
                     "4.7.5 the DNS answers for the addresses of {host} are forged or wrong ({why}); \
                      whoever runs its DNS must mend DNSSEC, and it is tried again"
                 );
-                (Reach::Unknown(why), host.into(), FAILURE_KEPT)
+                Located::plainly(host, Reach::Unknown(why), FAILURE_KEPT)
             }
             Outcome::TemporaryFailure(why) => {
                 let why = format!("4.4.3 the DNS does not answer for {host}: {why}");
-                (Reach::Unknown(why), host.into(), FAILURE_KEPT)
+                Located::plainly(host, Reach::Unknown(why), FAILURE_KEPT)
             }
         }
     }
@@ -213,8 +239,7 @@ impl Question<'_> {
         self,
         host: &str,
         chosen: Chosen,
-        reach: &Reach,
-        canonical: &str,
+        located: &Located,
         names: &[String],
     ) -> (Dane, Duration) {
         if self.tlsa == AskTlsa::No {
@@ -232,11 +257,21 @@ impl Question<'_> {
         }
         // RFC 7672 §2.2.2: addresses first, and no TLSA question below an unsigned zone, where many
         // servers fail to answer it.
-        match reach {
+        let canonical = &*located.canonical;
+        let bases = match &located.reach {
+            // RFC 7672 §2.2.3: the fully expanded name first, the unexpanded one second.
             Reach::At {
                 security: Security::Secure,
                 ..
-            } => {}
+            } if canonical != host => &[canonical, host][..],
+            Reach::At {
+                security: Security::Secure,
+                ..
+            } => &[host][..],
+            // RFC 7672 §2.2.2, "Insecure CNAME": a signed alias into an unsigned zone may have records itself.
+            Reach::At { .. } if canonical != host && located.first == Security::Secure => {
+                &[host][..]
+            }
             Reach::At { .. } => {
                 let why = "the host's address records are not signed";
                 return (Dane::NotApplicable(why), KEPT_MAX);
@@ -244,13 +279,6 @@ impl Question<'_> {
             Reach::Nowhere | Reach::Unknown(_) => {
                 return (Dane::NotApplicable("the host has no address"), KEPT_MAX);
             }
-        }
-        // RFC 7672 §2.2.3: the fully expanded name first, the unexpanded one second.
-        let bases = [canonical, host];
-        let bases = if canonical == host {
-            &bases[1..]
-        } else {
-            &bases[..]
         };
         let mut ttl = KEPT_MAX;
         for base in bases {
@@ -269,6 +297,17 @@ impl Question<'_> {
         }
         (Dane::Absent, ttl)
     }
+}
+
+/// As many as are kept; where there are more, half of them of each family.
+fn some_of_each_family(addresses: Vec<IpAddr>) -> impl Iterator<Item = IpAddr> {
+    let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
+    let half = ADDRESSES_MAX / 2;
+    let v6_kept = v6
+        .len()
+        .min(half.max(ADDRESSES_MAX.saturating_sub(v4.len())));
+    let v6 = v6.into_iter().take(v6_kept);
+    v6.chain(v4.into_iter().take(ADDRESSES_MAX - v6_kept))
 }
 
 fn failed(kind: DaneFailure, name: &str, why: &str) -> (Dane, Duration) {
@@ -341,4 +380,27 @@ fn presentation(record: &Tlsa) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_addresses_of_one_family_leave_room_for_the_other() {
+        let v4 = |n: usize| vec![IpAddr::from([192, 0, 2, 1]); n];
+        let v6 = |n: usize| vec![IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]); n];
+        for (of_v6, of_v4, kept_v6, kept_v4) in [
+            (20, 2, 6, 2),
+            (20, 20, 4, 4),
+            (2, 20, 2, 6),
+            (20, 0, 8, 0),
+            (1, 1, 1, 1),
+        ] {
+            let all = [v6(of_v6), v4(of_v4)].concat();
+            let kept: Vec<_> = some_of_each_family(all).collect();
+            let kept_of_v6 = kept.iter().filter(|ip| ip.is_ipv6()).count();
+            assert_eq!((kept_of_v6, kept.len() - kept_of_v6), (kept_v6, kept_v4));
+        }
+    }
 }

@@ -41,6 +41,7 @@ pub(crate) fn read(domain: &str, answer: Outcome<Mx>, ours: &[String]) -> Exchan
             ttl,
             security,
             name,
+            ..
         }) => match before_ours(hosts, ours) {
             Some(hosts) => Exchangers::Hosts {
                 hosts,
@@ -104,6 +105,7 @@ mod tests {
             value: Mx::from_records(hosts.collect()),
             ttl: Duration::from_secs(9),
             security: Security::Secure,
+            first: Security::Secure,
             name: "x.test".into(),
         })
     }

@@ -219,6 +219,7 @@ mod tests {
             value: texts.iter().map(|text| text.as_bytes().to_vec()).collect(),
             ttl: Duration::from_secs(60),
             security: Security::Insecure,
+            first: Security::Insecure,
             name: "x".into(),
         })
     }

@@ -145,6 +145,7 @@ impl Known {
                 value,
                 ttl: STATIC_TTL,
                 security,
+                first: security,
                 name: name.into(),
             }),
             None if self.exists(name) => Outcome::NoData(security),

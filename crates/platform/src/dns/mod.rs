@@ -58,6 +58,9 @@ pub struct Answer<T> {
     pub ttl: Duration,
     /// Whether the records and every alias on the way to them are proved.
     pub security: Security,
+    /// What the answer about the very name that was asked for is worth: its alias where it is one, otherwise its
+    /// records. Not less than `security`.
+    pub first: Security,
     /// The name that has the records, after aliases (CNAME), in lower case without the final dot.
     pub name: Box<str>,
 }
@@ -123,6 +126,7 @@ impl<T> Outcome<T> {
                 value: change(answer.value),
                 ttl: answer.ttl,
                 security: answer.security,
+                first: answer.first,
                 name: answer.name,
             }),
             Self::NoData(security) => Outcome::NoData(security),
@@ -173,6 +177,7 @@ fn both_families(v6: Outcome<Vec<IpAddr>>, v4: Outcome<Vec<IpAddr>>) -> Outcome<
             v6.value.extend(v4.value);
             v6.ttl = v6.ttl.min(v4.ttl);
             v6.security = v6.security.min(v4.security);
+            v6.first = v6.first.min(v4.first);
             Found(v6)
         }
         // RFC 7672 §2.2.2: a family that cannot be proved is not there; the other may do.
@@ -222,6 +227,7 @@ mod tests {
                 value: vec![IpAddr::from([192, 0, 2, 1])],
                 ttl: Duration::from_secs(60),
                 security,
+                first: security,
                 name: "mx.test".into(),
             })
         };

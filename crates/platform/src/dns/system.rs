@@ -97,6 +97,7 @@ impl SystemResolver {
             value,
             ttl: known.ttl,
             security: known.security,
+            first: known.first,
             name: host_text(&known.name).into(),
         })
     }

@@ -49,6 +49,8 @@ pub(super) struct Known {
     /// The name after aliases.
     pub(super) name: Name,
     pub(super) security: Security,
+    /// Of what was said about the name itself: an alias, or what was found.
+    pub(super) first: Security,
     pub(super) ttl: Duration,
 }
 
@@ -105,11 +107,13 @@ impl Validator {
         let work = Work::begin();
         let mut name = name.clone();
         let mut security = Security::Secure;
+        let mut first = None;
         let mut ttl = u32::MAX;
         for _ in 0..=ALIASES_MAX {
             let reply = self.ask(&work, &name, kind).await?;
             let (judged, found) = self.judge(&work, &reply, &name, kind).await?;
             security = security.min(judged.security);
+            let first = *first.get_or_insert(security);
             ttl = ttl.min(judged.ttl);
             match found {
                 Step::Done(found) => {
@@ -117,6 +121,7 @@ impl Validator {
                         found,
                         name,
                         security,
+                        first,
                         ttl: Duration::from_secs(ttl.into()),
                     });
                 }

@@ -50,6 +50,11 @@ impl Dns {
             let target = self.target(name);
             match ask(&self.known, &target).await {
                 Outcome::Found(mut answer) => {
+                    if target != name {
+                        let alias = self.known.txt(name).await.security();
+                        answer.first = alias.unwrap_or(answer.security);
+                    }
+                    answer.security = answer.security.min(answer.first);
                     answer.name = target.into();
                     Outcome::Found(answer)
                 }
@@ -421,6 +426,28 @@ async fn aliases_have_two_base_domains() {
         panic!("{hops:?}")
     };
     assert_eq!(*names, ["host.real.test", "alias.test", "mx.alias.test"]);
+}
+
+/// RFC 7672 §2.2.2, "Insecure CNAME": the customer's signed alias binds, wherever its provider is.
+#[tokio::test]
+async fn a_signed_alias_into_an_unsigned_zone_has_one_base_domain() {
+    let world = World::new().await;
+    let dns = &world.dns;
+    dns.known.secure("alias.test");
+    dns.known.add_mx("alias.test", 10, "mx.alias.test");
+    dns.known
+        .add_address("host.plain.test", "192.0.2.1".parse().unwrap());
+    dns.alias("mx.alias.test", "host.plain.test");
+    dns.known.add_tlsa("_25._tcp.host.plain.test", tlsa(3));
+    let hops = world.hops("alias.test").await;
+    assert!(!is_dane(&hops[0]), "{hops:?}");
+    assert_eq!(dns.asked_for_tlsa(), ["_25._tcp.mx.alias.test"]);
+
+    dns.known.add_tlsa("_25._tcp.mx.alias.test", tlsa(3));
+    world.clock.set(NOW.plus(Duration::from_secs(61)));
+    let hops = world.hops("alias.test").await;
+    assert!(is_dane(&hops[0]), "{hops:?}");
+    assert_eq!(hops[0].server_name, "mx.alias.test");
 }
 
 #[tokio::test]

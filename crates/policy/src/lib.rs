@@ -29,5 +29,5 @@ pub use rows::{
     Past, Setting, domains_of, remove_account, remove_address, remove_domain, remove_group,
 };
 pub use schema::SCHEMA;
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, own_help_url};
 pub use usage::Usage;

@@ -73,6 +73,12 @@ impl Default for Snapshot {
     }
 }
 
+/// The help pages of the node `host`, with a final slash: where refusals and notices point unless the
+/// operator named another place.
+pub fn own_help_url(host: &str) -> String {
+    format!("https://{host}/h/")
+}
+
 impl Snapshot {
     /// How far sender ownership has come for this sender. The most specific of account, domain and
     /// installation wins; `Enforce` where nothing is set.
@@ -252,7 +258,8 @@ impl Snapshot {
         self.dane
     }
 
-    /// Where refusals point for help, with a final slash; `None`: they point nowhere.
+    /// Where refusals and notices point for help, with a final slash; `None` where nobody set it, and
+    /// `own_help_url` holds.
     pub fn help_url(&self) -> Option<&str> {
         self.help_url.as_deref()
     }

@@ -401,6 +401,7 @@ impl Plan {
                 .unwrap_or_else(|| message.sender.clone()),
             dsn: message.dsn.clone(),
             submitter: message.submitter,
+            rules_of: message.dispatch.rules_of.clone(),
             group: message.dispatch.group.clone(),
             front: self.front.lines.clone(),
             require_tls: message.dispatch.require_tls,
@@ -492,8 +493,8 @@ fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), S
     tx.execute(
         "INSERT INTO queue_messages (message, accepted_at, sender, submitter, envelope_id, ret, \
          segment, segment_offset, facts_bytes, body_bytes, recipients, release_at, tls_demand, \
-         front, forward_sender) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         front, forward_sender, rules_of) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             message.trace.0,
             message.now.0,
@@ -510,6 +511,7 @@ fn write_queue_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<(), S
             tls_demand(dispatch),
             front,
             forward_sender.as_deref(),
+            dispatch.rules_of.as_deref(),
         ],
     )?;
     let held = (dispatch.hold == Hold::Held).then_some(HELD_BY_RULE);

@@ -71,10 +71,12 @@ impl std::fmt::Debug for Wording {
 }
 
 impl Wording {
-    fn help(&self) -> Option<String> {
-        let snapshot = self.policies.as_ref()?.snapshot();
-        let url = snapshot.help_url()?.trim_end_matches('/');
-        Some(url.to_owned())
+    /// The same place that refusals name, without its final slash.
+    fn help(&self, host: &str) -> String {
+        let set = self.policies.as_ref().map(Policies::snapshot);
+        let set = set.as_deref().and_then(policy::Snapshot::help_url);
+        let url = set.map_or_else(|| policy::own_help_url(host), str::to_owned);
+        url.trim_end_matches('/').to_owned()
     }
 
     /// What account, domain or installation set for the sender, else `first`.
@@ -221,6 +223,7 @@ pub async fn accept_for(
         dispatch: Dispatch {
             origin: Origin::Ours,
             require_tls: about.require_tls,
+            rules_of: Some(to.domain().into()),
             ..Dispatch::default()
         },
     })
@@ -300,7 +303,7 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
         })
         .collect();
     let token = notice.trace.to_string();
-    let help = about.wording.help();
+    let help = about.wording.help(about.host);
     // RFC 3461 §6.3 (a): ENVID is decoded on its way into the notice.
     let envelope_id = about.dsn.envelope_id.as_deref().and_then(xtext::decode);
     Ok(dsn::build(&dsn::Notice {
@@ -317,7 +320,7 @@ fn build(about: &About<'_>, notice: &Notice, to: &Address) -> Result<Vec<u8>, No
             Original::Whole(bytes) => Returned::Message(bytes),
         },
         first: about.wording.first(about.submitter, to),
-        help: help.as_deref(),
+        help: Some(&help),
     }))
 }
 

@@ -23,6 +23,9 @@ pub struct Dispatch {
     pub tls_required_no: TlsRequiredNo,
     /// Where it came from, which decides how it is signed when it leaves.
     pub origin: Origin,
+    /// The domain whose rules for the way hold where the sender is null: a notice is to travel as
+    /// safely as the message it is about.
+    pub rules_of: Option<Box<str>>,
     /// Whole header lines that stand before those in what leaves: a Delivered-To for each address of
     /// ours that forwards it, so that a circle is seen when it comes back. Copies that stay here do
     /// not have them: their readers need not know of each other.

@@ -306,6 +306,8 @@ impl Relay {
             )
         });
         match change {
+            // What asks us to slow down for hours keeps mail from being tried as if it were down.
+            None if tried.peer == Peer::Busy => self.settle_aged(&claim.domain),
             None => {}
             Some(Change::Up) => {
                 tracing::info!(destination = %claim.domain, "queue.destination_up");
@@ -314,14 +316,14 @@ impl Relay {
             Some(Change::Down(down)) => {
                 tracing::info!(destination = %down.domain, failures = down.failures,
                     reply = %down.last_reply, "queue.destination_down");
-                self.settle_aged(&down);
+                self.settle_aged(&down.domain);
                 self.remember_down(down).await;
             }
         }
     }
 
     /// Senders are told in time although nothing of theirs is tried one by one.
-    fn settle_aged(&self, down: &Down) {
+    fn settle_aged(&self, destination: &str) {
         let now = self.clock.now();
         let plan = &self.settings.plan;
         let before = |age: Duration| {
@@ -329,8 +331,7 @@ impl Relay {
             TraceId::first_at(platform::clock::Timestamp(now.0.saturating_sub(age)))
         };
         let (warn, give_up) = (before(plan.warn_after), before(plan.give_up_after));
-        let found =
-            self.schedule(|schedule| schedule.settle_aged(&down.domain, warn, give_up, now));
+        let found = self.schedule(|schedule| schedule.settle_aged(destination, warn, give_up, now));
         if found > 0 {
             self.queue.work.wake();
         }

@@ -10,7 +10,12 @@ use platform::store::{Component, Migration};
 /// Everything this crate keeps.
 pub const SCHEMA: Component = Component {
     name: "queue",
-    migrations: &[QUEUE_AND_TRACES, CAUSES_AND_ORIGINS, DISPATCH],
+    migrations: &[
+        QUEUE_AND_TRACES,
+        CAUSES_AND_ORIGINS,
+        DISPATCH,
+        NOTICES_FOR_DOMAINS,
+    ],
 };
 
 const QUEUE_AND_TRACES: Migration = Migration {
@@ -99,4 +104,11 @@ CREATE TABLE queue_destinations (
   last_reply {text} NOT NULL
 ) {clustered};
 ",
+};
+
+/// Whose rules hold for a notice, which has no sender that could tell.
+const NOTICES_FOR_DOMAINS: Migration = Migration {
+    number: 4,
+    name: "the domain whose rules hold for a notice",
+    sql: "ALTER TABLE queue_messages ADD COLUMN rules_of {text};",
 };

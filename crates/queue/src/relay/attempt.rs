@@ -28,6 +28,8 @@ pub struct Attempt {
     pub dsn: DsnOptions,
     /// The account that submitted it; `None` for mail from other servers and our own.
     pub submitter: Option<AccountId>,
+    /// The domain whose rules for the way hold where the sender is null.
+    pub rules_of: Option<Box<str>>,
     /// The customer group it belongs to.
     pub group: Option<Box<str>>,
     /// Header lines to be sent before the body: the signatures.

@@ -184,7 +184,7 @@ fn attempt(
 ) -> Result<Option<Attempt>, StoreError> {
     tx.one(
         "SELECT sender, envelope_id, ret, accepted_at, segment, segment_offset, facts_bytes, \
-         body_bytes, submitter, release_at, tls_demand, front, forward_sender \
+         body_bytes, submitter, release_at, tls_demand, front, forward_sender, rules_of \
          FROM queue_messages WHERE message = ?1",
         params![message],
         |row| {
@@ -198,6 +198,7 @@ fn attempt(
                 },
                 sender,
                 submitter: row.maybe_int(8)?.map(AccountId),
+                rules_of: row.maybe_text(13)?.map(Into::into),
                 group: of.group.take(),
                 front: match row.is_null(11)? {
                     true => Vec::new(),

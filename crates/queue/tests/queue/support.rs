@@ -66,6 +66,8 @@ struct Played {
     sent: Vec<String>,
     /// Domains that cannot be reached.
     dead: Vec<&'static str>,
+    /// Domains that ask us to slow down.
+    busy: Vec<&'static str>,
     /// Domain, MAIL FROM and route of each attempt.
     seen: Vec<Seen>,
 }
@@ -77,6 +79,7 @@ pub(crate) struct Seen {
     pub(crate) domain: String,
     pub(crate) mail_from: String,
     pub(crate) route: Option<String>,
+    pub(crate) rules_of: Option<Box<str>>,
     pub(crate) front: Vec<u8>,
 }
 
@@ -117,6 +120,12 @@ impl Script {
         self
     }
 
+    /// The same, where `domain` asks us to slow down whatever comes.
+    pub(crate) fn busy_for(self, domain: &'static str) -> Self {
+        self.inner.lock().unwrap().busy.push(domain);
+        self
+    }
+
     /// All domains can be reached from now on.
     pub(crate) fn revive(&self) {
         self.inner.lock().unwrap().dead.clear();
@@ -151,14 +160,21 @@ impl Transport for Script {
                 domain: attempt.domain.clone(),
                 mail_from: attempt.mail_from.to_text(),
                 route: attempt.route.clone(),
+                rules_of: attempt.rules_of.clone(),
                 front: attempt.front.clone(),
             });
-            if played.dead.contains(&attempt.domain.as_str()) {
-                let reply = "4.4.1 nobody answered".to_owned();
+            let domain = attempt.domain.as_str();
+            let lacking = match (played.dead.contains(&domain), played.busy.contains(&domain)) {
+                (true, _) => Some(("4.4.1 nobody answered", Peer::Unreachable)),
+                (_, true) => Some(("421 4.7.0 slowly please", Peer::Busy)),
+                _ => None,
+            };
+            if let Some((reply, peer)) = lacking {
+                let reply = reply.to_owned();
                 let cause = Cause::Other;
                 return Attempted {
                     outcomes: vec![Outcome::Deferred { reply, cause }; attempt.recipients.len()],
-                    peer: Peer::Unreachable,
+                    peer,
                     ..Attempted::default()
                 };
             }

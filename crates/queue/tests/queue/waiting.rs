@@ -448,3 +448,40 @@ async fn a_clock_that_is_set_back_does_not_hide_what_falls_due() {
 async fn a_little() {
     tokio::time::sleep(Duration::from_millis(80)).await;
 }
+
+#[tokio::test]
+async fn senders_hear_of_mail_for_a_destination_that_is_always_busy() {
+    let setup = Setup::new(Script::always(relayed()).busy_for("busy.test")).await;
+    for n in 0..40 {
+        let to = format!("n{n}@busy.test");
+        setup.dispatch(&[&to], Dispatch::default()).await;
+    }
+    setup.until_attempts(1).await;
+    a_while().await;
+    let tries = setup.attempts();
+    setup.advance(Duration::from_secs(4 * 3600 + 60));
+    setup.until_inbox("anna", 40).await;
+    let more = setup.attempts() - tries;
+    assert!(more <= 10, "{more} attempts to tell 40 senders");
+}
+
+#[tokio::test]
+async fn a_notice_says_whose_rules_hold_for_it() {
+    let failed = Outcome::Failed {
+        reply: "550 5.1.1 no such user".into(),
+        cause: Default::default(),
+    };
+    let script = Script::of([failed, relayed()]);
+    let setup = Setup::new(script).await;
+    setup
+        .accept(
+            "anna@elsewhere.test",
+            &["x@else.test"],
+            "Subject: x\r\n\r\nx\r\n",
+        )
+        .await;
+    setup.until_attempts(2).await;
+    let seen = setup.seen();
+    assert_eq!(seen[1].domain, "elsewhere.test");
+    assert_eq!(seen[1].rules_of.as_deref(), Some("elsewhere.test"));
+}

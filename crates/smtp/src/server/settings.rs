@@ -206,7 +206,7 @@ impl ServerContext {
                 dir: spool_dir,
             },
             spool_budget: SpoolBudget::new(budget),
-            help_url: format!("https://{}/h/", settings.host_name).into(),
+            help_url: policy::own_help_url(&settings.host_name).into(),
             settings,
         }
     }

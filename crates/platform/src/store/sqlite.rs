@@ -259,8 +259,8 @@ fn migrate(connection: &mut Connection, components: &[Component]) -> Result<(), 
     tx.commit().map_err(engine)
 }
 
-/// Commits one group: savepoint each, flush what they refer to, commit once. False when the line
-/// is closed and empty.
+/// Commits one group: run each, flush what they refer to, commit once. False when the line is closed
+/// and empty.
 fn commit_next(
     db: &Connection,
     line: &Line,
@@ -291,7 +291,7 @@ fn commit_group(db: &Connection, mut group: Vec<Box<dyn Job>>, before: Option<&B
                 answer(group.remove(culprit), Err(error));
                 continue;
             }
-            Attempt::Undone { error, .. } => group.iter().map(|_| Err(error.clone())).collect(),
+            Attempt::Undone { error, .. } => every(&group, &error),
         };
         for (job, outcome) in group.drain(..).zip(outcomes) {
             answer(job, outcome);
@@ -300,12 +300,48 @@ fn commit_group(db: &Connection, mut group: Vec<Box<dyn Job>>, before: Option<&B
 }
 
 fn attempt(db: &Connection, group: &mut [Box<dyn Job>], before: Option<&BeforeCommit>) -> Attempt {
-    if !db.is_autocommit() {
-        // Only after a ROLLBACK that failed; the next BEGIN must not join what it left.
-        let _ = statement(db, "ROLLBACK");
+    match all_together(db, group, before) {
+        Some(attempt) => attempt,
+        None => each_apart(db, group, before),
     }
-    if let Err(error) = statement(db, "BEGIN IMMEDIATE") {
-        return Attempt::Done(group.iter().map(|_| Err(error.clone())).collect());
+}
+
+/// Runs the group without savepoints, which make SQLite copy each page that a closure changes. `None`
+/// where one of several closures failed: nothing is kept of any, and they are to run apart.
+fn all_together(
+    db: &Connection,
+    group: &mut [Box<dyn Job>],
+    before: Option<&BeforeCommit>,
+) -> Option<Attempt> {
+    if let Err(error) = begin(db) {
+        return Some(Attempt::Done(every(group, &error)));
+    }
+    let alone = group.len() == 1;
+    for job in group.iter_mut() {
+        let outcome = run_closure(db, job.as_mut());
+        if outcome.is_ok() && !db.is_autocommit() {
+            continue;
+        }
+        if db.is_autocommit() {
+            return alone.then(|| Attempt::Undone {
+                culprit: 0,
+                error: outcome.err().unwrap_or_else(undone),
+            });
+        }
+        roll_back(db);
+        return alone.then(|| Attempt::Done(vec![outcome]));
+    }
+    Some(finish(db, every_ok(group), before))
+}
+
+/// Runs the group with a savepoint for each closure, so that the failure of one hurts no other.
+fn each_apart(
+    db: &Connection,
+    group: &mut [Box<dyn Job>],
+    before: Option<&BeforeCommit>,
+) -> Attempt {
+    if let Err(error) = begin(db) {
+        return Attempt::Done(every(group, &error));
     }
     let mut kept = Vec::with_capacity(group.len());
     for (index, job) in group.iter_mut().enumerate() {
@@ -319,14 +355,41 @@ fn attempt(db: &Connection, group: &mut [Box<dyn Job>], before: Option<&BeforeCo
         }
         kept.push(outcome);
     }
+    finish(db, kept, before)
+}
+
+fn begin(db: &Connection) -> Result<(), StoreError> {
+    // Only after a ROLLBACK that failed; the next BEGIN must not join what it left.
+    roll_back(db);
+    statement(db, "BEGIN IMMEDIATE")
+}
+
+fn roll_back(db: &Connection) {
+    if !db.is_autocommit() {
+        let _ = statement(db, "ROLLBACK");
+    }
+}
+
+fn every(group: &[Box<dyn Job>], error: &StoreError) -> Vec<Result<(), StoreError>> {
+    group.iter().map(|_| Err(error.clone())).collect()
+}
+
+fn every_ok(group: &[Box<dyn Job>]) -> Vec<Result<(), StoreError>> {
+    group.iter().map(|_| Ok(())).collect()
+}
+
+/// Flushes what the closures refer to and commits what they did.
+fn finish(
+    db: &Connection,
+    kept: Vec<Result<(), StoreError>>,
+    before: Option<&BeforeCommit>,
+) -> Attempt {
     let committed = if kept.iter().any(Result::is_ok) {
         flush(before).and_then(|()| commit(db))
     } else {
         Ok(())
     };
-    if !db.is_autocommit() {
-        let _ = statement(db, "ROLLBACK");
-    }
+    roll_back(db);
     Attempt::Done(match committed {
         Ok(()) => kept,
         Err(error) => kept

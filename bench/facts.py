@@ -43,9 +43,10 @@ def main():
         "Memory": "%.0f GiB" % (memory_kib / 1024 / 1024),
         "Kernel": platform.release(),
         "File system": first_line("findmnt", "-no", "FSTYPE,OPTIONS", "-T", folder),
+        # MB_COMMIT names the commit of a binary that was built elsewhere.
         "Rohrpost": "%s%s, binary of %s" % (
-            first_line(*git, "rev-parse", "--short=12", "HEAD"),
-            " with changes" if changed else "",
+            os.environ.get("MB_COMMIT") or first_line(*git, "rev-parse", "--short=12", "HEAD"),
+            " with changes" if changed and "MB_COMMIT" not in os.environ else "",
             built.strftime("%Y-%m-%d %H:%M UTC"),
         ),
         "Postfix": first_line("postconf", "-dh", "mail_version"),

@@ -9,6 +9,8 @@ mod denial;
 mod dname;
 mod effort;
 mod fixed;
+#[doc(hidden)]
+pub mod fuzz;
 mod probe;
 mod proofs;
 mod signed;

@@ -364,121 +364,6 @@ async fn a_wrong_anchor_makes_everything_bogus() {
     }
 }
 
-/// MX lookups on which BIND's own validator and ours must agree. On what opt-out covers they do not: for BIND an
-/// absence there is proved, for us (RFC 5155 §9.2) it is not.
-const JUDGED_BY_DELV: &[&str] = &[
-    "x.old.test",
-    "X.Old.test",
-    "y.old.test",
-    "old.test",
-    "deep.test",
-    "x.deep.test",
-    "x.old.deep.test",
-    "nothing.deep.test",
-    "x.out2.test",
-    "x.bad.test",
-    "a.wc.test",
-    "a.b.wc.test",
-    "real.wc.test",
-    "a.real.wc.test",
-    "wc.test",
-    "z.hop.test",
-    "Sub.Upper.test",
-    "UPPER.test",
-    "a.alias.nsec3.test",
-    "real.alias.nsec3.test",
-    "a.real.alias.nsec3.test",
-    "x.old.nsec3.test",
-    "y.old.nsec3.test",
-    "x.old.unsigned.test",
-    "a.wild.optout.test",
-    "wild.optout.test",
-    "child.optout.test",
-    "x.child.optout.test",
-    "rsa.test",
-    "rsa512.test",
-    "ed.test",
-    "p384.test",
-    "nothing.ed.test",
-    "bogus.test",
-    "expired.test",
-    "a.b.c.d.e.f.nothing.nsec3.test",
-    "a.b.c.d.e.f.nothing.test",
-    "*.w.test",
-    "y.w.test",
-    "x.w.test",
-    "a.x.w.test",
-];
-
-impl Named {
-    /// What BIND's validator says; `None` where it is not installed.
-    fn delv(&self, name: &str) -> Option<&'static str> {
-        let keys: String = std::fs::read_dir(self.directory.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| {
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                name.starts_with("Ktest.") && name.ends_with(".key")
-            })
-            .map(|path| std::fs::read_to_string(path).unwrap())
-            .filter_map(|key| {
-                let data = key
-                    .lines()
-                    .find_map(|line| line.split_once("DNSKEY 257 3 13 "))?;
-                Some(format!("test. static-key 257 3 13 \"{}\";\n", data.1))
-            })
-            .collect();
-        let file = self.directory.path().join("anchors");
-        std::fs::write(&file, format!("trust-anchors {{ {keys} }};")).unwrap();
-        let output = Command::new("delv")
-            .arg(format!("@{}", self.address.ip()))
-            .args(["-p", &self.address.port().to_string(), "+root=test", "-a"])
-            .arg(&file)
-            .args([name, "MX"])
-            .output()
-            .ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr);
-        Some(
-            if text.contains("resolution failed") && !text.contains("ncache") {
-                "bogus"
-            } else if text.contains("unsigned answer")
-                || text.contains("negative response, unsigned")
-            {
-                "insecure"
-            } else if text.contains("fully validated") {
-                "secure"
-            } else {
-                panic!("delv {name}: {text}")
-            },
-        )
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn binds_validator_and_ours_agree() {
-    let Some(named) = Named::start().await else {
-        return;
-    };
-    let dns = named.resolver(named.anchors.clone());
-    let mut differences = Vec::new();
-    for name in JUDGED_BY_DELV {
-        let outcome = dns.mx(name).await;
-        let ours = match outcome.security() {
-            Some(Secure) => "secure",
-            Some(Insecure) => "insecure",
-            None => "bogus",
-        };
-        let Some(theirs) = named.delv(name) else {
-            return;
-        };
-        if ours != theirs {
-            differences.push(format!("{name}: {theirs}, not {ours}: {}", told(outcome)));
-        }
-    }
-    assert!(differences.is_empty(), "{differences:#?}");
-}
-
 /// RFC 6672, RFC 9276 §3.2, RFC 4035 §5.2.
 #[tokio::test]
 async fn aliases_of_subtrees_costly_hashes_and_unknown_algorithms() {
@@ -537,3 +422,6 @@ async fn aliases_of_subtrees_costly_hashes_and_unknown_algorithms() {
         "{endless:?}"
     );
 }
+
+#[path = "system_foreign_tests.rs"]
+mod foreign;

@@ -12,6 +12,8 @@ pub mod demo;
 mod facts;
 pub(crate) mod failure;
 mod fingerprint;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod host_keys;
 mod server;
 pub(crate) mod session;

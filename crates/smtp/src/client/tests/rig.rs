@@ -1,7 +1,8 @@
 //! A queue with our client, and servers that play a script. Tests only.
 
 use super::super::{Client, ClientParts, ClientSettings, ClientTimes, Forbidden};
-use directory::Directory;
+use directory::admin::{NewDomain, NoHooks};
+use directory::{Directory, DomainName};
 use formats::address::Address;
 use formats::message::Facts;
 use mailbox::Mailboxes;
@@ -15,7 +16,9 @@ use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::{Engine, Options, Store, StoreError};
 use platform::tls::{ClientTls, ServerTls};
-use policy::Policies;
+use policy::admin::{Admin, Author, Wanted};
+use policy::setting::{Name, Value};
+use policy::{Policies, Scope};
 use queue::relay::{Relay, RelayParts, RelaySettings};
 use queue::{
     Accept, DeliverTo, Dispatch, DsnOptions, Notify, Queue, Recipient, ReversePath, TraceId,
@@ -223,10 +226,38 @@ pub(super) struct Rig {
     dispatch: Dispatch,
     next: AtomicU64,
     pub(super) clock: Clock,
+    policies: Policies,
     _dir: tempfile::TempDir,
 }
 
 impl Rig {
+    /// Hosts `domain` and sets a policy for it.
+    pub(super) async fn set_policy(&self, domain: &str, name: Name, value: &str) {
+        let domain = DomainName::parse(domain).unwrap();
+        let settings = directory::Settings::default();
+        let directory = Directory::open(self.store.clone(), settings, Random::seeded(1)).await;
+        directory::admin::Admin::new(directory.unwrap(), Arc::new(NoHooks))
+            .add_domain(&domain, &NewDomain::default(), self.clock.now())
+            .await
+            .unwrap();
+        let wanted = Wanted {
+            scope: Scope::Domain(domain),
+            name,
+            item: String::new(),
+            value: Value::parse(name, value).unwrap(),
+            expires_at: None,
+            consent: None,
+        };
+        let author = Author {
+            by: "tester".to_owned(),
+            reason: String::new(),
+            now: self.clock.now(),
+        };
+        let admin = Admin::new(self.store.clone());
+        admin.set(wanted, author).await.unwrap();
+        self.policies.refresh().await.unwrap();
+    }
+
     pub(super) async fn new(setup: Setup) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, random) = (Clock::settable(START), Random::seeded(1));
@@ -286,7 +317,7 @@ impl Rig {
             },
             ClientParts {
                 router,
-                policies,
+                policies: policies.clone(),
                 tls: ClientTls::new(setup.roots.as_deref()).unwrap(),
             },
         );
@@ -317,6 +348,7 @@ impl Rig {
             dispatch: setup.dispatch,
             next: AtomicU64::new(7),
             clock,
+            policies,
             _dir: dir,
         }
     }

@@ -1,9 +1,10 @@
 //! TLS duties carried out: what may go in clear, what never, and what TLS reports hear of it. Tests only.
 
 use super::MESSAGE;
-use super::rig::{Answers, Rig, Script, Setup, Sink};
+use super::rig::{Answers, Rig, Script, Setup, Sink, WILLING};
 use platform::dns::Tlsa;
 use platform::tls::{CertStore, ServerTls, ServerTlsSettings, demo_ca};
+use policy::setting::Name;
 use queue::{Dispatch, RequireTls};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -233,4 +234,22 @@ async fn no_policy_bleeds_through_a_kept_connection() {
         !heard.iter().any(|line| line.starts_with("2 MAIL")),
         "{heard:?}"
     );
+}
+
+/// A notice has no sender, but tells of a message whose domain demands encryption.
+#[tokio::test]
+async fn a_notice_goes_as_safely_as_the_mail_it_is_about() {
+    let sink = sink(WILLING).await;
+    let rig = Rig::new(setup(&sink)).await;
+    rig.set_policy("firma.test", Name::OutboundTls, "required")
+        .await;
+    let notice = Dispatch {
+        rules_of: Some("firma.test".into()),
+        ..Dispatch::default()
+    };
+    let trace = rig.accept_with(MESSAGE, notice).await;
+    let told = rig.told(trace, 1).await;
+    assert!(told.starts_with("deferred "), "{told}");
+    let heard = sink.heard();
+    assert!(!heard.iter().any(|line| line.contains("MAIL")), "{heard:?}");
 }

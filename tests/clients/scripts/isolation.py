@@ -73,9 +73,9 @@ class Pop3(poplib.POP3_SSL):
         return self.world.watch(self.name, line), octets
 
 
-def letter(name, number):
+def letter(name, number, sender="x@example.org"):
     secret = word(name)
-    return (f"From: {secret} <x@example.org>\r\nSubject: {secret} {number}\r\nX-{secret}: {secret}\r\n"
+    return (f"From: {secret} <{sender}>\r\nSubject: {secret} {number}\r\nX-{secret}: {secret}\r\n"
             f"Message-ID: <{secret}.{number}@example.org>\r\n\r\n{secret} {number}\r\n")
 
 
@@ -127,7 +127,8 @@ class Actor:
         account = provider.accounts[self.name]
         with smtplib.SMTP_SSL("localhost", provider.ports["submissions"], context=provider.tls, timeout=30) as smtp:
             smtp.login(account["address"], account["password"])
-            smtp.sendmail(account["address"], [account["address"]], letter(self.name, self.number))
+            smtp.sendmail(account["address"], [account["address"]],
+                          letter(self.name, self.number, account["address"]))
 
     def append(self, _active):
         mailbox = self.rng.choice(self.mailboxes())

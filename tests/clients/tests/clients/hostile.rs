@@ -9,7 +9,7 @@ use harness::Server;
 const GROWTH_KIB_MAX: &str = "200000";
 /// How long a delivery or a fetch may take meanwhile, in seconds, on a machine that is busy with
 /// the flood itself.
-const SECONDS_MAX: &str = "8";
+const SECONDS_MAX: &str = "30";
 
 #[test]
 fn five_thousand_hostile_connections_keep_nobody_from_being_served() {

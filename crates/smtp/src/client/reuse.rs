@@ -3,7 +3,7 @@
 //! Kept for seconds, in bounded numbers.
 
 use super::connect::Origin;
-use super::session::{Security, Session, Stage};
+use super::session::{Security, Session};
 use platform::clock::{Clock, Timestamp};
 use routing::{Duty, Hop};
 use std::collections::HashMap;
@@ -109,7 +109,7 @@ impl Kept {
         let worn = session.messages >= MESSAGES_MAX || age > AGE_MAX;
         // One in clear after a failed handshake is an exception of one attempt.
         let exception = session.security == Security::ClearThisTime;
-        if worn || exception || session.stage == Stage::Broken {
+        if worn || exception || !session.stage.is_usable() {
             return Some(session);
         }
         let place = Place::new(hop, session.address, origin);

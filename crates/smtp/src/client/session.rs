@@ -5,10 +5,10 @@ use super::ClientTimes;
 use super::connect::Origin;
 use super::failure::{Failure, Kind};
 use super::offers::{self, Offers};
-use super::reply::{self, Reply};
+use super::reply::{self, Reply, ReplyError};
 use super::report::{self, About, Ends, Reporter};
 use platform::clock::Timestamp;
-use platform::net::{Deadline, Stream};
+use platform::net::{Deadline, Stream, StreamError};
 use platform::tls::{ClientTls, HandshakeFailure, Proof, Verified};
 use queue::relay::{Cause, Peer, TlsSeen};
 use routing::seen::{Identity, Protection};
@@ -38,6 +38,15 @@ pub(super) enum Stage {
     NeedsReset,
     /// Not to be used again.
     Broken,
+    /// Not to be used again: the server said nothing for as long as it may take.
+    Silent,
+}
+
+impl Stage {
+    /// Whether anything may still be said.
+    pub(super) fn is_usable(self) -> bool {
+        matches!(self, Self::Ready | Self::NeedsReset)
+    }
 }
 
 /// A connection that is ready for messages.
@@ -249,7 +258,10 @@ impl Session {
             }
             Ok(reply) => Ok(reply),
             Err(error) => {
-                self.stage = Stage::Broken;
+                self.stage = match error {
+                    ReplyError::Stream(StreamError::TimedOut) => Stage::Silent,
+                    _ => Stage::Broken,
+                };
                 let text = match sent {
                     Err(error) => format!("4.4.2 the connection failed: {error}"),
                     Ok(()) => format!("4.4.2 {error}"),
@@ -273,7 +285,7 @@ impl Session {
 
     /// Says goodbye and does not wait for an answer.
     pub(super) async fn quit(mut self) {
-        if self.stage != Stage::Broken {
+        if self.stage.is_usable() {
             self.stream.write(b"QUIT\r\n");
             // A courtesy; whatever was to be known is known.
             let _ = self.stream.flush(Deadline::after(GOODBYE)).await;

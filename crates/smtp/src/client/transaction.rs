@@ -85,11 +85,7 @@ impl Transaction<'_> {
         }
         let mail = match self.begin().await {
             Ok(mail) => mail,
-            Err(failure) if self.age == Age::Kept => {
-                let kind = Kind::Stale;
-                return Err(Failure { kind, ..failure });
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(at_begin(failure, self.age, self.session.stage)),
         };
         self.session.stage = Stage::NeedsReset;
         let envelope = self.envelope(&mail).await?;
@@ -303,6 +299,18 @@ impl Transaction<'_> {
     }
 }
 
+/// What it means that a session fails before MAIL was answered. A kept one that ended meanwhile costs nothing; from a
+/// server that is silent the next kept one would only cost the same minutes again.
+fn at_begin(failure: Failure, age: Age, stage: Stage) -> Failure {
+    match (age, stage) {
+        (Age::Fresh, _) | (Age::Kept, Stage::Silent) => failure,
+        (Age::Kept, _) => Failure {
+            kind: Kind::Stale,
+            ..failure
+        },
+    }
+}
+
 /// Return-Path is for final delivery only (RFC 5321 §4.4); our stored copy begins with it.
 fn without_return_path(chunk: &[u8]) -> &[u8] {
     const NAME: &[u8] = b"Return-Path:";
@@ -328,6 +336,19 @@ fn without_return_path(chunk: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silent_server_is_not_asked_again_over_the_next_kept_connection() {
+        for (age, stage, stale) in [
+            (Age::Kept, Stage::Broken, true),
+            (Age::Kept, Stage::Silent, false),
+            (Age::Fresh, Stage::Broken, false),
+        ] {
+            let failure = Failure::next_host("mx.test", "4.4.2 gone", Peer::Unreachable);
+            let told = at_begin(failure, age, stage);
+            assert_eq!(told.kind == Kind::Stale, stale, "{age:?} {stage:?}");
+        }
+    }
 
     #[test]
     fn only_a_leading_return_path_is_left_out() {

@@ -75,7 +75,7 @@ impl<'a> Told<'a> {
     /// The message cannot be read, or the like: nobody was asked.
     pub(super) fn deferred(self, reply: String) -> Attempted {
         let cause = Cause::Other;
-        self.all(Outcome::Deferred { reply, cause }, Peer::Answered)
+        self.all(Outcome::Deferred { reply, cause }, Peer::Unknown)
     }
 
     /// Routing knows no host.
@@ -98,7 +98,7 @@ impl<'a> Told<'a> {
             (Prospect::Never, _) => self.all(Outcome::Failed { reply, cause }, Peer::Answered),
             // A duty of this message says nothing about the destination.
             (Prospect::Later, Cause::TlsPolicy) => {
-                self.all(Outcome::Deferred { reply, cause }, Peer::Answered)
+                self.all(Outcome::Deferred { reply, cause }, Peer::Unknown)
             }
             (Prospect::Later, Cause::Other) => {
                 self.all(Outcome::Deferred { reply, cause }, Peer::Unreachable)

@@ -139,6 +139,12 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
     let mut text = String::new();
     if let Some(way) = way(&value) {
         text.push_str(&preview::of(desk, way, &at, *days).await?);
+        if matches!(value, Value::OutboundTls(OutboundTls::Authenticated)) {
+            text.push_str(
+                "Whether servers that do use TLS prove their names was not counted; `rohrpost route \
+                 DOMAIN --from SENDER` and the trace of a message tell.\n",
+            );
+        }
     } else if *only_preview {
         return Err(invalid(format!("there is no preview of {word} {value}")));
     }

@@ -62,7 +62,7 @@ pub struct Cancelled {
 #[derive(Debug, thiserror::Error)]
 pub enum CancelError {
     /// It is not in the queue: it has left, or there was never one.
-    #[error("this message does not wait any more")]
+    #[error("this message does not wait any more; `rohrpost trace` tells what became of it")]
     NotWaiting,
     /// Some of it was delivered or tried.
     #[error("a part of this message was delivered or tried already")]

@@ -340,9 +340,40 @@ fn german(why: &str) -> String {
     format!("{who} verlangt für alles, was hinausgeht, {what}")
 }
 
-/// An order or a calling back, as it was written down; in German with a word before it.
+/// An order or a calling back, as it was written down (`manage.rs`).
 fn order(text: &str, language: Language) -> String {
-    pick(language, format!("Anweisung: {text}"), text.to_owned())
+    let german = || {
+        let (before, rest) = text.split_once('<')?;
+        let (recipient, after) = rest.split_once('>')?;
+        let to = format!("<{recipient}>");
+        Some(match (before, after) {
+            ("The operator holds what is for ", _) => {
+                format!("Der Betreiber hält fest, was an {to} geht.")
+            }
+            ("What is for ", _) => format!("Was an {to} geht, wurde freigegeben."),
+            ("The operator has ", _) => {
+                format!("Der Betreiber lässt es bei {to} sofort wieder versuchen.")
+            }
+            ("The operator sends what is for ", " the usual way again.") => {
+                format!("Der Betreiber schickt, was an {to} geht, wieder den üblichen Weg.")
+            }
+            ("The operator sends what is for ", after) => {
+                let route = after.trim_start_matches(" to ").trim_end_matches('.');
+                format!("Der Betreiber schickt, was an {to} geht, an {route}.")
+            }
+            ("The operator returns what is for ", _) => {
+                format!("Der Betreiber gibt zurück, was an {to} geht.")
+            }
+            _ => return None,
+        })
+    };
+    match (language, text) {
+        (Language::English, _) => text.to_owned(),
+        (Language::German, "It was called back before anything of it left.") => {
+            "Sie wurde zurückgeholt, bevor etwas von ihr hinausging.".to_owned()
+        }
+        (Language::German, _) => german().unwrap_or_else(|| format!("Anweisung: {text}")),
+    }
 }
 
 /// Lines of older releases.
@@ -501,6 +532,19 @@ mod tests {
             ("something new", "something new"),
         ] {
             assert_eq!(german(english), wanted);
+        }
+        for (english, wanted) in [
+            (
+                "The operator sends what is for <b@x.test> to relay.test:25.",
+                "Der Betreiber schickt, was an <b@x.test> geht, an relay.test:25.",
+            ),
+            (
+                "What is for <b@x.test> was released.",
+                "Was an <b@x.test> geht, wurde freigegeben.",
+            ),
+            ("Something new.", "Anweisung: Something new."),
+        ] {
+            assert_eq!(order(english, Language::German), wanted);
         }
     }
 

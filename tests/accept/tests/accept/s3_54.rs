@@ -89,12 +89,12 @@ fn what_is_taken_back_in_time_never_arrives() {
     };
     let mistake = send("mistake");
     send("meant");
-    lab.forward(Duration::from_secs(28));
+    lab.forward(Duration::from_secs(24));
     settle();
     assert!(sink.mails().is_empty());
     let told = lab.cli(&["queue", "cancel", &mistake]);
     assert!(told.contains("nothing of it was sent"), "{told}");
-    lab.forward(Duration::from_secs(4));
+    lab.forward(Duration::from_secs(6));
     assert!(sink.wait_mails(1)[0].text().contains("meant"));
     lab.wait_inbox("bernd", &["meant"]);
     lab.forward(10 * MINUTE);

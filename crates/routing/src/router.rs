@@ -10,7 +10,7 @@ use crate::host::{self, Bare, NextHop};
 use crate::idn::ascii_domain;
 use crate::seen::Seen;
 use crate::sts::{PolicyFetcher, StsCache, StsParts, StsPolicy};
-use crate::tlsrpt::{Failure, Observer, PolicyFound, PolicyKind, SessionResult};
+use crate::tlsrpt::{Failure, Observer, PolicyFound, SessionResult};
 use platform::clock::{Clock, Timestamp};
 use platform::dns::Resolver;
 use platform::random::Random;
@@ -64,6 +64,8 @@ pub struct Hop {
     pub duty: Duty,
     /// What sessions with it are held against in TLS reports (RFC 8460): one result for each.
     pub found: Arc<[PolicyFound]>,
+    /// What is wrong with it already, though it may be used: a session counts as failed for the policy each is about.
+    pub faults: Vec<Note>,
     /// The domain these reports are about.
     pub domain: Arc<str>,
 }
@@ -289,7 +291,7 @@ impl Router {
                     .zip(&rulings)
                     .map(explained_host)
                     .collect();
-                let duties = rulings.into_iter().map(|ruling| ruling.duty).collect();
+                let duties = rulings.into_iter().map(Usable::of).collect();
                 self.assemble(&destination, duties)
             }
         };
@@ -389,26 +391,25 @@ impl Router {
         demands: &Demands<'_>,
         destination: &Destination,
         now: Timestamp,
-    ) -> Vec<Result<Duty, Unusable>> {
+    ) -> Vec<Result<Usable, Unusable>> {
         let hosts = destination.hosts.iter();
         hosts
             .map(|host| {
                 let ruling = duty::decide(demands, &facts(destination, host));
-                for note in ruling.notes {
-                    self.report(destination, host, note, now);
+                if ruling.duty.is_err() {
+                    // There will be no session that could tell.
+                    for note in &ruling.notes {
+                        self.report(destination, host, note, now);
+                    }
                 }
-                ruling.duty
+                Usable::of(ruling)
             })
             .collect()
     }
 
     /// RFC 8460 §4.3: what was wrong before there was a connection.
-    fn report(&self, destination: &Destination, host: &Host, note: Note, now: Timestamp) {
-        let wanted = if note.result.is_about_dane() {
-            PolicyKind::Tlsa
-        } else {
-            PolicyKind::Sts
-        };
+    fn report(&self, destination: &Destination, host: &Host, note: &Note, now: Timestamp) {
+        let wanted = note.about();
         let policy = host.found.iter().find(|policy| policy.kind == wanted);
         let policy = policy.cloned().unwrap_or_else(|| PolicyFound {
             kind: wanted,
@@ -424,13 +425,13 @@ impl Router {
     }
 
     /// The hosts that may be used, by preference, equal ones in random order (RFC 5321 §5.1).
-    fn assemble(&self, destination: &Destination, duties: Vec<Result<Duty, Unusable>>) -> Route {
+    fn assemble(&self, destination: &Destination, duties: Vec<Result<Usable, Unusable>>) -> Route {
         let mut hops = Vec::with_capacity(destination.hosts.len());
         let mut out = Vec::new();
         for (host, duty) in destination.hosts.iter().zip(duties) {
             match (&host.reach, duty) {
-                (Reach::At { addresses, .. }, Ok(duty)) => {
-                    hops.push((host.preference, hop(destination, host, addresses, duty)));
+                (Reach::At { addresses, .. }, Ok(usable)) => {
+                    hops.push((host.preference, hop(destination, host, addresses, usable)));
                 }
                 (Reach::At { .. }, Err(unusable)) => out.push(Out::Policy(unusable)),
                 (Reach::Unknown(why), _) => out.push(Out::Dns(why.clone())),
@@ -462,6 +463,19 @@ struct Target {
     target: NextHop,
     /// Why it is not the destination itself.
     why: Option<&'static str>,
+}
+
+/// A host that may be used, as far as TLS goes.
+struct Usable {
+    duty: Duty,
+    faults: Vec<Note>,
+}
+
+impl Usable {
+    fn of(ruling: Ruling) -> Result<Self, Unusable> {
+        let faults = ruling.notes;
+        ruling.duty.map(|duty| Self { duty, faults })
+    }
 }
 
 /// Why a host is out.
@@ -502,7 +516,7 @@ fn without_hops(out: Vec<Out>) -> Route {
     }
 }
 
-fn hop(destination: &Destination, host: &Host, addresses: &[SocketAddr], duty: Duty) -> Hop {
+fn hop(destination: &Destination, host: &Host, addresses: &[SocketAddr], usable: Usable) -> Hop {
     let server_name = match &host.dane {
         // RFC 7672 §8.1: SNI is the base domain wherever there are records.
         Dane::Usable { base, .. } | Dane::Unusable { base, .. } => base.to_string(),
@@ -512,7 +526,8 @@ fn hop(destination: &Destination, host: &Host, addresses: &[SocketAddr], duty: D
         host: host.name.clone(),
         server_name,
         addresses: addresses.to_vec(),
-        duty,
+        duty: usable.duty,
+        faults: usable.faults,
         found: host.found.clone(),
         domain: destination.domain.clone(),
     }

@@ -20,7 +20,7 @@ mod words;
 pub use decide::decide;
 
 use crate::sts::StsPolicy;
-use crate::tlsrpt::ResultType;
+use crate::tlsrpt::{PolicyKind, ResultType};
 use platform::dns::{Security, Tlsa};
 use platform::tls::{Demand, Proof, Suites, TlsVersion};
 use policy::{DaneMode, Decided, DestinationRule, OutboundTls, Scope};
@@ -218,6 +218,16 @@ pub struct Note {
     pub result: ResultType,
     /// For the other side's operator.
     pub reason: String,
+}
+
+impl Note {
+    /// The policy it is about.
+    pub fn about(&self) -> PolicyKind {
+        match self.result.is_about_dane() {
+            true => PolicyKind::Tlsa,
+            false => PolicyKind::Sts,
+        }
+    }
 }
 
 /// Why a host must not be used for this message.

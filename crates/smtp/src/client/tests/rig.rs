@@ -230,6 +230,44 @@ pub(super) struct Rig {
     _dir: tempfile::TempDir,
 }
 
+/// Rows and bytes in `dir`.
+fn open_storage(dir: &std::path::Path, clock: &Clock, random: &Random) -> (Store, Segments) {
+    let options = SegmentOptions::new(clock.clone(), random.clone());
+    let files = Arc::new(RealFiles);
+    let (segments, _) = Segments::open(&dir.join("segments"), options, files).unwrap();
+    let options = Options {
+        engine: Engine::Sqlite {
+            path: dir.join("store.sqlite"),
+        },
+        readers: 1,
+        gather_max: Duration::ZERO,
+        before_commit: Some(segments.before_commit()),
+    };
+    let schemas = [
+        directory::SCHEMA,
+        policy::SCHEMA,
+        mailbox::SCHEMA,
+        routing::SCHEMA,
+        queue::SCHEMA,
+    ];
+    let store = Store::open(options, &schemas).unwrap();
+    (store, segments)
+}
+
+/// One attempt at a time, looked for often.
+fn relay_settings(spool: &SpoolLimits) -> RelaySettings {
+    RelaySettings {
+        attempts_max: 1,
+        attempts_per_domain_max: 1,
+        entries_max: 1_000_000,
+        plan: Default::default(),
+        host: "mx.rp.test".into(),
+        spool: spool.clone(),
+        wording: Default::default(),
+        poll: Duration::from_millis(10),
+    }
+}
+
 impl Rig {
     /// Hosts `domain` and sets a policy for it.
     pub(super) async fn set_policy(&self, domain: &str, name: Name, value: &str) {
@@ -261,25 +299,7 @@ impl Rig {
     pub(super) async fn new(setup: Setup) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, random) = (Clock::settable(START), Random::seeded(1));
-        let options = SegmentOptions::new(clock.clone(), random.clone());
-        let files = Arc::new(RealFiles);
-        let (segments, _) = Segments::open(&dir.path().join("segments"), options, files).unwrap();
-        let options = Options {
-            engine: Engine::Sqlite {
-                path: dir.path().join("store.sqlite"),
-            },
-            readers: 1,
-            gather_max: Duration::ZERO,
-            before_commit: Some(segments.before_commit()),
-        };
-        let schemas = [
-            directory::SCHEMA,
-            policy::SCHEMA,
-            mailbox::SCHEMA,
-            routing::SCHEMA,
-            queue::SCHEMA,
-        ];
-        let store = Store::open(options, &schemas).unwrap();
+        let (store, segments) = open_storage(dir.path(), &clock, &random);
         let mailboxes = Mailboxes::new(
             store.clone(),
             segments.clone(),
@@ -309,18 +329,17 @@ impl Rig {
                 port: setup.port,
             },
         });
-        let client = Client::new(
-            ClientSettings {
-                host: "mx.rp.test".into(),
-                times: ClientTimes::default(),
-                forbidden: setup.forbidden,
-            },
-            ClientParts {
-                router,
-                policies: policies.clone(),
-                tls: ClientTls::new(setup.roots.as_deref()).unwrap(),
-            },
-        );
+        let settings = ClientSettings {
+            host: "mx.rp.test".into(),
+            times: ClientTimes::default(),
+            forbidden: setup.forbidden,
+        };
+        let parts = ClientParts {
+            router,
+            policies: policies.clone(),
+            tls: ClientTls::new(setup.roots.as_deref()).unwrap(),
+        };
+        let client = Client::new(settings, parts);
         let parts = RelayParts {
             queue: queue.clone(),
             directory: directory.unwrap(),
@@ -329,17 +348,7 @@ impl Rig {
             random,
             traces: TraceIds::new(clock.clone()),
         };
-        let settings = RelaySettings {
-            attempts_max: 1,
-            attempts_per_domain_max: 1,
-            entries_max: 1_000_000,
-            plan: Default::default(),
-            host: "mx.rp.test".into(),
-            spool: spool.clone(),
-            wording: Default::default(),
-            poll: Duration::from_millis(10),
-        };
-        tokio::spawn(Relay::new(parts, settings).run());
+        tokio::spawn(Relay::new(parts, relay_settings(&spool)).run());
         Self {
             store,
             queue,

@@ -1,6 +1,6 @@
 //! A connection to one of a host's addresses: both families at once with a head start (RFC 8305), from the source
-//! address of the sender's pool. A pool's address that this host does not have ends the attempt; no other address is
-//! ever used in its place.
+//! address of the sender's pool. A pool's address that this host does not have ends the attempt; no other one of its
+//! family is used in its place. Of a family that the pool does not name, the system chooses the address.
 
 use platform::net::{Deadline, Stream, StreamError};
 use policy::Pool;

@@ -52,8 +52,13 @@ impl Srs {
     pub(crate) fn forward(&self, sender: &Address, via: &str, now: Timestamp) -> Address {
         let local = match Rewritten::parse(sender.local()) {
             Some(Rewritten::Once { body }) => self.second(sender.domain(), body, via),
-            Some(Rewritten::Again { first, body, .. }) => self.second(first, body, via),
-            None => self.first(sender, via, now),
+            // A first forwarder that is no domain is nobody's: such a sender is one like any other.
+            Some(Rewritten::Again { first, body, .. })
+                if address(&format!("SRS0{body}"), first).is_some() =>
+            {
+                self.second(first, body, via)
+            }
+            Some(Rewritten::Again { .. }) | None => self.first(sender, via, now),
         };
         address(&local, via)
             .or_else(|| address("postmaster", via))

@@ -110,6 +110,13 @@ fn ordinary_addresses_and_long_ones() {
     assert_eq!(srs(1).reverse(&forwarded, NOW), Reversed::Sender(quoted));
 }
 
+#[test]
+fn a_forwarder_that_is_no_domain_is_nobodys() {
+    let sender = parse("SRS1=ABCDEFGH=one$test==XYZ=AB=far.test=anna@firma.test");
+    let forwarded = srs(9).forward(&sender, "firma.test", NOW);
+    assert_eq!(srs(9).reverse(&forwarded, NOW), Reversed::Sender(sender));
+}
+
 proptest! {
     #[test]
     fn there_and_back(

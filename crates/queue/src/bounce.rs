@@ -246,8 +246,12 @@ pub enum NoticeError {
     Body(#[from] io::Error),
 }
 
-/// Where a notice goes: into local mailboxes, else to the sender's server.
-async fn recipients(to: &Address, directory: &Directory) -> Result<Vec<Recipient>, NoticeError> {
+/// Who gets a notice or report of ours to `to`: local mailboxes, else the server of its domain; empty
+/// where a local address is gone. Nobody hears what becomes of it.
+///
+/// # Errors
+/// Where the directory could not be asked.
+pub async fn recipients(to: &Address, directory: &Directory) -> Result<Vec<Recipient>, StoreError> {
     let recipient = |address: Address, deliver_to| Recipient {
         address,
         deliver_to,
@@ -268,7 +272,7 @@ async fn recipients(to: &Address, directory: &Directory) -> Result<Vec<Recipient
             )
             .collect(),
         Resolution::NoSuchDomain => vec![recipient(to.clone(), DeliverTo::Remote)],
-        // The sender's address is gone; the account's trace still tells the story.
+        // For a notice, the account's trace still tells the story.
         _ => Vec::new(),
     })
 }

@@ -6,7 +6,7 @@ use crate::counts::TlsCounts;
 use crate::destination::{self, Destination};
 use crate::outgoing::{self, Outgoing, State};
 use crate::{DAY_MS, day_of};
-use directory::{Directory, Resolution};
+use directory::Directory;
 use formats::address::Address;
 use formats::message::Facts;
 use platform::clock::{Clock, Timestamp};
@@ -15,8 +15,8 @@ use platform::https::{HttpsClient, Limits, Target, Upload};
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::{Store, StoreError};
 use queue::{
-    Accept, DeliverTo, Dispatch, DsnOptions, Notify, Origin, Queue, Recipient, ReversePath,
-    TlsRequiredNo, TraceIds, trace,
+    Accept, Dispatch, DsnOptions, Origin, Queue, ReversePath, TlsRequiredNo, TraceIds, bounce,
+    trace,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -297,7 +297,7 @@ impl Reporter {
         to: &Address,
         now: Timestamp,
     ) -> Result<(), NotHandedOver> {
-        let recipients = self.recipients(to).await?;
+        let recipients = bounce::recipients(to, &self.parts.directory).await?;
         if recipients.is_empty() {
             return Err(NotHandedOver::Nowhere);
         }
@@ -336,32 +336,6 @@ impl Reporter {
             })
             .await?;
         Ok(())
-    }
-
-    /// Nobody wants a notice about a report.
-    async fn recipients(&self, to: &Address) -> Result<Vec<Recipient>, StoreError> {
-        let recipient = |address: Address, deliver_to| Recipient {
-            address,
-            deliver_to,
-            notify: Notify::NEVER,
-            original: None,
-        };
-        Ok(match self.parts.directory.resolve(to).await?.as_ref() {
-            Resolution::Local {
-                deliveries,
-                forwards,
-            } => deliveries
-                .iter()
-                .map(|d| recipient(d.address.clone(), DeliverTo::Account(d.account)))
-                .chain(
-                    forwards
-                        .iter()
-                        .map(|to| recipient(to.clone(), DeliverTo::Remote)),
-                )
-                .collect(),
-            Resolution::NoSuchDomain => vec![recipient(to.clone(), DeliverTo::Remote)],
-            _ => Vec::new(),
-        })
     }
 
     async fn post(&self, report: &Outgoing, target: &Target) -> Result<(), NotHandedOver> {

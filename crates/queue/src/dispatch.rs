@@ -3,6 +3,7 @@
 
 use crate::envelope::ReversePath;
 use platform::clock::Timestamp;
+pub use routing::{RequireTls, TlsRequiredNo};
 use std::net::IpAddr;
 
 /// What the queue is to know about a message beside its envelope. The default is a message that
@@ -19,7 +20,7 @@ pub struct Dispatch {
     pub hold: Hold,
     /// REQUIRETLS (RFC 8689 §2).
     pub require_tls: RequireTls,
-    /// `TLS-Required: No` (RFC 8689 §5).
+    /// `TLS-Required: No` (RFC 8689 §3).
     pub tls_required_no: TlsRequiredNo,
     /// Where it came from, which decides how it is signed when it leaves.
     pub origin: Origin,
@@ -40,26 +41,6 @@ pub enum Hold {
     None,
     /// It waits for `release`.
     Held,
-}
-
-/// Whether the message may only travel over verified TLS, hop by hop (RFC 8689 §2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RequireTls {
-    /// The sender did not ask for it.
-    #[default]
-    No,
-    /// The sender said REQUIRETLS.
-    Yes,
-}
-
-/// Whether the sender prefers delivery over the recipient's TLS policy (RFC 8689 §5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TlsRequiredNo {
-    /// No such header field.
-    #[default]
-    Absent,
-    /// `TLS-Required: No` is there: DANE and MTA-STS must not stop it.
-    Present,
 }
 
 /// Where a message came from.

@@ -9,6 +9,7 @@ use directory::AccountId;
 use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::segments::{BodyRef, Segments};
+pub use routing::Cause;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::future::Future;
@@ -36,7 +37,7 @@ pub struct Attempt {
     pub front: Vec<u8>,
     /// REQUIRETLS (RFC 8689).
     pub require_tls: RequireTls,
-    /// `TLS-Required: No` (RFC 8689 §5).
+    /// `TLS-Required: No` (RFC 8689 §3).
     pub tls_required_no: TlsRequiredNo,
     /// The operator's way for this message, as `host:port`, instead of the DNS.
     pub route: Option<String>,
@@ -196,17 +197,6 @@ impl Outcome {
             Self::Deferred { cause, .. } | Self::Failed { cause, .. } => *cause,
         }
     }
-}
-
-/// Why a recipient could not be served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// Only because a TLS duty could not be met; such mail is given up earlier.
-    TlsPolicy,
-    /// Anything else.
-    #[default]
-    Other,
 }
 
 /// Who sends notices about a relayed recipient (RFC 3461 §5.2).

@@ -176,6 +176,7 @@ mod tests {
         };
         let text = stored(&settled);
         assert!(!text.contains('\0'));
+        assert!(text.contains(r#""cause":"tls-policy""#), "{text}");
         assert_eq!(
             Told::read("deferred", &text),
             Told::Settled(Box::new(settled))

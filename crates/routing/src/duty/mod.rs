@@ -24,6 +24,7 @@ use crate::tlsrpt::{PolicyKind, ResultType};
 use platform::dns::{Security, Tlsa};
 use platform::tls::{Demand, Proof, Suites, TlsVersion};
 use policy::{DaneMode, Decided, DestinationRule, OutboundTls, Scope};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -252,8 +253,11 @@ pub enum Prospect {
     Lasts,
 }
 
-/// Why a message could not be handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+/// Why a message could not be handed over. Kept in the stories of messages under these names.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Only because TLS is not what our own side demands (the sender's duty, a rule, REQUIRETLS); the
     /// sender is warned and told earlier then, because they can lift it.

@@ -170,14 +170,8 @@ impl Client {
         Request {
             sender,
             destination: &attempt.domain,
-            require_tls: match attempt.require_tls {
-                queue::RequireTls::Yes => routing::RequireTls::Yes,
-                queue::RequireTls::No => routing::RequireTls::No,
-            },
-            tls_required_no: match attempt.tls_required_no {
-                queue::TlsRequiredNo::Present => routing::TlsRequiredNo::Present,
-                queue::TlsRequiredNo::Absent => routing::TlsRequiredNo::Absent,
-            },
+            require_tls: attempt.require_tls,
+            tls_required_no: attempt.tls_required_no,
             override_route: attempt.route.as_deref(),
             now: self.parts.router.clock().now(),
         }

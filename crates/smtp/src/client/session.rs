@@ -10,7 +10,7 @@ use super::report::{self, About, Ends, Reporter};
 use platform::clock::Timestamp;
 use platform::net::{Deadline, Stream, StreamError};
 use platform::tls::{ClientTls, HandshakeFailure, Proof, Verified};
-use queue::relay::{Cause, Peer, TlsSeen};
+use queue::relay::{Peer, TlsSeen};
 use routing::seen::{Identity, Protection};
 use routing::tlsrpt::ResultType;
 use routing::{Duty, Hop};
@@ -229,10 +229,7 @@ impl Opening<'_> {
             "{text}, and it must not be sent so: {} ({})",
             policy.why, policy.name
         );
-        let cause = match self.duty().cause {
-            routing::Cause::TlsPolicy => Cause::TlsPolicy,
-            routing::Cause::Other => Cause::Other,
-        };
+        let cause = self.duty().cause;
         let peer = Peer::Answered;
         Failure::new(&self.hop.host, &text, Kind::NextHost { cause, peer })
     }

@@ -89,11 +89,7 @@ impl<'a> Told<'a> {
             why: policy.map_or_else(String::new, |policy| policy.why.to_string()),
             result: refusal.reply.clone(),
         });
-        let cause = match refusal.cause {
-            routing::Cause::TlsPolicy => Cause::TlsPolicy,
-            routing::Cause::Other => Cause::Other,
-        };
-        let reply = refusal.reply;
+        let Refusal { reply, cause, .. } = refusal;
         match (prospect, cause) {
             (Prospect::Never, _) => self.all(Outcome::Failed { reply, cause }, Peer::Answered),
             // A duty of this message says nothing about the destination.

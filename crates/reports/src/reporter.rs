@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often counts are written and what is due is done, by the node's clock, which tests can move.
+/// How often what is due is done, by the node's clock, which tests can move.
 const STEP: Duration = Duration::from_secs(30);
 /// How often that clock is looked at.
 const CLOCK_POLL: Duration = Duration::from_secs(1);
@@ -137,7 +137,7 @@ impl Reporter {
         }
     }
 
-    /// Writes what was counted and does what is due.
+    /// Does what is due. Writes what was counted first, so that a report holds all of its day.
     ///
     /// # Errors
     /// Where the store fails; the next step goes on.

@@ -8,3 +8,5 @@ pub mod grammar;
 pub mod limits;
 pub mod reply;
 pub mod server;
+#[cfg(test)]
+mod test_storage;

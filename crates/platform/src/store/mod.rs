@@ -1,7 +1,8 @@
 //! Rows that survive a power cut: transactions as closures over SQLite or PostgreSQL.
 //!
-//! A write closure runs inside a savepoint of a shared physical transaction; many waiting closures
-//! share one commit and one flush (group commit). `write` returns after that flush, never before.
+//! Many waiting write closures share one physical transaction, one commit and one flush (group
+//! commit); the failure of one undoes no other, though the others may have to run again. `write`
+//! returns after that flush, never before.
 //! Writes are serialisable; a read closure sees one consistent snapshot with everything that was
 //! acknowledged before it began, and cannot write. Closures do no I/O of their own, because
 //! everybody else waits for them. No closure keeps a handle: what it returns is owned data.
@@ -225,7 +226,8 @@ pub struct Options {
 
 /// A transaction waiting to run, its types erased.
 trait Job: Send {
-    /// Runs the closure; false asks for a rollback of its savepoint.
+    /// Runs the closure, perhaps again after what an earlier run did was rolled back; false asks for
+    /// a rollback.
     fn run(&mut self, tx: &mut dyn Tx) -> bool;
     /// Answers the caller: with what the closure returned, or with why it was not committed.
     fn finish(self: Box<Self>, committed: Result<(), StoreError>);
@@ -380,7 +382,8 @@ impl Store {
     }
 
     /// Runs `run` in a transaction and returns after it is durable. `Err` rolls back. `run` may be
-    /// called again where the engine asks for a retry, so it must not consume what it captured.
+    /// called again where the engine asks for a retry or another closure of its group failed, so it
+    /// must not consume what it captured.
     ///
     /// Waits while thousands of transactions wait already. A future dropped after it was polled
     /// may leave its transaction to be carried out.

@@ -291,7 +291,7 @@ fn commit_group(db: &Connection, mut group: Vec<Box<dyn Job>>, before: Option<&B
                 answer(group.remove(culprit), Err(error));
                 continue;
             }
-            Attempt::Undone { error, .. } => every(&group, &error),
+            Attempt::Undone { error, .. } => vec![Err(error); group.len()],
         };
         for (job, outcome) in group.drain(..).zip(outcomes) {
             answer(job, outcome);
@@ -314,24 +314,22 @@ fn all_together(
     before: Option<&BeforeCommit>,
 ) -> Option<Attempt> {
     if let Err(error) = begin(db) {
-        return Some(Attempt::Done(every(group, &error)));
+        return Some(Attempt::Done(vec![Err(error); group.len()]));
     }
-    let alone = group.len() == 1;
     for job in group.iter_mut() {
         let outcome = run_closure(db, job.as_mut());
-        if outcome.is_ok() && !db.is_autocommit() {
+        let undone = db.is_autocommit();
+        if outcome.is_ok() && !undone {
             continue;
         }
-        if db.is_autocommit() {
-            return alone.then(|| Attempt::Undone {
-                culprit: 0,
-                error: outcome.err().unwrap_or_else(undone),
-            });
-        }
         roll_back(db);
-        return alone.then(|| Attempt::Done(vec![outcome]));
+        return match group.len() {
+            1 if undone => Some(undone_by(0, outcome)),
+            1 => Some(Attempt::Done(vec![outcome])),
+            _ => None,
+        };
     }
-    Some(finish(db, every_ok(group), before))
+    Some(flush_and_commit(db, vec![Ok(()); group.len()], before))
 }
 
 /// Runs the group with a savepoint for each closure, so that the failure of one hurts no other.
@@ -341,21 +339,17 @@ fn each_apart(
     before: Option<&BeforeCommit>,
 ) -> Attempt {
     if let Err(error) = begin(db) {
-        return Attempt::Done(every(group, &error));
+        return Attempt::Done(vec![Err(error); group.len()]);
     }
     let mut kept = Vec::with_capacity(group.len());
     for (index, job) in group.iter_mut().enumerate() {
         let outcome = run_in_savepoint(db, job.as_mut());
         if db.is_autocommit() {
-            let error = outcome.err().unwrap_or_else(undone);
-            return Attempt::Undone {
-                culprit: index,
-                error,
-            };
+            return undone_by(index, outcome);
         }
         kept.push(outcome);
     }
-    finish(db, kept, before)
+    flush_and_commit(db, kept, before)
 }
 
 fn begin(db: &Connection) -> Result<(), StoreError> {
@@ -370,16 +364,8 @@ fn roll_back(db: &Connection) {
     }
 }
 
-fn every(group: &[Box<dyn Job>], error: &StoreError) -> Vec<Result<(), StoreError>> {
-    group.iter().map(|_| Err(error.clone())).collect()
-}
-
-fn every_ok(group: &[Box<dyn Job>]) -> Vec<Result<(), StoreError>> {
-    group.iter().map(|_| Ok(())).collect()
-}
-
 /// Flushes what the closures refer to and commits what they did.
-fn finish(
+fn flush_and_commit(
     db: &Connection,
     kept: Vec<Result<(), StoreError>>,
     before: Option<&BeforeCommit>,
@@ -399,8 +385,12 @@ fn finish(
     })
 }
 
-fn undone() -> StoreError {
-    StoreError::Engine("SQLite rolled the transaction back".into())
+fn undone_by(culprit: usize, outcome: Result<(), StoreError>) -> Attempt {
+    let swallowed = || StoreError::Engine("SQLite rolled the transaction back".into());
+    Attempt::Undone {
+        culprit,
+        error: outcome.err().unwrap_or_else(swallowed),
+    }
 }
 
 fn commit(db: &Connection) -> Result<(), StoreError> {
@@ -440,7 +430,7 @@ fn run_closure(db: &Connection, job: &mut dyn Job) -> Result<(), StoreError> {
         Ok(keep) => match tx.spoiled {
             Some(error) => Err(error),
             None if keep => Ok(()),
-            // `finish` prefers the closure's own error to this one.
+            // `Job::finish` prefers the closure's own error to this one.
             None => Err(StoreError::Engine("rolled back".into())),
         },
     }
@@ -452,9 +442,7 @@ fn read_jobs(db: &Connection, line: &Line) {
             continue;
         }
         let outcome = statement(db, "BEGIN").and_then(|()| run_closure(db, job.as_mut()));
-        if !db.is_autocommit() {
-            let _ = statement(db, "ROLLBACK");
-        }
+        roll_back(db);
         answer(job, outcome);
     }
 }

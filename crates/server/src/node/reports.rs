@@ -11,7 +11,11 @@ use reports::{Inbox, InboxParts, Reporter, ReporterParts, ReporterSettings};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// Between two writes of counts.
+const COUNTS_EVERY: Duration = Duration::from_secs(30);
 
 /// Sets going what the settings ask for.
 ///
@@ -21,6 +25,7 @@ pub(super) fn start(parts: &Parts) -> Result<Vec<JoinHandle<()>>, StartError> {
     let mut tasks = Vec::new();
     if parts.settings.reports_send_tls.0 {
         tasks.push(tokio::spawn(reporter(parts)?));
+        tasks.push(tokio::spawn(counts(parts.clone())));
     }
     if let Some(address) = parts.settings.reports_address.0.clone() {
         let inbox = Inbox::new(InboxParts {
@@ -74,6 +79,14 @@ fn reporter(parts: &Parts) -> Result<impl Future<Output = ()> + use<>, StartErro
     Ok(reporter.run())
 }
 
+/// Writes counts while the reporter waits for servers that are slow to take a report.
+async fn counts(parts: Parts) {
+    loop {
+        tokio::time::sleep(COUNTS_EVERY).await;
+        keep(&parts).await;
+    }
+}
+
 /// Proves who sent a report, by its DKIM signatures.
 struct Signers(Parts);
 
@@ -99,7 +112,7 @@ impl Verifier for Signers {
     }
 }
 
-/// Writes what was counted, at a stop.
+/// Writes what was counted, now and then and at a stop.
 pub(super) async fn keep(parts: &Parts) {
     if !parts.settings.reports_send_tls.0 {
         return;

@@ -104,7 +104,7 @@ impl Session {
         context: Arc<ServerContext>,
         listener: Arc<Listener>,
     ) -> Self {
-        let limits = listener.limits.as_ref().unwrap_or(&context.settings.limits);
+        let limits = listener.limits(&context.settings);
         let peer = connection.stream.peer().ip();
         let settings = &context.settings;
         let listed = settings
@@ -133,8 +133,7 @@ impl Session {
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        let own = self.listener.limits.as_ref();
-        own.unwrap_or(&self.context.settings.limits)
+        self.listener.limits(&self.context.settings)
     }
 
     /// The name this server has on this listener.

@@ -63,6 +63,11 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Its own limits, else the node's.
+    pub(super) fn limits<'a>(&'a self, node: &'a Settings) -> &'a Limits {
+        self.limits.as_ref().unwrap_or(&node.limits)
+    }
+
     /// Whether mail for a domain of `group` comes in here.
     pub(super) fn serves(&self, group: Option<&str>) -> bool {
         self.groups.is_empty()

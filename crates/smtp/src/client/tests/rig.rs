@@ -1,6 +1,7 @@
 //! A queue with our client, and servers that play a script. Tests only.
 
 use super::super::{Client, ClientParts, ClientSettings, ClientTimes, Forbidden};
+use crate::test_storage;
 use directory::admin::{NewDomain, NoHooks};
 use directory::{Directory, DomainName};
 use formats::address::Address;
@@ -8,13 +9,11 @@ use formats::message::Facts;
 use mailbox::Mailboxes;
 use platform::clock::{Clock, Timestamp};
 use platform::dns::StaticResolver;
-use platform::files::RealFiles;
 use platform::net::{Deadline, Stream};
 use platform::random::Random;
-use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
-use platform::store::{Engine, Options, Store, StoreError};
+use platform::store::{Store, StoreError};
 use platform::tls::{ClientTls, ServerTls};
 use policy::admin::{Admin, Author, Wanted};
 use policy::setting::{Name, Value};
@@ -230,30 +229,6 @@ pub(super) struct Rig {
     _dir: tempfile::TempDir,
 }
 
-/// Rows and bytes in `dir`.
-fn open_storage(dir: &std::path::Path, clock: &Clock, random: &Random) -> (Store, Segments) {
-    let options = SegmentOptions::new(clock.clone(), random.clone());
-    let files = Arc::new(RealFiles);
-    let (segments, _) = Segments::open(&dir.join("segments"), options, files).unwrap();
-    let options = Options {
-        engine: Engine::Sqlite {
-            path: dir.join("store.sqlite"),
-        },
-        readers: 1,
-        gather_max: Duration::ZERO,
-        before_commit: Some(segments.before_commit()),
-    };
-    let schemas = [
-        directory::SCHEMA,
-        policy::SCHEMA,
-        mailbox::SCHEMA,
-        routing::SCHEMA,
-        queue::SCHEMA,
-    ];
-    let store = Store::open(options, &schemas).unwrap();
-    (store, segments)
-}
-
 /// One attempt at a time, looked for often.
 fn relay_settings(spool: &SpoolLimits) -> RelaySettings {
     RelaySettings {
@@ -299,7 +274,7 @@ impl Rig {
     pub(super) async fn new(setup: Setup) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, random) = (Clock::settable(START), Random::seeded(1));
-        let (store, segments) = open_storage(dir.path(), &clock, &random);
+        let (store, segments) = test_storage::open(dir.path(), &clock);
         let mailboxes = Mailboxes::new(
             store.clone(),
             segments.clone(),

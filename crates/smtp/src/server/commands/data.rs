@@ -68,9 +68,7 @@ async fn receive(session: &mut Session, incoming: &mut Incoming) -> Result<(), E
     let message_ends = session.deadline(session.limits().message_time);
     loop {
         let buffer = session.connection.stream.buffer();
-        let limits = session.listener.limits.as_ref();
-        let limits = limits.unwrap_or(&session.context.settings.limits);
-        let progress = incoming.push(buffer, limits);
+        let progress = incoming.push(buffer, session.limits());
         let (consumed, ended) = match progress {
             Progress::End { consumed } => (consumed, true),
             Progress::More => (buffer.len(), false),

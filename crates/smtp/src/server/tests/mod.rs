@@ -10,19 +10,18 @@ mod transcripts;
 use super::{ServerContext, Services, Settings, serve};
 use crate::limits::Limits;
 use crate::server;
+use crate::test_storage;
 use directory::{AccountId, AddressKey};
 use mailbox::Mailboxes;
 use platform::clock::{Clock, Timestamp};
 use platform::dns::StaticResolver;
-use platform::files::RealFiles;
 use platform::net::{
     ConnectionLimits, Deadline, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Role,
     Shutdown, ShutdownTrigger, Stream, StreamError,
 };
 use platform::random::Random;
-use platform::segments::{SegmentOptions, Segments};
 use platform::signals::Signals;
-use platform::store::{Engine, Options, Store, StoreError};
+use platform::store::{Store, StoreError};
 use platform::tls::{CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, demo_ca};
 use policy::admin::{Author, Consent, Wanted};
 use policy::{Findings, Policies, Usage};
@@ -30,7 +29,7 @@ use queue::Queue;
 use routing::seen::Seen;
 use signing::{InstallationSecret, Signing, SigningParts};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -73,7 +72,7 @@ impl TestServer {
     pub(super) async fn start(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::settable(START);
-        let (store, segments) = open(dir.path(), &clock);
+        let (store, segments) = test_storage::open(dir.path(), &clock);
         let mailboxes = Mailboxes::new(
             store.clone(),
             segments.clone(),
@@ -195,31 +194,6 @@ impl TestServer {
         }
         messages
     }
-}
-
-/// A new store and segments in `dir`.
-fn open(dir: &Path, clock: &Clock) -> (Store, Segments) {
-    let options = SegmentOptions::new(clock.clone(), Random::seeded(1));
-    let (segments, _) =
-        Segments::open(&dir.join("segments"), options, Arc::new(RealFiles)).unwrap();
-    let options = Options {
-        engine: Engine::Sqlite {
-            path: dir.join("store.sqlite"),
-        },
-        readers: 2,
-        gather_max: Duration::ZERO,
-        before_commit: Some(segments.before_commit()),
-    };
-    let schemas = [
-        directory::SCHEMA,
-        policy::SCHEMA,
-        mailbox::SCHEMA,
-        routing::SCHEMA,
-        queue::SCHEMA,
-        signing::SCHEMA,
-    ];
-    let store = Store::open(options, &schemas).unwrap();
-    (store, segments)
 }
 
 fn author() -> Author {

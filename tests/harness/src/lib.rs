@@ -1,6 +1,7 @@
 //! A running server and its peers for tests. Never part of a product; called by test code only.
 
 pub mod authority;
+pub mod customer;
 pub mod dns;
 pub mod https;
 pub mod lab;

@@ -22,7 +22,7 @@ mod testing;
 
 pub use address_block::AddressBlock;
 pub use handle::{Directory, Hosting};
-pub use login::{Credential, Identity, Login, LoginRuling, Pop3Delete, Protocol, Refusal};
+pub use login::{Claimed, Credential, Identity, Login, LoginRuling, Pop3Delete, Protocol, Refusal};
 pub use names::{AccountId, AddressKey, DomainName, NameError};
 pub use resolution::{Delivery, Resolution};
 pub use schema::SCHEMA;

@@ -1,5 +1,6 @@
 //! SASL for all protocols: SMTP AUTH, IMAP AUTHENTICATE and POP3 AUTH do base64 and their framing,
-//! everything between is here. Decoded messages in, decoded challenges or a ruling out.
+//! everything between is here. Decoded messages in, decoded challenges or a ruling out. Stops where the
+//! user name is known (`Step::Named`), so that policy can rule before any secret is looked at.
 
 use crate::limits::SASL_MESSAGE_BYTES_MAX;
 use crate::login::account::LoginAccount;
@@ -7,13 +8,14 @@ use crate::login::backoff::Attempt;
 use crate::login::check::{back_off, refused, store_failed, user_key};
 use crate::password::prepare;
 use crate::scram::{AwaitingFinal, ClientFirst, Derivation, Keys, ScramError};
-use crate::{Credential, Directory, Login, LoginRuling, Protocol, Refusal};
+use crate::{Claimed, Credential, Directory, Login, LoginRuling, Protocol, Refusal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use platform::clock::Timestamp;
 use platform::store::StoreError;
 use std::net::IpAddr;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A SASL mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,6 +92,9 @@ pub enum PlusOffer {
 pub enum Step {
     /// Send these bytes (base64) and give the answer to `step`.
     Challenge(Vec<u8>),
+    /// The client said who it is. Nothing of its secret was looked at yet: `admit` goes on, dropping the
+    /// exchange ends it. Comes once per exchange.
+    Named(Claimed),
     /// It is over.
     Done(LoginRuling),
     /// The client broke the mechanism's grammar: SMTP 501 5.5.2, IMAP BAD, POP3 -ERR. It is over.
@@ -109,6 +114,8 @@ pub struct Exchange {
 enum State {
     /// The first of the mechanism.
     First,
+    /// No message: `admit`.
+    Named(Held),
     /// LOGIN: the password of this user.
     LoginPassword {
         user: String,
@@ -118,6 +125,21 @@ enum State {
     /// SCRAM: the empty answer to the server's proof (RFC 5802 §5, RFC 4954 §4).
     ScramEnd(LoginRuling),
     Over,
+}
+
+/// What waits while policy rules on the name.
+enum Held {
+    Plain {
+        user: String,
+        password: Zeroizing<Vec<u8>>,
+    },
+    Login {
+        user: String,
+    },
+    Scram {
+        first: Box<ClientFirst>,
+        user: String,
+    },
 }
 
 struct ScramFinal {
@@ -159,13 +181,13 @@ impl Exchange {
             std::mem::replace(&mut self.state, State::Over),
             self.mechanism,
         ) {
-            (State::First, Mechanism::Plain) => self.plain(message, now).await,
+            (State::First, Mechanism::Plain) => self.plain(message).await,
             (State::First, Mechanism::Login) => {
                 let user = String::from_utf8_lossy(message).into_owned();
-                self.state = State::LoginPassword { user };
-                Step::Challenge(b"Password:".to_vec())
+                self.named(Held::Login { user }).await
             }
-            (State::First, _) => self.scram_first(message, now).await,
+            (State::First, _) => self.scram_first(message).await,
+            (State::Named(_), _) => Step::Malformed("nothing was asked"),
             (State::LoginPassword { user }, _) => self.password(&user, message, now).await,
             (State::ScramFinal(state), _) => self.scram_final(*state, message, now).await,
             (State::ScramEnd(ruling), _) if message.is_empty() => Step::Done(ruling),
@@ -174,8 +196,37 @@ impl Exchange {
         }
     }
 
+    /// Goes on after `Step::Named`: the name may log in here, if its secret is right.
+    pub async fn admit(&mut self, now: Timestamp) -> Step {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Named(Held::Plain { user, password }) => {
+                self.password(&user, &password, now).await
+            }
+            State::Named(Held::Login { user }) => {
+                self.state = State::LoginPassword { user };
+                Step::Challenge(b"Password:".to_vec())
+            }
+            State::Named(Held::Scram { first, user }) => {
+                self.scram_challenge(*first, user, now).await
+            }
+            _ => Step::Malformed("this authentication is over"),
+        }
+    }
+
+    /// Stops until `admit`, and says whom the client claims to be.
+    async fn named(&mut self, held: Held) -> Step {
+        let (Held::Plain { user, .. } | Held::Login { user } | Held::Scram { user, .. }) = &held;
+        match self.directory.claimed(user).await {
+            Ok(claimed) => {
+                self.state = State::Named(held);
+                Step::Named(claimed)
+            }
+            Err(error) => Step::Done(store_failed(&error)),
+        }
+    }
+
     /// RFC 4616 §2: `[authzid] NUL authcid NUL passwd`.
-    async fn plain(&mut self, message: &[u8], now: Timestamp) -> Step {
+    async fn plain(&mut self, message: &[u8]) -> Step {
         let mut parts = message.splitn(3, |byte| *byte == 0);
         let (Some(authzid), Some(user), Some(password)) =
             (parts.next(), parts.next(), parts.next())
@@ -191,7 +242,11 @@ impl Exchange {
         if !authzid.is_empty() && user_key(&String::from_utf8_lossy(authzid)) != user_key(&user) {
             return Step::Done(LoginRuling::Refused(Refusal::OtherIdentity));
         }
-        self.password(&user, password, now).await
+        let held = Held::Plain {
+            user: user.into_owned(),
+            password: Zeroizing::new(password.to_vec()),
+        };
+        self.named(held).await
     }
 
     async fn password(&mut self, user: &str, password: &[u8], now: Timestamp) -> Step {
@@ -205,7 +260,7 @@ impl Exchange {
         Step::Done(self.directory.login(login).await)
     }
 
-    async fn scram_first(&mut self, message: &[u8], now: Timestamp) -> Step {
+    async fn scram_first(&mut self, message: &[u8]) -> Step {
         let (bindings, plus) = (&self.peer.bindings, self.peer.plus);
         let first = match ClientFirst::parse(message, self.mechanism, bindings, plus) {
             Ok(first) => first,
@@ -215,6 +270,11 @@ impl Exchange {
         let Some(user) = user_key(&user) else {
             return Step::Malformed("the user name is too long");
         };
+        let first = Box::new(first);
+        self.named(Held::Scram { first, user }).await
+    }
+
+    async fn scram_challenge(&mut self, first: ClientFirst, user: String, now: Timestamp) -> Step {
         if let Some(wait) = self.must_wait(&user, now) {
             return Step::Done(wait);
         }

@@ -3,14 +3,14 @@
 
 use super::account::LoginAccount;
 use super::backoff::{Attempt, Digest, Who};
-use super::{Credential, Login, LoginRuling, Refusal, TryLaterReason};
+use super::{Claimed, Credential, Login, LoginRuling, Refusal, TryLaterReason};
 use crate::limits::{PASSWORD_BYTES_MAX, USER_BYTES_MAX};
 use crate::password::Verifier;
 use crate::rows::write;
 use crate::scram::Derivation;
 use crate::settings::Hashing;
 use crate::state::Scram;
-use crate::{AddressBlock, AddressKey, Directory};
+use crate::{AddressBlock, AddressKey, Directory, Hosting};
 use platform::clock::Timestamp;
 use platform::random::Random;
 use platform::store::{StoreError, Tx};
@@ -77,6 +77,40 @@ impl Directory {
                 .await;
         }
         self.check(attempted).await
+    }
+
+    /// Whom `user` names. Without store access where it is remembered.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn claimed(&self, user: &str) -> Result<Claimed, StoreError> {
+        let Some(user) = user_key(user) else {
+            return Ok(Claimed {
+                user: Box::default(),
+                account: None,
+                group: None,
+            });
+        };
+        if let Some(account) = self.login_account(&user).await? {
+            return Ok(Claimed {
+                user: user.into(),
+                account: Some(account.account),
+                group: account.group.clone(),
+            });
+        }
+        let domain = AddressKey::parse(&user).map(|key| key.domain().clone());
+        let group = match domain {
+            Ok(domain) => match self.hosting(&domain).await? {
+                Hosting::Here(group) => group,
+                Hosting::Elsewhere => None,
+            },
+            Err(_) => None,
+        };
+        Ok(Claimed {
+            user: user.into(),
+            account: None,
+            group,
+        })
     }
 
     /// A password found wrong before is refused at once, waiting or not; nothing is learned by it.

@@ -61,6 +61,25 @@ pub struct Login<'a> {
     pub now: Timestamp,
 }
 
+/// Whom somebody claims to be: what is known of a user name before a password is looked at. The same
+/// work is done for every name, whether it exists or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The user name as it is looked up: an address folded, anything else in lower case.
+    pub user: Box<str>,
+    /// The account of this name, where there is one.
+    pub account: Option<AccountId>,
+    /// The account's group, or that of the domain in the name.
+    pub group: Option<Arc<str>>,
+}
+
+impl Claimed {
+    /// The domain in the name as A-labels; empty where it names none.
+    pub fn domain(&self) -> &str {
+        self.user.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
 /// What becomes of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginRuling {

@@ -18,8 +18,34 @@ fn peer(plus: PlusOffer) -> Peer {
     }
 }
 
-fn start(fixture: &Fixture, mechanism: Mechanism) -> Exchange {
-    Exchange::start(&fixture.directory, mechanism, peer(PlusOffer::Offered))
+/// An exchange in which every name is admitted.
+struct Admitting(Exchange);
+
+impl Admitting {
+    fn start(directory: &Directory, mechanism: Mechanism, peer: Peer) -> Self {
+        Self(Exchange::start(directory, mechanism, peer))
+    }
+
+    async fn first(&mut self, initial: Option<&[u8]>, now: Timestamp) -> Step {
+        let step = self.0.first(initial, now).await;
+        self.admit(step, now).await
+    }
+
+    async fn step(&mut self, message: &[u8], now: Timestamp) -> Step {
+        let step = self.0.step(message, now).await;
+        self.admit(step, now).await
+    }
+
+    async fn admit(&mut self, step: Step, now: Timestamp) -> Step {
+        match step {
+            Step::Named(_) => self.0.admit(now).await,
+            other => other,
+        }
+    }
+}
+
+fn start(fixture: &Fixture, mechanism: Mechanism) -> Admitting {
+    Admitting::start(&fixture.directory, mechanism, peer(PlusOffer::Offered))
 }
 
 fn challenge(step: Step) -> String {
@@ -203,7 +229,7 @@ async fn an_unknown_user_goes_the_whole_way_with_a_salt_that_stays() {
     let fixture = Fixture::cheap().await;
     fixture.account("anna@firma.test", "annas wort").await;
     let server_first = async |directory: &Directory, user: &str| {
-        let mut exchange = Exchange::start(
+        let mut exchange = Admitting::start(
             directory,
             Mechanism::ScramSha256,
             peer(PlusOffer::NotOffered),
@@ -351,5 +377,39 @@ async fn a_client_that_was_lied_to_about_plus_is_refused() {
     assert_eq!(
         step,
         Step::Done(LoginRuling::Refused(Refusal::ChannelBinding))
+    );
+}
+
+#[tokio::test]
+async fn policy_rules_on_the_name_before_any_secret_is_looked_at() {
+    let fixture = Fixture::cheap().await;
+    let account = fixture.account("anna@firma.test", "annas wort").await;
+    let named = |step: Step| match step {
+        Step::Named(claimed) => claimed,
+        other => panic!("{other:?}"),
+    };
+    for (mechanism, first) in [
+        (Mechanism::Plain, &b"\0Anna@Firma.test\0falsch"[..]),
+        (Mechanism::Plain, b"\0Anna@Firma.test\0annas wort"),
+        (Mechanism::Login, b"Anna@Firma.test"),
+        (Mechanism::ScramSha256, b"n,,n=Anna@Firma.test,r=abc"),
+    ] {
+        let mut exchange =
+            Exchange::start(&fixture.directory, mechanism, peer(PlusOffer::NotOffered));
+        let claimed = named(exchange.first(Some(first), NOON).await);
+        assert_eq!(claimed.account, Some(account), "{mechanism:?}");
+        assert_eq!(&*claimed.user, "anna@firma.test");
+        assert_eq!(claimed.domain(), "firma.test");
+        assert!(
+            matches!(exchange.step(b"", NOON).await, Step::Malformed(_)),
+            "only the ruling goes on"
+        );
+        assert!(matches!(exchange.admit(NOON).await, Step::Malformed(_)));
+    }
+    let unknown = fixture.directory.claimed("otto@firma.test").await.unwrap();
+    assert_eq!((unknown.account, unknown.domain()), (None, "firma.test"));
+    assert_eq!(
+        fixture.directory.claimed("otto").await.unwrap().domain(),
+        ""
     );
 }

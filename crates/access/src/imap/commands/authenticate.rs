@@ -43,6 +43,7 @@ pub(super) async fn run(
         match step {
             Step::Done(ruling) => return login::carry_out(session, ruling).await,
             Step::Malformed(text) => return Ok(Reply::bad(text)),
+            Step::Named(_) => step = exchange.admit(context.clock.now()).await,
             Step::Challenge(challenge) => {
                 session
                     .wire

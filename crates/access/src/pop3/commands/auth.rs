@@ -73,6 +73,7 @@ async fn exchange(
     loop {
         match step {
             Step::Done(ruling) => return Ok(pass::conclude(session, ruling).await),
+            Step::Named(_) => step = exchange.admit(session.context.clock.now()).await,
             Step::Malformed(text) => {
                 session.refuse(text);
                 return Ok(session.count_error());

@@ -45,6 +45,10 @@ pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
     loop {
         let challenge = match step {
             Step::Challenge(challenge) => challenge,
+            Step::Named(_) => {
+                step = exchange.admit(session.context.clock.now()).await;
+                continue;
+            }
             Step::Malformed(why) => return Ok(Some(malformed(why))),
             Step::Done(ruling) => return Ok(Some(finish(session, ruling))),
         };

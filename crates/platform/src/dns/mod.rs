@@ -15,6 +15,7 @@ mod probe;
 mod proofs;
 mod signed;
 mod system;
+pub mod update;
 mod validate;
 
 pub use anchors::Anchors;

@@ -36,6 +36,8 @@ impl Protection {
     pub fn of(version: Option<TlsVersion>, identity: Identity) -> Self {
         match (version, identity) {
             (None, _) => Self::Clear,
+            // No server is spoken to this way; if one were, it would be as good as in clear.
+            (Some(TlsVersion::V1_0 | TlsVersion::V1_1), _) => Self::Clear,
             (Some(_), Identity::Proved) => Self::Verified,
             (Some(TlsVersion::V1_2), Identity::Unknown) => Self::Tls12,
             (Some(TlsVersion::V1_3), Identity::Unknown) => Self::Tls13,

@@ -55,6 +55,31 @@ pub enum Role {
     Http,
 }
 
+/// Which way a connection came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Door {
+    /// A listener of this program; also where the legacy gateway does the TLS of an old client for it.
+    Normal,
+    /// A listener of the legacy gateway.
+    Legacy,
+}
+
+impl Door {
+    /// The word in the store and in logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Legacy => "legacy",
+        }
+    }
+
+    /// The door with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let doors = [Self::Normal, Self::Legacy];
+        doors.into_iter().find(|door| door.word() == word)
+    }
+}
+
 /// A listener as configured.
 #[derive(Debug, Clone)]
 pub struct ListenerSpec {
@@ -153,6 +178,8 @@ pub struct Connection {
     pub stream: Stream,
     /// The listener it came in on.
     pub spec: Arc<ListenerSpec>,
+    /// Whether that is one of ours or one of the legacy gateway's.
+    pub door: Door,
     /// For `Stream::start_tls`.
     pub tls: ServerTls,
     /// Becomes requested when the server wants to stop.
@@ -375,6 +402,7 @@ impl Shared {
         Some(Connection {
             stream,
             spec: Arc::clone(&self.spec),
+            door: Door::Normal,
             tls: self.tls.clone(),
             shutdown: self.shutdown.clone(),
             observer: Arc::clone(&self.observer),

@@ -18,13 +18,13 @@ pub use descriptors::raise_descriptors_max;
 pub use limits::{ConnectionLimits, LimitReached, LimitSettings, Permit};
 pub use line::{Line, LineEnding};
 pub use listener::{
-    Connection, Event, Handler, Listener, ListenerSpec, LogObserver, Mode, Observer, Role,
+    Connection, Door, Event, Handler, Listener, ListenerSpec, LogObserver, Mode, Observer, Role,
     WrongMode,
 };
 pub use network::{Network, NetworkParseError};
 pub use own::is_own_address;
 pub use shutdown::{Shutdown, ShutdownTrigger};
-pub use stream::{StartedTls, Stream, StreamError};
+pub use stream::{StartedTls, Stream, StreamError, StreamIo};
 
 #[cfg(test)]
 mod listener_tests;

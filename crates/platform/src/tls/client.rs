@@ -144,7 +144,10 @@ fn config(
     version_min: TlsVersion,
 ) -> Result<ClientConfig, rustls::Error> {
     let versions: &[&rustls::SupportedProtocolVersion] = match version_min {
-        TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        // Older versions are the legacy gateway's alone; no demand can lower ours.
+        TlsVersion::V1_0 | TlsVersion::V1_1 | TlsVersion::V1_2 => {
+            &[&rustls::version::TLS13, &rustls::version::TLS12]
+        }
         TlsVersion::V1_3 => &[&rustls::version::TLS13],
     };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&verifier.provider))

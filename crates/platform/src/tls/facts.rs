@@ -4,9 +4,14 @@
 use crate::tls::{CertificateFault, Verified};
 use std::fmt;
 
-/// A version we speak.
+/// A version a session has. The two oldest are never spoken by this program: they come from the legacy gateway
+/// only, which speaks them in a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TlsVersion {
+    /// TLS 1.0, RFC 2246.
+    V1_0,
+    /// TLS 1.1, RFC 4346.
+    V1_1,
     /// TLS 1.2, RFC 5246.
     V1_2,
     /// TLS 1.3, RFC 8446.
@@ -14,9 +19,11 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    /// As written in logs and in Received lines: `TLSv1.3`.
+    /// As written in logs and in Received lines: `TLSv1.3`; TLS 1.0 is `TLSv1`, as OpenSSL has it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::V1_0 => "TLSv1",
+            Self::V1_1 => "TLSv1.1",
             Self::V1_2 => "TLSv1.2",
             Self::V1_3 => "TLSv1.3",
         }

@@ -282,7 +282,7 @@ fn duty_words(text: &mut String, duty: &Duty) {
         Floor::Proof(proof) => proof_words(proof),
     };
     let version = match duty.version_min {
-        TlsVersion::V1_2 => "",
+        TlsVersion::V1_0 | TlsVersion::V1_1 | TlsVersion::V1_2 => "",
         TlsVersion::V1_3 => "; TLS 1.3",
     };
     line(text, 2, &format!("Demanded: {floor}{version}."));

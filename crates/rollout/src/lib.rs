@@ -1,0 +1,16 @@
+//! Announcements of what a provider tightens: a rollout bundles measures with their dates, its texts, and
+//! the rounds of letters to whom it concerns. Sets schedules through `policy::admin`, hands letters to
+//! whoever implements `Post`; never touches mail itself. The CLI, the pages and a node's chore call it.
+
+pub mod fill;
+pub mod model;
+pub mod post;
+mod schema;
+pub mod voice;
+
+pub use model::{
+    Evidence, Legacy, LocalDate, Rollout, Rounds, State, Step, TextSet, Texts, Visibility,
+};
+pub use post::{Fate, Letter, Post, PostError, Posted, Stream, Token, Unsubscribe};
+pub use schema::SCHEMA;
+pub use voice::Voice;

@@ -1,5 +1,6 @@
 //! The handle everybody holds: gives the settings of the moment and notices when they were changed.
 
+use crate::clients::{self, Catalogue};
 use crate::rows;
 use crate::snapshot::Snapshot;
 use platform::clock::Clock;
@@ -21,6 +22,7 @@ struct Inner {
 struct Held {
     revision: i64,
     snapshot: Arc<Snapshot>,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Policies {
@@ -29,8 +31,7 @@ impl Policies {
     /// # Errors
     /// Those of the store.
     pub async fn open(store: Store, clock: Clock) -> Result<Self, StoreError> {
-        let (revision, snapshot) = read(&store, &clock).await?;
-        let held = RwLock::new(Held { revision, snapshot });
+        let held = RwLock::new(read(&store, &clock).await?);
         let inner = Inner { store, clock, held };
         Ok(Self {
             inner: Arc::new(inner),
@@ -40,6 +41,11 @@ impl Policies {
     /// The settings of the moment; for one decision, not to be kept.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.held().snapshot.clone()
+    }
+
+    /// What is known about clients at the moment.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.held().catalogue.clone()
     }
 
     fn held(&self) -> RwLockReadGuard<'_, Held> {
@@ -62,11 +68,15 @@ impl Policies {
         if !ended && self.inner.store.read(rows::revision).await? == known {
             return Ok(());
         }
-        let (revision, snapshot) = read(&self.inner.store, &self.inner.clock).await?;
+        let mut fresh = read(&self.inner.store, &self.inner.clock).await?;
         let mut held = self.inner.held.write().unwrap_or_else(|e| e.into_inner());
         // Two refreshes at once: what was read later stays.
-        if revision >= held.revision {
-            *held = Held { revision, snapshot };
+        if fresh.revision >= held.revision {
+            // Settings change more often than clients: whom the catalogue remembers, it goes on knowing.
+            if held.catalogue.has_same_entries(&fresh.catalogue) {
+                fresh.catalogue = held.catalogue.clone();
+            }
+            *held = fresh;
         }
         Ok(())
     }
@@ -77,17 +87,21 @@ impl Policies {
     }
 }
 
-/// All settings and the revision they have.
-async fn read(store: &Store, clock: &Clock) -> Result<(i64, Arc<Snapshot>), StoreError> {
-    let (revision, settings, send_as) = store
+/// All settings, the operator's clients and the revision they have.
+async fn read(store: &Store, clock: &Clock) -> Result<Held, StoreError> {
+    let (revision, settings, send_as, own_clients) = store
         .read(|tx: &mut dyn Tx| {
             Ok::<_, StoreError>((
                 rows::revision(tx)?,
                 rows::settings(tx)?,
                 rows::all_send_as(tx)?,
+                clients::rows::all(tx)?,
             ))
         })
         .await?;
-    let snapshot = Snapshot::build(settings, send_as, clock.now());
-    Ok((revision, Arc::new(snapshot)))
+    Ok(Held {
+        revision,
+        snapshot: Arc::new(Snapshot::build(settings, send_as, clock.now())),
+        catalogue: Arc::new(Catalogue::new(own_clients)),
+    })
 }

@@ -2,6 +2,7 @@
 //! pure rulings over them. Carries nothing out; `smtp`, `routing` and `queue` ask it.
 
 pub mod admin;
+pub mod clients;
 pub mod dns_check;
 pub mod findings;
 pub mod groups;
@@ -19,6 +20,7 @@ pub mod spf;
 mod testing;
 pub mod usage;
 
+pub use clients::rows::SCHEMA as CLIENTS_SCHEMA;
 pub use findings::{Findings, Measure};
 pub use handle::Policies;
 pub use model::{

@@ -63,7 +63,8 @@ impl Fixture {
             gather_max: Duration::ZERO,
             before_commit: None,
         };
-        let store = Store::open(options, &[directory::SCHEMA, SCHEMA]).unwrap();
+        let store =
+            Store::open(options, &[directory::SCHEMA, SCHEMA, crate::CLIENTS_SCHEMA]).unwrap();
         let settings = directory::Settings {
             hashing: Hashing {
                 memory_kib: 8,

@@ -34,5 +34,14 @@ fn open_engine(engine: Engine) -> Store {
         gather_max: Duration::ZERO,
         before_commit: None,
     };
-    Store::open(options, &[directory::SCHEMA, policy::SCHEMA, crate::SCHEMA]).unwrap()
+    Store::open(
+        options,
+        &[
+            directory::SCHEMA,
+            policy::SCHEMA,
+            policy::CLIENTS_SCHEMA,
+            crate::SCHEMA,
+        ],
+    )
+    .unwrap()
 }

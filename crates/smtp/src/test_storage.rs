@@ -25,6 +25,7 @@ pub(crate) fn open(dir: &Path, clock: &Clock) -> (Store, Segments) {
     let schemas = [
         directory::SCHEMA,
         policy::SCHEMA,
+        policy::CLIENTS_SCHEMA,
         mailbox::SCHEMA,
         routing::SCHEMA,
         queue::SCHEMA,

@@ -30,6 +30,7 @@ use std::sync::{Arc, OnceLock};
 pub(crate) const COMPONENTS: &[Component] = &[
     directory::SCHEMA,
     policy::SCHEMA,
+    policy::CLIENTS_SCHEMA,
     mailbox::SCHEMA,
     routing::SCHEMA,
     queue::SCHEMA,

@@ -53,6 +53,10 @@ pub struct Record {
     pub header_from: String,
     /// Why something else was done than the policy says: `forwarded`, `local_policy` …
     pub overrides: Vec<String>,
+    /// Domains with a valid DKIM signature, aligned or not, in lower case.
+    pub signers: Vec<String>,
+    /// The domain SPF was asked for, in lower case; empty where the report does not say.
+    pub envelope: String,
 }
 
 /// What a receiver did with messages.
@@ -185,8 +189,14 @@ struct Unfinished {
     spf: Alignment,
     header_from: String,
     overrides: Vec<String>,
+    signers: Vec<String>,
+    envelope: String,
+    /// The signature that is being read: its domain, and whether it was valid.
+    signature: (String, Alignment),
 }
 
+/// Signatures of one record that are kept.
+const SIGNERS_MAX: usize = 10;
 /// Reasons of one record that are kept.
 const OVERRIDES_MAX: usize = 10;
 
@@ -269,6 +279,8 @@ impl Reading {
             spf: record.spf,
             header_from: record.header_from,
             overrides: record.overrides,
+            signers: record.signers,
+            envelope: record.envelope,
         });
         Ok(())
     }
@@ -319,6 +331,16 @@ impl Unfinished {
                 self.overrides.push(text.to_owned());
             }
             ["identifiers", "header_from"] => self.header_from = text.to_ascii_lowercase(),
+            ["auth_results", "spf", "domain"] => self.envelope = text.to_ascii_lowercase(),
+            ["auth_results", "dkim", "domain"] => self.signature.0 = text.to_ascii_lowercase(),
+            ["auth_results", "dkim", "result"] => self.signature.1 = alignment(),
+            ["auth_results", "dkim"] => {
+                let (domain, valid) = std::mem::take(&mut self.signature);
+                let new = !domain.is_empty() && !self.signers.contains(&domain);
+                if valid == Alignment::Pass && new && self.signers.len() < SIGNERS_MAX {
+                    self.signers.push(domain);
+                }
+            }
             _ => {}
         }
     }

@@ -68,6 +68,19 @@ pub struct DmarcLine {
     pub messages: i64,
 }
 
+/// Whose mail it was that others saw, summed over days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginLine {
+    /// The address it came from.
+    pub source: String,
+    /// The domain of a valid signature; empty where there was none or nobody said.
+    pub signer: String,
+    /// The domain SPF was asked for; empty where nobody said.
+    pub envelope: String,
+    /// How many messages.
+    pub messages: i64,
+}
+
 /// Sessions as others saw them, summed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsLine {
@@ -173,8 +186,40 @@ pub fn write_dmarc(
                 bounded(record.count)
             ],
         )?;
+        add_origin(tx, &domain, day, record)?;
     }
     Ok(Written::New)
+}
+
+/// Notes whose mail a record tells of: a valid signature of somebody else says more than one of the
+/// domain itself.
+fn add_origin(
+    tx: &mut dyn Tx,
+    domain: &str,
+    day: i64,
+    record: &dmarc_report::Record,
+) -> Result<(), StoreError> {
+    let own =
+        |signer: &&String| signer.as_str() == domain || signer.ends_with(&format!(".{domain}"));
+    let signers = &record.signers;
+    let signer = signers
+        .iter()
+        .find(|signer| !own(signer))
+        .or(signers.first());
+    tx.execute(
+        "INSERT INTO report_dmarc_origins (domain, day, source, signer, envelope, messages) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (domain, day, source, signer, envelope) \
+         DO UPDATE SET messages = report_dmarc_origins.messages + excluded.messages",
+        params![
+            domain,
+            day,
+            &record.source.to_string(),
+            &key(signer.map_or("", String::as_str)),
+            &key(&record.envelope),
+            bounded(record.count)
+        ],
+    )
+    .map(drop)
 }
 
 /// Counts what a TLS report says about `domain`.
@@ -281,6 +326,31 @@ pub fn dmarc(tx: &mut dyn Tx, domain: &str, since: i64) -> Result<Vec<DmarcLine>
                 dkim: row.text(4)?.to_owned(),
                 spf: row.text(5)?.to_owned(),
                 messages: row.int(6)?,
+            })
+        },
+    )
+}
+
+/// Whose mail reports about a domain tell of, since a UTC day; the most first.
+///
+/// # Errors
+/// Where the store fails.
+pub fn dmarc_origins(
+    tx: &mut dyn Tx,
+    domain: &str,
+    since: i64,
+) -> Result<Vec<OriginLine>, StoreError> {
+    tx.all(
+        "SELECT source, signer, envelope, CAST(SUM(messages) AS BIGINT) AS total \
+         FROM report_dmarc_origins WHERE domain = ?1 AND day >= ?2 \
+         GROUP BY source, signer, envelope ORDER BY total DESC, source, signer, envelope LIMIT ?3",
+        params![domain, since, LINES_MAX],
+        |row| {
+            Ok(OriginLine {
+                source: row.text(0)?.to_owned(),
+                signer: row.text(1)?.to_owned(),
+                envelope: row.text(2)?.to_owned(),
+                messages: row.int(3)?,
             })
         },
     )

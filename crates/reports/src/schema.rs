@@ -6,10 +6,11 @@ use platform::store::{Component, Migration};
 /// Everything this crate keeps.
 pub const SCHEMA: Component = Component {
     name: "reports",
-    migrations: &[Migration {
-        number: 1,
-        name: "TLS sessions, outgoing reports, figures of reports about us",
-        sql: "
+    migrations: &[
+        Migration {
+            number: 1,
+            name: "TLS sessions, outgoing reports, figures of reports about us",
+            sql: "
 CREATE TABLE report_tls_sessions (
   day {int} NOT NULL,
   domain {text} NOT NULL,
@@ -69,5 +70,22 @@ CREATE TABLE report_tls (
   PRIMARY KEY (domain, day, reporter, policy, result, host)
 ) {clustered};
 ",
-    }],
+        },
+        Migration {
+            number: 2,
+            name: "who signed mail that others report about",
+            // signer: the domain of a valid signature; envelope: the domain SPF was asked for. Both
+            // empty where the report does not say.
+            sql: "
+CREATE TABLE report_dmarc_origins (
+  domain {text} NOT NULL,
+  day {int} NOT NULL,
+  source {text} NOT NULL,
+  signer {text} NOT NULL,
+  envelope {text} NOT NULL,
+  messages {int} NOT NULL,
+  PRIMARY KEY (domain, day, source, signer, envelope)
+) {clustered}",
+        },
+    ],
 };

@@ -74,6 +74,13 @@ fn the_form_of_rfc_7489_is_read() {
     assert_eq!(report.records[1].overrides, ["forwarded"]);
     assert_eq!(report.records[2].disposition, Disposition::Reject);
     assert_eq!(report.records[2].dkim, Alignment::Fail);
+    assert_eq!(report.records[0].signers, ["firma.test"]);
+    assert!(
+        report.records[1].signers.is_empty(),
+        "no leftover of the first"
+    );
+    assert_eq!(report.records[1].envelope, "x.example");
+    assert_eq!(report.records[2].envelope, "");
 }
 
 #[test]

@@ -50,7 +50,7 @@ const HOSTS: [&str; 10] = [
     "mail.privat.test",
 ];
 /// Listeners: name in endpoints.json, usual port, mode, role.
-const LISTENERS: [(&str, u16, Mode, Role); 8] = [
+const LISTENERS: [(&str, u16, Mode, Role); 10] = [
     ("smtp", 25, Mode::StartTls, Role::Mx),
     // A provider gives it an address of its own; there is only one here.
     ("securemx", 26, Mode::StartTls, Role::SecureMx),
@@ -60,9 +60,11 @@ const LISTENERS: [(&str, u16, Mode, Role); 8] = [
     ("imaps", 993, Mode::ImplicitTls, Role::Imap),
     ("pop3", 110, Mode::StartTls, Role::Pop3),
     ("pop3s", 995, Mode::ImplicitTls, Role::Pop3),
+    ("http", 80, Mode::Redirect, Role::Http),
+    ("https", 443, Mode::ImplicitTls, Role::Http),
 ];
 /// Ports that later versions will serve; null in endpoints.json until then.
-const LATER: [&str; 3] = ["sieve", "http", "https"];
+const LATER: [&str; 1] = ["sieve"];
 
 /// Options of `rohrpost demo`.
 #[derive(Args)]

@@ -16,6 +16,10 @@ use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
+mod face;
+
+pub use face::StreamIo;
+
 /// Bytes asked of the socket at a time when the peer sends little.
 const READ_BYTES_MIN: usize = 8 * 1024;
 /// Bytes asked of the socket at a time when the last read was full.

@@ -19,6 +19,7 @@ pub(super) struct Contexts {
     pub(super) smtp: Arc<ServerContext>,
     pub(super) imap: Arc<ImapContext>,
     pub(super) pop3: Arc<Pop3Context>,
+    pub(super) https: https::Face,
 }
 
 /// Descriptors for other things than connections: the store, segments, messages on their way.
@@ -66,7 +67,9 @@ pub(super) fn bind(
             proxy_from: networks(&listener.proxy_from),
             handshake_timeout: settings.handshake_time_max.0,
         };
-        let has_its_own = listener.host_name.is_some() || listener.profile != Profile::Default;
+        let has_its_own = listener.host_name.is_some()
+            || listener.profile != Profile::Default
+            || listener.role == settings::Role::Http;
         let tls = match has_its_own {
             true => tls(settings, certificates, Some(listener))?,
             false => usual_tls.clone(),
@@ -82,9 +85,10 @@ pub(super) fn bind(
         });
         open.push(listening);
     }
+    let https_port = super::http::port(&bound);
     for (open, listener) in open.into_iter().zip(&settings.listeners) {
         let own = Arc::new(own_settings(listener, &places, contexts));
-        tasks.push(serve(open, listener.role, own, contexts.clone()));
+        tasks.push(serve(open, listener.role, https_port, own, contexts.clone()));
     }
     Ok((bound, tasks))
 }
@@ -104,6 +108,10 @@ fn tls(
         versions: match listener.map(|listener| listener.profile) {
             Some(Profile::Modern) => Versions::Tls13,
             Some(Profile::Default) | None => Versions::Both,
+        },
+        alpn: match listener.map(|listener| listener.role) {
+            Some(settings::Role::Http) => vec![b"http/1.1".to_vec()],
+            _ => Vec::new(),
         },
         ..ServerTlsSettings::default()
     };
@@ -146,12 +154,14 @@ fn own_settings(
             .collect(),
         places: places.clone(),
         limits,
+        ..smtp::server::Listener::default()
     }
 }
 
 fn serve(
     listener: Listener,
     role: settings::Role,
+    https_port: u16,
     own: Arc<smtp::server::Listener>,
     contexts: Contexts,
 ) -> JoinHandle<()> {
@@ -167,13 +177,15 @@ fn serve(
         settings::Role::Pop3 => tokio::spawn(listener.serve(Arc::new(move |connection| {
             access::pop3::serve(connection, contexts.pop3.clone())
         }))),
+        settings::Role::Http => super::http::serve(listener, &contexts.https, https_port),
     }
 }
 
 fn mode(mode: settings::Mode) -> Mode {
     match mode {
         settings::Mode::ImplicitTls => Mode::ImplicitTls,
-        settings::Mode::StartTls => Mode::StartTls,
+        // In clear until the protocol says otherwise, which that of redirects never does.
+        settings::Mode::StartTls | settings::Mode::Redirect => Mode::StartTls,
     }
 }
 
@@ -184,6 +196,7 @@ fn role(role: settings::Role) -> Role {
         settings::Role::Submission => Role::Submission,
         settings::Role::Imap => Role::Imap,
         settings::Role::Pop3 => Role::Pop3,
+        settings::Role::Http => Role::Http,
     }
 }
 

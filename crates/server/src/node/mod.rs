@@ -2,6 +2,7 @@
 //! The only place where everything meets; contains no protocol and no decision.
 
 mod chores;
+pub(crate) mod http;
 mod keys;
 mod listeners;
 mod parts;
@@ -77,6 +78,7 @@ impl Node {
             smtp: smtp_context(&parts),
             imap: Arc::new(imap_context(&parts)),
             pop3: Arc::new(pop3_context(&parts)),
+            https: http::face(&parts),
         };
         let (bound, mut tasks) =
             listeners::bind(&parts.settings, &certificates, &contexts, &shutdown)?;
@@ -85,6 +87,9 @@ impl Node {
         tasks.extend(chores::start(&parts));
         tasks.extend(reports::start(&parts)?);
         tasks.extend(policies::start(&parts));
+        let local = http::listen_locally(&parts.settings.data_dir, contexts.https, shutdown)
+            .map_err(|error| StartError::new("the API's local socket", error))?;
+        tasks.push(local);
         let control = control::listen(&parts, certificates.clone())
             .map_err(|error| StartError::new("the control socket", error))?;
         tasks.push(tokio::spawn(control));

@@ -13,12 +13,18 @@ pub(crate) enum Mode {
     ImplicitTls,
     /// After the command STARTTLS or STLS.
     StartTls,
+    /// Never: HTTP in clear, which only leads to HTTPS.
+    Redirect,
 }
 
 impl Words for Mode {
     const WORDS: &'static [(&'static str, Self)] =
-        &[("tls", Self::ImplicitTls), ("starttls", Self::StartTls)];
-    const KIND: &'static str = "\"tls\" or \"starttls\"";
+        &[
+            ("tls", Self::ImplicitTls),
+            ("starttls", Self::StartTls),
+            ("redirect", Self::Redirect),
+        ];
+    const KIND: &'static str = "\"tls\", \"starttls\" or \"redirect\"";
 }
 
 /// What a listener speaks.
@@ -34,6 +40,8 @@ pub(crate) enum Role {
     Imap,
     /// Reading with POP3.
     Pop3,
+    /// The admin API and pages.
+    Http,
 }
 
 impl Words for Role {
@@ -43,8 +51,10 @@ impl Words for Role {
         ("submission", Self::Submission),
         ("imap", Self::Imap),
         ("pop3", Self::Pop3),
+        ("http", Self::Http),
     ];
-    const KIND: &'static str = "\"mx\", \"securemx\", \"submission\", \"imap\" or \"pop3\"";
+    const KIND: &'static str =
+        "\"mx\", \"securemx\", \"submission\", \"imap\", \"pop3\" or \"http\"";
 }
 
 /// Which versions, suites and groups of TLS a listener agrees on.
@@ -97,7 +107,7 @@ pub(super) const KEYS: &[(&str, &str, &str, &str)] = &[
         "mode",
         Mode::KIND,
         "\"starttls\"",
-        "How TLS begins. There is no cleartext for client protocols.",
+        "How TLS begins. There is no cleartext for client protocols; \"redirect\" is for role \"http\" and sends browsers to HTTPS.",
     ),
     (
         "role",
@@ -152,6 +162,8 @@ const DEFAULT: &[(u16, Mode, Role)] = &[
     (993, Mode::ImplicitTls, Role::Imap),
     (110, Mode::StartTls, Role::Pop3),
     (995, Mode::ImplicitTls, Role::Pop3),
+    (443, Mode::ImplicitTls, Role::Http),
+    (80, Mode::Redirect, Role::Http),
 ];
 
 pub(super) fn default() -> Vec<Listener> {
@@ -216,6 +228,20 @@ impl Reader<'_> {
         let mode: Option<Choice<Mode>> = self.value("mode");
         let role: Option<Choice<Role>> = self.value("role");
         let (address, mode, role) = (address?, mode?.0, role?.0);
+        let fits = match mode {
+            Mode::ImplicitTls => true,
+            Mode::StartTls => role != Role::Http,
+            Mode::Redirect => role == Role::Http,
+        };
+        if !fits {
+            let text = "[[listener]] role \"http\" has mode \"tls\" or \"redirect\", and \
+                        \"redirect\" is for role \"http\" only";
+            self.problems.push(Problem {
+                line: self.line,
+                text: text.to_owned(),
+            });
+            return None;
+        }
         let mut listener = Listener::new(*address.0.first()?, mode, role);
         if let Some(profile) = self.maybe::<Choice<Profile>>("profile")? {
             listener.profile = profile.0;
@@ -325,5 +351,11 @@ mod tests {
             assert!(problems[0].text.contains(expected), "{problems:?}");
         }
         assert!(parse("[[listener]]\nmode = \"starttls\"\nrole = \"mx\"\n").is_err());
+        let of = |mode: &str, role: &str| {
+            let address = "[[listener]]\naddress = \"[::]:80\"\n";
+            parse(&format!("{address}mode = \"{mode}\"\nrole = \"{role}\"\n"))
+        };
+        assert!(of("redirect", "http").is_ok() && of("tls", "http").is_ok());
+        assert!(of("redirect", "imap").is_err() && of("starttls", "http").is_err());
     }
 }

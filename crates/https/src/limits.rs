@@ -1,0 +1,18 @@
+//! The limits of HTTP, each with its reason. Nothing else is limited elsewhere but what one file needs.
+
+use std::time::Duration;
+
+/// Header fields of a request together with its line: as much as browsers send with long cookies.
+pub(crate) const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Header fields of a request.
+pub(crate) const HEADERS_MAX: usize = 64;
+/// Body of a request; the state of a large provider is the largest thing that comes.
+pub(crate) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a client may take for a request's header, and be silent between requests.
+pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a request may take in all, body included.
+pub(crate) const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long a client may leave an answer untaken.
+pub(crate) const STALL_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a connection lasts at most; event streams begin anew after it.
+pub(crate) const CONNECTION_TIME_MAX: Duration = Duration::from_secs(15 * 60);

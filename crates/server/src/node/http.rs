@@ -1,0 +1,87 @@
+//! Wires HTTPS: its services from those of the node, its listeners, and the local socket over which the CLI speaks
+//! to the same router.
+
+use super::{Bound, Parts};
+use crate::settings::{Mode, Role};
+use https::{Face, Services};
+use platform::net::{Listener, Shutdown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::task::JoinHandle;
+
+/// The port clients are sent to where no listener says.
+const HTTPS_PORT: u16 = 443;
+
+/// What answers requests.
+pub(super) fn face(parts: &Parts) -> Face {
+    Face::new(Services {
+        host_name: parts.settings.host_name.0.as_str().into(),
+        store: parts.store.clone(),
+        clock: parts.clock.clone(),
+        random: parts.random.clone(),
+        directory: parts.directory.clone(),
+        accounts: crate::accounts::admin(parts.directory.clone(), parts.clock.clone()),
+        policies: parts.policies.clone(),
+        findings: parts.findings.clone(),
+        queue: parts.queue.clone(),
+        signing: parts.signing.clone(),
+    })
+}
+
+/// The port that clients who come in clear are sent to: that of the first listener with TLS.
+pub(super) fn port(bound: &[Bound]) -> u16 {
+    let is_https = |bound: &&Bound| {
+        bound.listener.role == Role::Http && bound.listener.mode == Mode::ImplicitTls
+    };
+    let found = bound.iter().find(is_https);
+    found.map_or(HTTPS_PORT, |bound| bound.address.port())
+}
+
+/// Serves one listener.
+pub(super) fn serve(listener: Listener, face: &Face, https_port: u16) -> JoinHandle<()> {
+    let face = face.clone();
+    tokio::spawn(listener.serve(Arc::new(move |connection| {
+        https::serve(connection, face.clone(), https_port)
+    })))
+}
+
+/// Where the CLI speaks to the API of the node of this data directory.
+pub(crate) fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("api.sock")
+}
+
+/// Binds the local socket and serves it: whoever can open it is the operator.
+///
+/// # Errors
+/// Where the socket cannot be bound.
+pub(super) fn listen_locally(
+    data_dir: &Path,
+    face: Face,
+    shutdown: Shutdown,
+) -> std::io::Result<JoinHandle<()>> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = socket_path(data_dir);
+    // The segments' lock has shown that no other node runs here: what is left is of a crash.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(tokio::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = shutdown.requested() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    tokio::spawn(https::serve_local(stream, face.clone(), shutdown.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "api.accept_failed");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }))
+}

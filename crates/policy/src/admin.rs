@@ -2,6 +2,8 @@
 //! it checks there that the scope exists and the value makes sense, writes the row and its history, or
 //! does nothing and says why in a sentence for the person who asked.
 
+pub mod within;
+
 use crate::identities;
 use crate::model::{Scope, Sender};
 use crate::rows::{self, Past, Setting};

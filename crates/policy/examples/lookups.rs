@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         gather_max: Duration::ZERO,
         before_commit: None,
     };
-    let store = Store::open(options, &[directory::SCHEMA, policy::SCHEMA])?;
+    let store = Store::open(options, &[directory::SCHEMA, policy::SCHEMA, policy::CLIENTS_SCHEMA])?;
     store.write(fill).await?;
     let begin = tokio::time::Instant::now();
     let policies = Policies::open(store, Clock::system()).await?;

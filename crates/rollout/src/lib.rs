@@ -2,11 +2,14 @@
 //! the rounds of letters to whom it concerns. Sets schedules through `policy::admin`, hands letters to
 //! whoever implements `Post`; never touches mail itself. The CLI, the pages and a node's chore call it.
 
+pub mod dmarc;
 pub mod fill;
+pub mod guides;
 pub mod model;
 pub mod post;
 mod schema;
 pub mod voice;
+pub mod wording;
 
 pub use model::{
     Evidence, Legacy, LocalDate, Rollout, Rounds, State, Step, TextSet, Texts, Visibility,

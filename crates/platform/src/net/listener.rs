@@ -198,6 +198,26 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
+    pub(crate) fn new(
+        stream: Stream,
+        spec: Arc<ListenerSpec>,
+        door: Door,
+        tls: ServerTls,
+        shutdown: Shutdown,
+        observer: Arc<dyn Observer>,
+        permit: Permit,
+    ) -> Self {
+        Self {
+            stream,
+            spec,
+            door,
+            tls,
+            shutdown,
+            observer,
+            _permit: permit,
+        }
+    }
+
     /// Tells the log and the statistics.
     pub fn report(&self, event: &Event<'_>) {
         self.observer
@@ -399,15 +419,15 @@ impl Shared {
             self.report(&stream, &Event::of_implicit_handshake(&error));
             return None;
         }
-        Some(Connection {
+        Some(Connection::new(
             stream,
-            spec: Arc::clone(&self.spec),
-            door: Door::Normal,
-            tls: self.tls.clone(),
-            shutdown: self.shutdown.clone(),
-            observer: Arc::clone(&self.observer),
-            _permit: permit,
-        })
+            Arc::clone(&self.spec),
+            Door::Normal,
+            self.tls.clone(),
+            self.shutdown.clone(),
+            Arc::clone(&self.observer),
+            permit,
+        ))
     }
 
     /// Counts the connection, or tells its client why not.
@@ -436,7 +456,7 @@ impl<'a> Event<'a> {
     }
 
     /// The same where TLS comes first: whoever speaks in clear there has the wrong mode or port.
-    fn of_implicit_handshake(error: &'a HandshakeError) -> Self {
+    pub(crate) fn of_implicit_handshake(error: &'a HandshakeError) -> Self {
         match error.failure {
             HandshakeFailure::NotTls => Self::WrongMode(WrongMode::ClearOnTlsPort),
             _ => Self::HandshakeFailed(error),
@@ -446,7 +466,7 @@ impl<'a> Event<'a> {
 
 impl Role {
     /// What a client that is turned away reads, in its own protocol.
-    fn busy_line(self, limit: LimitReached) -> String {
+    pub(crate) fn busy_line(self, limit: LimitReached) -> String {
         let text = match limit {
             LimitReached::Address(_) => {
                 "Too many connections from your address; close some and try again in a minute"

@@ -4,6 +4,7 @@
 
 mod deadline;
 mod descriptors;
+mod gateway;
 mod limits;
 mod line;
 mod listener;
@@ -11,10 +12,12 @@ mod network;
 mod own;
 pub mod proxy;
 mod shutdown;
+mod socket;
 mod stream;
 
 pub use deadline::Deadline;
 pub use descriptors::raise_descriptors_max;
+pub use gateway::{Gateway, GatewayListener, GatewayParts, GatewayState, GatewayUser, OlderTls};
 pub use limits::{ConnectionLimits, LimitReached, LimitSettings, Permit};
 pub use line::{Line, LineEnding};
 pub use listener::{

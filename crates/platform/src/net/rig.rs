@@ -25,7 +25,7 @@ pub(crate) fn demo_files() -> &'static PathBuf {
 }
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+pub(crate) struct Heard(Mutex<Vec<String>>);
 
 impl Observer for Heard {
     fn event(&self, _: &ListenerSpec, _: Option<SocketAddr>, event: &Event<'_>) {
@@ -41,7 +41,7 @@ impl Observer for Heard {
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    heard: Arc<Heard>,
+    pub(crate) heard: Arc<Heard>,
     pub(crate) limits: Arc<ConnectionLimits>,
     _trigger: ShutdownTrigger,
 }
@@ -73,7 +73,7 @@ pub(crate) fn soon() -> Deadline {
 }
 
 /// A toy protocol: greets, knows STARTTLS and FACTS and QUIT, echoes everything else.
-async fn session(mut connection: Connection) {
+pub(crate) async fn session(mut connection: Connection) {
     let stream = &mut connection.stream;
     stream.write(b"220 hello\r\n");
     loop {

@@ -1,12 +1,16 @@
 //! One connection as a session sees it: bytes come in by `fill` and are consumed from `buffer`, replies are
 //! gathered by `write` and leave by `flush`. Plain TCP and TLS look the same; `start_tls` changes from one to the other.
+//! A client behind the legacy gateway looks the same, too; the gateway does its TLS.
 //! Holds no buffer while it waits for an idle peer, and never waits past the deadline it is given.
 
+use crate::net::gateway::{Link, wrap};
+use crate::net::socket::Socket;
 use crate::net::{Deadline, Line};
 use crate::tls::client_hello::{self, ClientHello, Parsed};
 use crate::tls::failure::{self, HandshakeError, HandshakeFailure};
 use crate::tls::session::{Handshake, ReadError, SCRATCH, Session, Stage};
 use crate::tls::{ClientTls, Demand, ServerTls, TlsFacts};
+use gateway_link::{Frame, encode};
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 mod face;
+mod gateway;
 
 pub use face::StreamIo;
 
@@ -88,7 +93,7 @@ enum Heard {
 /// A connection. See the module's text.
 #[derive(Debug)]
 pub struct Stream {
-    socket: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     local: SocketAddr,
     /// Bytes for the session; those before `start` are consumed.
@@ -104,6 +109,8 @@ pub struct Stream {
     sent: usize,
     /// The session's TLS half, once there is one.
     tls: Option<Box<Session>>,
+    /// The framing of a connection to the legacy gateway; never together with `tls`.
+    link: Option<Box<Link>>,
 }
 
 impl Stream {
@@ -118,7 +125,11 @@ impl Stream {
         socket.set_nodelay(true)?;
         let peer = canonical(peer);
         let local = canonical(socket.local_addr()?);
-        Ok(Self {
+        Ok(Self::over(Socket::Tcp(socket), peer, local))
+    }
+
+    fn over(socket: Socket, peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
             socket,
             peer,
             local,
@@ -130,7 +141,8 @@ impl Stream {
             wire: Vec::new(),
             sent: 0,
             tls: None,
-        })
+            link: None,
+        }
     }
 
     /// Connects to `address`, from `source` where given.
@@ -179,7 +191,10 @@ impl Stream {
 
     /// The facts of the TLS session; `None` in clear.
     pub fn tls(&self) -> Option<&TlsFacts> {
-        self.tls.as_deref().map(Session::facts)
+        match &self.link {
+            None => self.tls.as_deref().map(Session::facts),
+            Some(link) => link.facts(),
+        }
     }
 
     /// The bytes that were read and not consumed.
@@ -296,12 +311,16 @@ impl Stream {
         }
         self.flush(deadline).await?;
         for piece in bytes.chunks(GATHER_BYTES_MAX) {
-            let Some(tls) = self.tls.as_deref_mut() else {
-                write_all(&self.socket, piece, &mut 0, deadline).await?;
-                continue;
-            };
-            tls.encrypt(piece, &mut self.wire)
-                .map_err(|e| StreamError::Tls(e.to_string()))?;
+            match self.tls.as_deref_mut() {
+                Some(tls) => tls
+                    .encrypt(piece, &mut self.wire)
+                    .map_err(|e| StreamError::Tls(e.to_string()))?,
+                None if self.link.is_some() => wrap(piece, &mut self.wire),
+                None => {
+                    write_all(&self.socket, piece, &mut 0, deadline).await?;
+                    continue;
+                }
+            }
             self.flush(deadline).await?;
         }
         Ok(())
@@ -314,6 +333,10 @@ impl Stream {
                 Some(tls) => {
                     tls.encrypt(&self.gathered, &mut self.wire)
                         .map_err(|e| StreamError::Tls(e.to_string()))?;
+                    self.gathered.clear();
+                }
+                None if self.link.is_some() => {
+                    wrap(&self.gathered, &mut self.wire);
                     self.gathered.clear();
                 }
                 None if self.wire.is_empty() => std::mem::swap(&mut self.gathered, &mut self.wire),
@@ -344,9 +367,13 @@ impl Stream {
         tls: &ServerTls,
         deadline: Deadline,
     ) -> Result<StartedTls, HandshakeError> {
-        let discarded_bytes = self.buffer().len();
+        let mut discarded_bytes = self.buffer().len();
         self.consume(discarded_bytes);
-        self.accept_tls(tls, deadline).await?;
+        if self.link.is_some() {
+            discarded_bytes += self.order_handshake(deadline).await?;
+        } else {
+            self.accept_tls(tls, deadline).await?;
+        }
         Ok(StartedTls { discarded_bytes })
     }
 
@@ -356,9 +383,18 @@ impl Stream {
         tls: &ServerTls,
         deadline: Deadline,
     ) -> Result<(), HandshakeError> {
+        if self.link.is_some() {
+            return self.hear_of_handshake(deadline).await.map(drop);
+        }
         self.flush(deadline).await?;
         let hello = self.read_client_hello(deadline).await?;
         if let Some(failure) = failure::refuse_early(&hello) {
+            if matches!(failure, HandshakeFailure::TooOld)
+                && let Some(older) = tls.older()
+                && self.hand_over(older, &hello).is_some()
+            {
+                return self.hear_of_handshake(deadline).await.map(drop);
+            }
             return Err(self.refuse(failure, hello).await);
         }
         let mut handshake = match tls.handshake(self.take_input()) {
@@ -401,6 +437,10 @@ impl Stream {
             tls.close_notify(&mut self.wire);
             self.flush(deadline).await?;
         }
+        if self.link.is_some() {
+            encode(&Frame::End, &mut self.wire);
+            self.flush(deadline).await?;
+        }
         timeout_at(deadline.instant(), self.socket.shutdown())
             .await
             .map_err(|_| StreamError::TimedOut)??;
@@ -417,7 +457,13 @@ impl Stream {
 
     /// Tries to send `bytes` in clear without waiting; for a line to a client that is refused at the door.
     pub(crate) fn try_send_now(&self, bytes: &[u8]) {
-        let _best_effort = self.socket.try_write(bytes);
+        let _best_effort = if self.link.is_some() {
+            let mut framed = Vec::new();
+            wrap(bytes, &mut framed);
+            self.socket.try_write(&framed)
+        } else {
+            self.socket.try_write(bytes)
+        };
     }
 
     /// Gives buffers back to the allocator where nothing is in them.
@@ -430,6 +476,9 @@ impl Stream {
         }
         if self.wire.is_empty() {
             self.wire = Vec::new();
+        }
+        if let Some(link) = &mut self.link {
+            link.release_empty_buffer();
         }
     }
 
@@ -462,8 +511,13 @@ impl Stream {
 
     /// Reads in clear; on the first read recognises a client that starts TLS where it should not yet.
     fn poll_fill_clear(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, StreamError>> {
-        let bytes = ready!(self.poll_read(cx))?;
-        if self.heard == Heard::Nothing {
+        let bytes = if self.link.is_some() {
+            ready!(self.poll_fill_link(cx))?
+        } else {
+            ready!(self.poll_read(cx))?
+        };
+        let in_clear = self.tls().is_none();
+        if self.heard == Heard::Nothing && in_clear {
             self.heard = Heard::Something;
             // No command of any protocol we serve begins with the TLS record type "handshake".
             if self.input.first() == Some(&client_hello::RECORD_HANDSHAKE) {
@@ -623,11 +677,7 @@ impl Stream {
 }
 
 /// One read from the socket; `WouldBlock` where the task will be woken.
-fn poll_socket(
-    socket: &mut TcpStream,
-    cx: &mut Context<'_>,
-    space: &mut [u8],
-) -> io::Result<usize> {
+fn poll_socket(socket: &mut Socket, cx: &mut Context<'_>, space: &mut [u8]) -> io::Result<usize> {
     let mut space = ReadBuf::new(space);
     match Pin::new(socket).poll_read(cx, &mut space) {
         Poll::Ready(Ok(())) => Ok(space.filled().len()),
@@ -638,7 +688,7 @@ fn poll_socket(
 
 /// Writes `bytes` from `*sent` on; keeps count there so that a dropped call loses nothing.
 async fn write_all(
-    socket: &TcpStream,
+    socket: &Socket,
     bytes: &[u8],
     sent: &mut usize,
     deadline: Deadline,

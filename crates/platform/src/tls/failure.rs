@@ -43,6 +43,9 @@ pub enum HandshakeFailure {
     /// The server's certificate does not prove what was demanded; the server was told by an alert.
     #[error("{0}")]
     Certificate(CertificateFault),
+    /// The legacy gateway, which was to do the handshake, could not; the client was told.
+    #[error("{0}")]
+    Gateway(Box<str>),
     /// The connection broke or was too slow.
     #[error("{0}")]
     Stream(StreamError),

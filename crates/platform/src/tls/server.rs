@@ -1,6 +1,7 @@
 //! The TLS settings of a listener: Mozilla's "intermediate" of 2026 (guidelines 6.0), which is TLS 1.2 and 1.3 with
 //! forward secrecy and authenticated encryption only. No early data, no client certificates, no renegotiation.
 
+use crate::net::OlderTls;
 use crate::tls::capture::ExporterCapture;
 use crate::tls::certificates::{CertStore, CertificatesFor};
 use crate::tls::session::{Connection, Handshake};
@@ -48,6 +49,7 @@ pub enum Versions {
 #[derive(Debug, Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    older: Option<Arc<dyn OlderTls>>,
 }
 
 /// How many tickets a TLS 1.3 client gets. Each costs us a key derivation and an encryption; a client that resumes
@@ -82,7 +84,22 @@ impl ServerTls {
         config.key_log = Arc::new(ExporterCapture);
         Ok(Self {
             config: Arc::new(config),
+            older: None,
         })
+    }
+
+    /// The same, but clients that are too old are offered to `older` before they are refused.
+    #[must_use]
+    pub fn with_older(self, older: Arc<dyn OlderTls>) -> Self {
+        Self {
+            older: Some(older),
+            ..self
+        }
+    }
+
+    /// Who may take clients that are too old.
+    pub(crate) fn older(&self) -> Option<&dyn OlderTls> {
+        self.older.as_deref()
     }
 
     /// A handshake whose first bytes, `incoming`, are there already.

@@ -24,7 +24,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         gather_max: Duration::ZERO,
         before_commit: None,
     };
-    let store = Store::open(options, &[directory::SCHEMA, policy::SCHEMA, policy::CLIENTS_SCHEMA])?;
+    let store = Store::open(
+        options,
+        &[directory::SCHEMA, policy::SCHEMA, policy::CLIENTS_SCHEMA],
+    )?;
     store.write(fill).await?;
     let begin = tokio::time::Instant::now();
     let policies = Policies::open(store, Clock::system()).await?;
@@ -33,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ACCOUNTS + 3 * DOMAINS,
         begin.elapsed()
     );
+    let now = Clock::system().now();
     let begin = tokio::time::Instant::now();
     for n in 0..LOOKUPS {
         let sender = Sender {
@@ -41,8 +45,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             group: Some("private"),
         };
         let snapshot = policies.snapshot();
-        black_box(snapshot.ownership(&sender));
-        black_box(snapshot.outbound_tls(&sender));
+        black_box(snapshot.ownership(&sender, now));
+        black_box(snapshot.outbound_tls(&sender, now));
         black_box(snapshot.destination(&sender, "mail.far.example"));
         black_box(snapshot.pool(&sender));
         black_box(snapshot.hold_back(&sender));

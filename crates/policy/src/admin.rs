@@ -274,19 +274,18 @@ impl Admin {
         ask: impl FnOnce(&Snapshot, &Sender<'_>) -> T,
     ) -> Result<T, PolicyError> {
         let wanted = login.clone();
-        let (account, group, settings, send_as) = self
+        let (account, group, contents) = self
             .store
             .read(move |tx: &mut dyn Tx| {
                 let account = rows::account_of(tx, &wanted)?.ok_or_else(|| no_account(&wanted))?;
                 Ok::<_, PolicyError>((
                     account,
                     rows::group_of(tx, account)?,
-                    rows::settings(tx)?,
-                    rows::all_send_as(tx)?,
+                    crate::handle::contents(tx)?,
                 ))
             })
             .await?;
-        let snapshot = Snapshot::build(settings, send_as, now);
+        let snapshot = Snapshot::build(contents, now);
         let sender = Sender {
             account: Some(account),
             domain: login.domain().as_str(),
@@ -594,7 +593,7 @@ impl Around {
 
 fn strictness(value: &Value) -> Option<crate::model::OutboundTls> {
     match value {
-        Value::OutboundTls(demand) => Some(*demand),
+        Value::OutboundTls(demand) => Some(demand.level),
         _ => None,
     }
 }

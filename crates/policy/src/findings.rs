@@ -1,6 +1,7 @@
 //! What a measure saw: this account, this measure, this detail, how often, first and last day. Collected in
 //! memory, written by a chore. Never holds an IP address. The rim notes, the CLI and letters read.
 
+pub use crate::measure::Measure;
 use directory::AccountId;
 use platform::clock::Timestamp;
 use platform::params;
@@ -19,30 +20,6 @@ pub const DETAILS_PER_ACCOUNT_MAX: usize = 200;
 const WRITTEN_AT_ONCE: usize = 500;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
-
-/// What looks at mail and may find something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Measure {
-    /// An account used a sender that is not its own; the detail is that sender.
-    SenderOwnership,
-}
-
-impl Measure {
-    /// Every measure.
-    pub const ALL: &'static [Self] = &[Self::SenderOwnership];
-
-    /// The word in the store, in logs and on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::SenderOwnership => "sender-ownership",
-        }
-    }
-
-    /// The measure with this word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|m| m.word() == word)
-    }
-}
 
 /// What was found, added up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +129,7 @@ impl Findings {
                         first_day: row.first_day,
                         last_day: row.last_day,
                     };
-                    waiting.add(row.account, row.measure, &row.detail, tally);
+                    waiting.add(row.account, row.measure.clone(), &row.detail, tally);
                 }
                 return Err(error);
             }
@@ -207,7 +184,8 @@ fn cut(detail: &str) -> &str {
 /// Adds to the row of a finding, or makes it where the account has room and still exists.
 fn add(tx: &mut dyn Tx, found: &Finding) -> Result<(), StoreError> {
     let seen = i64::try_from(found.seen).unwrap_or(i64::MAX);
-    let word = found.measure.word();
+    let word = found.measure.to_string();
+    let word = word.as_str();
     let known = tx.execute(
         "UPDATE policy_findings SET seen = seen + ?4, \
          first_day = CASE WHEN first_day < ?5 THEN first_day ELSE ?5 END, \
@@ -251,16 +229,16 @@ fn add(tx: &mut dyn Tx, found: &Finding) -> Result<(), StoreError> {
 /// Those of the store.
 pub fn list(
     tx: &mut dyn Tx,
-    measure: Option<Measure>,
+    measure: Option<&Measure>,
     rows_max: i64,
 ) -> Result<Vec<(String, Finding)>, StoreError> {
-    let word = measure.map_or("", Measure::word);
+    let word = measure.map_or_else(String::new, |measure| measure.to_string());
     let rows = tx.all(
         "SELECT a.local, a.domain, f.measure, f.account, f.detail, f.seen, f.first_day, f.last_day \
          FROM policy_findings f JOIN directory_accounts a ON a.account = f.account \
          WHERE (?1 = '' OR f.measure = ?1) \
          ORDER BY a.domain, a.local, f.measure, f.seen DESC, f.detail LIMIT ?2",
-        params![word, rows_max],
+        params![&word, rows_max],
         |row| {
             let login = format!("{}@{}", row.text(0)?, row.text(1)?);
             let Some(measure) = Measure::from_word(row.text(2)?) else {

@@ -2,7 +2,7 @@
 
 use crate::clients::{self, Catalogue};
 use crate::rows;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Contents, Snapshot};
 use platform::clock::Clock;
 use platform::store::{Store, StoreError, Tx};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
@@ -62,7 +62,7 @@ impl Policies {
         let now = self.inner.clock.now();
         let (known, ended) = {
             let held = self.held();
-            let ended = held.snapshot.ends_at.is_some_and(|end| end <= now);
+            let ended = held.snapshot.ends.iter().any(|end| *end <= now);
             (held.revision, ended)
         };
         if !ended && self.inner.store.read(rows::revision).await? == known {
@@ -89,19 +89,23 @@ impl Policies {
 
 /// All settings, the operator's clients and the revision they have.
 async fn read(store: &Store, clock: &Clock) -> Result<Held, StoreError> {
-    let (revision, settings, send_as, own_clients) = store
+    let (revision, contents, own_clients) = store
         .read(|tx: &mut dyn Tx| {
-            Ok::<_, StoreError>((
-                rows::revision(tx)?,
-                rows::settings(tx)?,
-                rows::all_send_as(tx)?,
-                clients::rows::all(tx)?,
-            ))
+            Ok::<_, StoreError>((rows::revision(tx)?, contents(tx)?, clients::rows::all(tx)?))
         })
         .await?;
     Ok(Held {
         revision,
-        snapshot: Arc::new(Snapshot::build(settings, send_as, clock.now())),
+        snapshot: Arc::new(Snapshot::build(contents, clock.now())),
         catalogue: Arc::new(Catalogue::new(own_clients)),
+    })
+}
+
+/// What a snapshot is made of.
+pub(crate) fn contents(tx: &mut dyn Tx) -> Result<Contents, StoreError> {
+    Ok(Contents {
+        settings: rows::settings(tx)?,
+        send_as: rows::all_send_as(tx)?,
+        enrolled: Vec::new(),
     })
 }

@@ -5,13 +5,16 @@ pub mod admin;
 pub mod clients;
 pub mod dns_check;
 pub mod findings;
+pub mod gate;
 pub mod groups;
 mod handle;
 pub mod identities;
 mod local_time;
+pub mod measure;
 pub mod model;
 pub mod ownership;
 mod rows;
+pub mod rules;
 mod schema;
 pub mod setting;
 mod snapshot;
@@ -21,11 +24,15 @@ mod testing;
 pub mod usage;
 
 pub use clients::rows::SCHEMA as CLIENTS_SCHEMA;
-pub use findings::{Findings, Measure};
+pub use findings::Findings;
 pub use handle::Policies;
+pub use measure::{
+    DatedStep, Door, Encryption, LocalTime, Measure, Schedule, Service, Step, Timeline, Zone,
+};
 pub use model::{
-    Class, DaneMode, Decided, Delay, DestinationRule, Direction, InboundTls, Language, Limits,
-    OutboundTls, Pool, Scope, SendAs, Sender, Stage, TlsLevel,
+    Class, DaneMode, Decided, Delay, DestinationRule, Direction, InboundTls, Language, Legacy,
+    LegacyAccess, LegacyClear, Limits, LowestTls, OldVersions, OutboundDemand, OutboundTls, Pool,
+    Scope, SendAs, Sender, Stage, TlsLevel,
 };
 pub use rows::{
     Past, Setting, domains_of, remove_account, remove_address, remove_domain, remove_group,

@@ -5,6 +5,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp as Moment, civil};
 use platform::clock::Timestamp;
 
+/// The zone where nobody set one.
+pub(crate) const DEFAULT_ZONE: &str = "Europe/Berlin";
+
 /// The time zone with this IANA name.
 pub(crate) fn zone(name: &str) -> Option<TimeZone> {
     // Only names of the database: no paths, no POSIX rules.
@@ -14,7 +17,8 @@ pub(crate) fn zone(name: &str) -> Option<TimeZone> {
     known.then(|| TimeZone::get(name).ok()).flatten()
 }
 
-fn local(now: Timestamp, zone: &TimeZone) -> Option<civil::DateTime> {
+/// What calendar and clock in `zone` show at `now`; `None` past the end of the calendar.
+pub(crate) fn local(now: Timestamp, zone: &TimeZone) -> Option<civil::DateTime> {
     let moment = Moment::from_millisecond(now.0).ok()?;
     Some(zone.to_datetime(moment))
 }

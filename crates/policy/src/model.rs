@@ -1,6 +1,7 @@
 //! The words of policy: who is asked about (`Sender`), where a value was set (`Scope`), and the values
 //! that are more than a number. Plain data; `setting` reads and writes their text, `snapshot` finds them.
 
+use crate::measure::{LocalTime, Schedule};
 use directory::{AccountId, AddressKey, DomainName};
 pub use formats::language::Language;
 use platform::clock::Timestamp;
@@ -62,8 +63,46 @@ pub enum Stage {
     Off,
     /// Nothing is refused; what would have been is a finding.
     Observe,
+    /// As `Observe`, and whom it concerns is told.
+    Warn,
     /// It holds.
     Enforce,
+}
+
+impl Stage {
+    /// Every stage, the mildest first.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Observe, Self::Warn, Self::Enforce];
+
+    /// The word on the command line, in files and in logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::Warn => "warn",
+            Self::Enforce => "enforce",
+        }
+    }
+
+    /// The stage with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.word() == word)
+    }
+
+    /// The next milder one.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match self {
+            Self::Off | Self::Observe => Self::Off,
+            Self::Warn => Self::Observe,
+            Self::Enforce => Self::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
 }
 
 /// The sender's own demand on transport to other servers. Ordered: the greater is the stricter.
@@ -82,6 +121,82 @@ pub enum OutboundTls {
 pub struct InboundTls {
     /// What a server without TLS is told at RCPT; `None` for the built-in text.
     pub text: Option<String>,
+    /// From when on it is refused.
+    pub schedule: Schedule,
+}
+
+/// The lowest TLS version of a service, and since when it is demanded. A version below 1.2 is always refused
+/// while `version` is 1.3, whatever the schedule says of 1.3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LowestTls {
+    /// 1.2 or 1.3.
+    pub version: TlsVersion,
+    /// The stages of refusing what is lower.
+    pub schedule: Schedule,
+}
+
+/// A sender's demand on transport, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundDemand {
+    /// What is demanded.
+    pub level: OutboundTls,
+    /// The stages of that.
+    pub schedule: Schedule,
+}
+
+/// TLS versions below 1.2 (RFC 8996) that the legacy hosts speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OldVersions {
+    /// TLS 1.0.
+    pub tls10: bool,
+    /// TLS 1.1.
+    pub tls11: bool,
+}
+
+/// Clear text at the legacy hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LegacyClear {
+    /// No.
+    #[default]
+    Refused,
+    /// Yes.
+    Allowed,
+}
+
+/// Legacy access as it is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegacyAccess {
+    /// There is none.
+    Off,
+    /// The domain forbids it to its accounts.
+    Forbidden,
+    /// Enrolled accounts have it until a date.
+    Until {
+        /// The last day, or the minute it ends.
+        until: LocalTime,
+        /// TLS versions below 1.2 that are spoken there.
+        versions: OldVersions,
+        /// Whether it may be in clear.
+        clear: LegacyClear,
+    },
+}
+
+/// Legacy access as it holds for somebody at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Legacy {
+    /// There is none, or it is over.
+    Off,
+    /// The domain forbids it.
+    Forbidden,
+    /// Whoever is enrolled has it.
+    Until {
+        /// When it is over.
+        end: Timestamp,
+        /// TLS versions below 1.2 that are spoken there.
+        versions: OldVersions,
+        /// Whether it may be in clear.
+        clear: LegacyClear,
+    },
 }
 
 /// What transport to one destination must be like; the words of Postfix's `smtp_tls_policy_maps`.

@@ -53,7 +53,7 @@ pub struct Objection {
 pub enum Ruling {
     /// Go on.
     Accept,
-    /// Go on, but note this: at the stage `Observe`.
+    /// Go on, but note this: at the stages `Observe` and `Warn`.
     Note(Objection),
     /// 550 5.7.1: at the stage `Enforce`.
     Refuse(Objection),
@@ -63,7 +63,7 @@ pub enum Ruling {
 pub fn at_stage(stage: Stage, objection: Option<Objection>) -> Ruling {
     match (stage, objection) {
         (Stage::Off, _) | (_, None) => Ruling::Accept,
-        (Stage::Observe, Some(objection)) => Ruling::Note(objection),
+        (Stage::Observe | Stage::Warn, Some(objection)) => Ruling::Note(objection),
         (Stage::Enforce, Some(objection)) => Ruling::Refuse(objection),
     }
 }

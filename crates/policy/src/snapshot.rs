@@ -2,16 +2,20 @@
 //! `Policies` swaps it as a whole. Pure.
 
 mod build;
+mod measures;
+
+pub(crate) use build::Contents;
 
 use crate::identities::Usable;
 use crate::local_time;
+use crate::measure::Zone;
 use crate::model::*;
 use build::SetLimits;
 use directory::AccountId;
 use formats::header_edit::{self, Action};
-use jiff::tz::TimeZone;
+use measures::{LegacyEnds, Measures, OpenToSomebody};
 use platform::clock::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +23,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(crate) struct Scoped {
     pub(crate) origin: Option<Arc<Scope>>,
-    pub(crate) ownership: Option<Stage>,
-    pub(crate) outbound_tls: Option<OutboundTls>,
+    /// In a box of its own: most scopes have none.
+    pub(crate) measures: Option<Box<Measures>>,
     pub(crate) inbound_tls: Option<InboundTls>,
     pub(crate) hold_back: Option<Duration>,
     pub(crate) language: Option<Language>,
@@ -50,9 +54,15 @@ pub struct Snapshot {
     pub(crate) send_as: HashMap<AccountId, Box<[Usable]>>,
     pub(crate) dane: DaneMode,
     pub(crate) help_url: Option<Box<str>>,
-    pub(crate) zone: TimeZone,
-    /// When a rule in it ends first; a later snapshot leaves that rule out.
-    pub(crate) ends_at: Option<Timestamp>,
+    pub(crate) zone: Zone,
+    /// Accounts that are enrolled for the legacy hosts.
+    pub(crate) enrolled: HashSet<AccountId>,
+    /// When settings in it end; a later snapshot leaves them out.
+    pub(crate) ends: Vec<Timestamp>,
+    /// When anything with dates changes, in order.
+    pub(crate) changes: Box<[Timestamp]>,
+    pub(crate) legacy_ends: LegacyEnds,
+    pub(crate) open: OpenToSomebody,
 }
 
 impl Default for Snapshot {
@@ -67,8 +77,12 @@ impl Default for Snapshot {
             send_as: HashMap::new(),
             dane: DaneMode::Enforce,
             help_url: None,
-            zone: TimeZone::UTC,
-            ends_at: None,
+            zone: Zone::default(),
+            enrolled: HashSet::new(),
+            ends: Vec::new(),
+            changes: Box::default(),
+            legacy_ends: LegacyEnds::default(),
+            open: OpenToSomebody::default(),
         }
     }
 }
@@ -80,30 +94,6 @@ pub fn own_help_url(host: &str) -> String {
 }
 
 impl Snapshot {
-    /// How far sender ownership has come for this sender. The most specific of account, domain and
-    /// installation wins; `Enforce` where nothing is set.
-    pub fn ownership(&self, sender: &Sender<'_>) -> Decided<Stage> {
-        self.most_specific(sender, Stage::Enforce, |at| at.ownership)
-    }
-
-    /// The sender's demand on transport. The strictest of account, domain, group and installation wins;
-    /// among equals the widest is the origin.
-    pub fn outbound_tls(&self, sender: &Sender<'_>) -> Decided<OutboundTls> {
-        let mut decided = self.default_value(OutboundTls::Off);
-        for at in self.widest_first(sender) {
-            match at.outbound_tls {
-                Some(value) if value > decided.value => decided = self.decided(value, at),
-                _ => {}
-            }
-        }
-        decided
-    }
-
-    /// Whether mail for this hosted domain is taken over TLS only.
-    pub fn inbound_tls(&self, domain: &str) -> Option<&InboundTls> {
-        self.domains.get(domain)?.inbound_tls.as_ref()
-    }
-
     /// The rule for mail from `sender` to `domain` (A-labels, lower case). The most specific scope that
     /// has one wins; in it `mx.example.net` stands before `*.example.net` and that before `*`.
     pub fn destination(&self, sender: &Sender<'_>, domain: &str) -> Option<&DestinationRule> {
@@ -213,7 +203,7 @@ impl Snapshot {
             Delay::Window {
                 from_minute,
                 to_minute,
-            } => local_time::opens_at(from_minute, to_minute, now, &self.zone),
+            } => local_time::opens_at(from_minute, to_minute, now, self.zone.inner()),
         }
     }
 
@@ -250,7 +240,7 @@ impl Snapshot {
 
     /// The calendar day of `now` where the installation is, counted from 1970-01-01.
     pub fn day(&self, now: Timestamp) -> i64 {
-        local_time::day(now, &self.zone)
+        local_time::day(now, self.zone.inner())
     }
 
     /// What DANE does here.

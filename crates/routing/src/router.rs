@@ -567,7 +567,7 @@ fn demands<'a>(
 ) -> Demands<'a> {
     Demands {
         destination,
-        sender: snapshot.outbound_tls(&request.sender),
+        sender: snapshot.outbound_tls(&request.sender, request.now),
         rule: snapshot.destination(&request.sender, destination),
         dane: snapshot.dane(),
         require_tls: request.require_tls,

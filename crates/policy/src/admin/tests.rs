@@ -20,9 +20,9 @@ async fn the_most_specific_stage_and_the_strictest_tls_win() {
     let policies = fixture.policies().await;
     let anna = sender(&fixture);
     let snapshot = policies.snapshot();
-    assert_eq!(snapshot.ownership(&anna).value, Stage::Enforce);
-    assert_eq!(*snapshot.ownership(&anna).origin, Scope::Installation);
-    assert_eq!(snapshot.outbound_tls(&anna).value, OutboundTls::Off);
+    assert_eq!(snapshot.ownership(&anna, NOON).value, Stage::Enforce);
+    assert_eq!(*snapshot.ownership(&anna, NOON).origin, Scope::Installation);
+    assert_eq!(snapshot.outbound_tls(&anna, NOON).value, OutboundTls::Off);
 
     let account = Scope::Account(fixture.anna);
     fixture
@@ -45,18 +45,18 @@ async fn the_most_specific_stage_and_the_strictest_tls_win() {
         )
         .await;
     assert_eq!(
-        policies.snapshot().ownership(&anna).value,
+        policies.snapshot().ownership(&anna, NOON).value,
         Stage::Enforce,
         "not yet read"
     );
     policies.refresh().await.unwrap();
     let snapshot = policies.snapshot();
-    let stage = snapshot.ownership(&anna);
+    let stage = snapshot.ownership(&anna, NOON);
     assert_eq!(
         (stage.value, &*stage.origin),
         (Stage::Observe, &domain("firma.test"))
     );
-    let demand = snapshot.outbound_tls(&anna);
+    let demand = snapshot.outbound_tls(&anna, NOON);
     assert_eq!(demand.value, OutboundTls::Required);
     assert_eq!(
         *demand.origin,
@@ -68,7 +68,7 @@ async fn the_most_specific_stage_and_the_strictest_tls_win() {
         group: None,
         ..anna
     };
-    assert_eq!(snapshot.outbound_tls(&other).value, OutboundTls::Off);
+    assert_eq!(snapshot.outbound_tls(&other, NOON).value, OutboundTls::Off);
     what_is_shown_says_the_same(&fixture, account).await;
 }
 
@@ -128,7 +128,7 @@ async fn inbound_tls_needs_consent_and_keeps_it() {
     fixture.admin.set(on.clone(), author()).await.unwrap();
     let policies = fixture.policies().await;
     assert_eq!(
-        policies.snapshot().inbound_tls("firma.test"),
+        policies.snapshot().inbound_tls("firma.test", NOON),
         Some(&InboundTls::default())
     );
     consent_stays_with_another_text_and_ends_with_off(
@@ -159,7 +159,7 @@ async fn consent_stays_with_another_text_and_ends_with_off(
         .set(domain("firma.test"), Name::InboundTls, "off")
         .await;
     policies.refresh().await.unwrap();
-    assert_eq!(policies.snapshot().inbound_tls("firma.test"), None);
+    assert_eq!(policies.snapshot().inbound_tls("firma.test", NOON), None);
     let past = fixture
         .admin
         .history(Some(domain("firma.test")), 10)

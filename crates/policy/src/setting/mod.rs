@@ -1,6 +1,7 @@
 //! The registry of settings: every name that can be set, where, how several scopes combine, and what it
 //! is for. The CLI's help, `policy show` and the state file are made from it. Pure.
 
+mod staged;
 mod value;
 
 pub(crate) use value::pool_name;
@@ -98,14 +99,23 @@ macro_rules! names {
 }
 
 names! {
-    SenderOwnership "sender-ownership" [Installation Domain Account] MostSpecific
-        "off | observe | enforce", "enforce",
-        "Whether accounts may send only as their own addresses. observe refuses nothing and notes findings.";
+    SenderOwnership "sender-ownership" [Installation Group Domain Account] MostSpecific
+        "SCHEDULE", "enforce",
+        "Whether accounts may send only as their own addresses.";
+    TlsVersion "tls-version" [Installation Group Domain Account] MostSpecific
+        "1.2 | 1.3 [SCHEDULE]", "1.2 enforce",
+        "The lowest TLS version of a service (mx, submission, imap, pop3, managesieve, http, relay; * for all), and since when. With 1.3 what is below 1.2 is refused in any case.";
+    Cleartext "cleartext" [Installation Group Domain Account] MostSpecific
+        "SCHEDULE", "enforce",
+        "The end of logins in clear at a service (submission, imap, pop3, managesieve; * for all). Below enforce a SCHEDULE must say when it ends.";
+    LegacyAccess "legacy-access" [Installation Domain] MostSpecific
+        "off | forbidden | until DATE [tls=1.0,1.1] [cleartext]", "off",
+        "Until when enrolled accounts may use the legacy hosts, with which old TLS versions, and whether in clear. A domain can forbid it to its accounts.";
     OutboundTls "outbound-tls" [Installation Group Domain Account] Strictest
-        "off | required | authenticated", "off",
+        "off | required [SCHEDULE] | authenticated [SCHEDULE]", "off",
         "Whether mail leaves only over TLS; authenticated: and only to servers that prove their name.";
     InboundTls "inbound-tls" [Domain] Single
-        "off | required [TEXT]", "off",
+        "off | required [\"[SCHEDULE]\"] [TEXT]", "off",
         "Whether mail for the domain is taken only over TLS; TEXT is what other servers are told at RCPT. Needs consent.";
     Dane "dane" [Installation] Single
         "enforce | audit | off", "enforce",
@@ -174,7 +184,7 @@ names! {
         "https://.../", "https://NODE'S-NAME/h/",
         "Where refusals point for help; a short word is put behind it.";
     TimeZone "time-zone" [Installation] Single
-        "NAME such as Europe/Berlin", "UTC",
+        "NAME such as Europe/Berlin", "Europe/Berlin",
         "The time zone in which times of the day and days are meant.";
     Destination "destination" [Installation Group Domain Account] MostSpecific
         "LEVEL [version=1.3] [names=A,B] [fingerprints=SHA256,..] [next-hop=HOST[:PORT]] [exception]", "",
@@ -198,7 +208,10 @@ impl Name {
 
     /// Whether it has several items in one scope, such as destinations.
     pub fn has_items(self) -> bool {
-        matches!(self, Self::Destination | Self::PoolAddresses)
+        matches!(
+            self,
+            Self::Destination | Self::PoolAddresses | Self::TlsVersion | Self::Cleartext
+        )
     }
 
     /// Whether it can be set at such a scope; otherwise why not and what to do instead.

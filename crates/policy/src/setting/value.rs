@@ -1,10 +1,11 @@
 //! Values and their text: what is typed, stored and shown is one form, and reading it gives the value
 //! again. Pure.
 
-use super::Name;
+use super::{Name, staged};
+use crate::measure::Schedule;
 use crate::model::{
-    DaneMode, Delay, DestinationRule, InboundTls, Language, OutboundTls, Pool, Scope, Stage,
-    TlsLevel,
+    DaneMode, Delay, DestinationRule, InboundTls, Language, LegacyAccess, LowestTls,
+    OutboundDemand, Pool, Scope, TlsLevel,
 };
 use directory::DomainName;
 use formats::header_edit::{ACTIONS_MAX, Action};
@@ -16,8 +17,6 @@ use std::time::Duration;
 
 /// Longest text of a value, in bytes.
 const VALUE_BYTES_MAX: usize = 64 * 1024;
-/// Longest free text of a refusal (RFC 5321 §4.5.3.1.5 gives a reply line 512 bytes).
-const REFUSAL_BYTES_MAX: usize = 400;
 /// Addresses of one pool.
 const POOL_ADDRESSES_MAX: usize = 256;
 /// Names or fingerprints of one rule.
@@ -30,10 +29,14 @@ const HOLD_BACK_SECONDS: [u32; 5] = [0, 5, 10, 20, 30];
 /// A value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Of `sender-ownership`.
-    Stage(Stage),
+    /// Of `sender-ownership` and `cleartext`.
+    Schedule(Schedule),
+    /// Of `tls-version`.
+    LowestTls(LowestTls),
+    /// Of `legacy-access`.
+    Legacy(LegacyAccess),
     /// Of `outbound-tls`.
-    OutboundTls(OutboundTls),
+    OutboundTls(OutboundDemand),
     /// Of `inbound-tls`; `None` is off.
     InboundTls(Option<InboundTls>),
     /// Of `dane`.
@@ -80,9 +83,13 @@ impl Value {
             return Err(format!("the value of {name} is too long or holds a NUL"));
         }
         let read = match name {
-            Name::SenderOwnership => stage(text).map(Self::Stage),
-            Name::OutboundTls => outbound_tls(text).map(Self::OutboundTls),
-            Name::InboundTls => return inbound_tls(text).map(Self::InboundTls),
+            Name::SenderOwnership | Name::Cleartext => {
+                return staged::schedule(name, text).map(Self::Schedule);
+            }
+            Name::TlsVersion => return staged::lowest_tls(text).map(Self::LowestTls),
+            Name::LegacyAccess => return staged::legacy(text).map(Self::Legacy),
+            Name::OutboundTls => return staged::outbound_tls(text).map(Self::OutboundTls),
+            Name::InboundTls => return staged::inbound_tls(text).map(Self::InboundTls),
             Name::Dane => dane(text).map(Self::Dane),
             Name::Pool => pool_name(text).map(Self::Word),
             Name::Weight => number(text, 1, 1000).map(Self::Number),
@@ -122,22 +129,6 @@ fn number(text: &str, least: u32, most: u32) -> Option<u32> {
     text.parse().ok().filter(|n| (least..=most).contains(n))
 }
 
-fn stage(text: &str) -> Option<Stage> {
-    [Stage::Off, Stage::Observe, Stage::Enforce]
-        .into_iter()
-        .find(|stage| stage.word() == text)
-}
-
-fn outbound_tls(text: &str) -> Option<OutboundTls> {
-    [
-        OutboundTls::Off,
-        OutboundTls::Required,
-        OutboundTls::Authenticated,
-    ]
-    .into_iter()
-    .find(|demand| demand.word() == text)
-}
-
 fn dane(text: &str) -> Option<DaneMode> {
     [DaneMode::Enforce, DaneMode::Audit, DaneMode::Off]
         .into_iter()
@@ -149,32 +140,6 @@ fn switch(text: &str) -> Option<Switch> {
         "on" => Some(Switch::On),
         "off" => Some(Switch::Off),
         _ => None,
-    }
-}
-
-fn inbound_tls(text: &str) -> Result<Option<InboundTls>, String> {
-    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let rest = rest.trim();
-    match word {
-        "off" if rest.is_empty() => Ok(None),
-        "required" if rest.is_empty() => Ok(Some(InboundTls::default())),
-        "required" => {
-            // A reply is ASCII where the other side did not ask for SMTPUTF8 (RFC 6531 §3.7.4.2).
-            if rest.len() > REFUSAL_BYTES_MAX || !rest.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-                return Err(format!(
-                    "the text other servers are told has at most {REFUSAL_BYTES_MAX} characters, all of \
-                     them printable ASCII; an example is: Accepting only secure delivery (STARTTLS) for \
-                     firma.example"
-                ));
-            }
-            Ok(Some(InboundTls {
-                text: Some(rest.to_owned()),
-            }))
-        }
-        _ => Err(format!(
-            "\"{text}\" is no value of inbound-tls; give {}",
-            Name::InboundTls.described().syntax
-        )),
     }
 }
 
@@ -392,11 +357,11 @@ fn pool(text: &str) -> Result<Pool, String> {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stage(stage) => f.write_str(stage.word()),
-            Self::OutboundTls(demand) => f.write_str(demand.word()),
-            Self::InboundTls(None) => f.write_str("off"),
-            Self::InboundTls(Some(InboundTls { text: None })) => f.write_str("required"),
-            Self::InboundTls(Some(InboundTls { text: Some(text) })) => write!(f, "required {text}"),
+            Self::Schedule(schedule) => schedule.fmt(f),
+            Self::LowestTls(lowest) => staged::show_lowest_tls(lowest, f),
+            Self::Legacy(access) => staged::show_legacy(access, f),
+            Self::OutboundTls(demand) => staged::show_outbound_tls(demand, f),
+            Self::InboundTls(demand) => staged::show_inbound_tls(demand.as_ref(), f),
             Self::Dane(mode) => f.write_str(mode.word()),
             Self::Word(word) => f.write_str(word),
             Self::Number(n) | Self::Limit(Some(n)) => n.fmt(f),
@@ -473,28 +438,6 @@ fn show_pool(pool: &Pool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut words: Vec<String> = addresses.collect();
     words.extend(pool.hello.as_ref().map(|name| format!("hello={name}")));
     f.write_str(&words.join(" "))
-}
-
-impl Stage {
-    /// The word on the command line, in files and in logs.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Observe => "observe",
-            Self::Enforce => "enforce",
-        }
-    }
-}
-
-impl OutboundTls {
-    /// The word on the command line, in files and in logs.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Required => "required",
-            Self::Authenticated => "authenticated",
-        }
-    }
 }
 
 impl DaneMode {

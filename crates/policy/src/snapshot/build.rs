@@ -1,8 +1,9 @@
 //! Makes a snapshot of the rows. Pure.
 
+use super::measures::{At, Measures};
 use super::{Scoped, Snapshot};
 use crate::identities::Usable;
-use crate::local_time;
+use crate::measure::Zone;
 use crate::model::{Limits, Scope};
 use crate::rows::Setting;
 use crate::setting::{Name, Switch, Value};
@@ -12,51 +13,57 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a snapshot is made of.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) send_as: Vec<(AccountId, Usable)>,
+    /// Accounts that are enrolled for the legacy hosts.
+    pub(crate) enrolled: Vec<AccountId>,
+}
+
 impl Snapshot {
-    /// The settings that hold at `now`.
-    pub(crate) fn build(
-        settings: Vec<Setting>,
-        send_as: Vec<(AccountId, Usable)>,
-        now: Timestamp,
-    ) -> Self {
+    /// The settings that hold at `now` and later.
+    pub(crate) fn build(contents: Contents, now: Timestamp) -> Self {
         let mut snapshot = Self::default();
+        let ended = |setting: &Setting| setting.expires_at.is_some_and(|end| end <= now);
+        let mut settings = contents.settings;
+        settings.retain(|setting| !ended(setting));
+        // Dates mean nothing before the zone is known.
+        for setting in settings.extract_if(.., |setting| snapshot_wide(setting.name)) {
+            snapshot.take_single(&setting);
+        }
         for setting in settings {
-            if let Some(end) = setting.expires_at {
-                if end <= now {
-                    continue;
-                }
-                let first = snapshot.ends_at.map_or(end, |known| known.min(end));
-                snapshot.ends_at = Some(first);
-            }
-            if !snapshot.take_single(&setting) {
-                snapshot.scoped(&setting.scope).take(setting);
-            }
+            snapshot.ends.extend(setting.expires_at);
+            let zone = snapshot.zone.clone();
+            snapshot.scoped(&setting.scope).take(setting, &zone);
         }
         let mut of_account: HashMap<AccountId, Vec<Usable>> = HashMap::new();
-        for (account, identity) in send_as {
+        for (account, identity) in contents.send_as {
             of_account.entry(account).or_default().push(identity);
         }
         let boxed = of_account.into_iter().map(|(at, all)| (at, all.into()));
         snapshot.send_as = boxed.collect();
+        snapshot.enrolled = contents.enrolled.into_iter().collect();
+        snapshot.sum_up();
         snapshot
     }
 
-    /// Takes what there is only once; false for everything else.
-    fn take_single(&mut self, setting: &Setting) -> bool {
+    /// Takes what there is only once.
+    fn take_single(&mut self, setting: &Setting) {
         match (setting.name, &setting.value) {
             (Name::Dane, Value::Dane(mode)) => self.dane = *mode,
             (Name::HelpUrl, Value::Word(url)) => self.help_url = Some(url.as_str().into()),
             (Name::TimeZone, Value::Word(name)) => {
-                self.zone = local_time::zone(name).unwrap_or(jiff::tz::TimeZone::UTC);
+                self.zone = Zone::named(name).unwrap_or_default();
             }
             (Name::PoolAddresses, Value::Pool(pool)) => {
                 let mut pool = pool.clone();
                 pool.name.clone_from(&setting.item);
                 self.pools.insert(setting.item.as_str().into(), pool);
             }
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
     fn scoped(&mut self, scope: &Scope) -> &mut Scoped {
@@ -71,13 +78,39 @@ impl Snapshot {
     }
 }
 
+/// What is not looked up by scope.
+fn snapshot_wide(name: Name) -> bool {
+    matches!(
+        name,
+        Name::Dane | Name::HelpUrl | Name::TimeZone | Name::PoolAddresses
+    )
+}
+
 impl Scoped {
-    fn take(&mut self, setting: Setting) {
+    fn measures(&mut self) -> &mut Measures {
+        self.measures.get_or_insert_default()
+    }
+
+    fn take(&mut self, setting: Setting, zone: &Zone) {
         let name = setting.name;
+        let at = At {
+            zone,
+            ends_at: setting.expires_at,
+        };
         match setting.value {
-            Value::Stage(stage) => self.ownership = Some(stage),
-            Value::OutboundTls(demand) => self.outbound_tls = Some(demand),
-            Value::InboundTls(demand) => self.inbound_tls = demand,
+            Value::Schedule(schedule) if name == Name::Cleartext => {
+                self.measures().add_cleartext(&setting.item, &schedule, at);
+            }
+            Value::Schedule(schedule) => self.measures().add_ownership(&schedule, at),
+            Value::LowestTls(lowest) => self.measures().add_lowest_tls(&setting.item, &lowest, at),
+            Value::Legacy(access) => self.measures().set_legacy(&access, zone),
+            Value::OutboundTls(demand) => self.measures().add_outbound(&demand, at),
+            Value::InboundTls(demand) => {
+                if let Some(demand) = &demand {
+                    self.measures().add_inbound(&demand.schedule, at);
+                }
+                self.inbound_tls = demand;
+            }
             Value::Word(pool) => self.pool = Some(pool.into()),
             Value::Number(n) if name == Name::HoldBack => {
                 self.hold_back = Some(Duration::from_secs(u64::from(n)));

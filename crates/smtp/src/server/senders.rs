@@ -44,7 +44,8 @@ pub(super) async fn rule_envelope(
     path: &ReversePath,
 ) -> Result<Ruling, StoreError> {
     let policy = session.context.policies.snapshot();
-    if policy.ownership(&scope(login)).value != Stage::Enforce {
+    let now = session.context.clock.now();
+    if policy.ownership(&scope(login), now).value != Stage::Enforce {
         return Ok(Ruling::Accept);
     }
     let objection = object_to_envelope(session, login, &policy, path).await?;
@@ -73,7 +74,8 @@ pub(super) async fn rule_header(
     report: &HeaderReport,
 ) -> Result<Result<Passed, Refusal>, StoreError> {
     let policy = session.context.policies.snapshot();
-    let stage = policy.ownership(&scope(login)).value;
+    let now = session.context.clock.now();
+    let stage = policy.ownership(&scope(login), now).value;
     let mut passed = Passed {
         noted: Vec::new(),
         author_domain: author_domain(session, login, &policy, report).await?,
@@ -99,7 +101,7 @@ pub(super) async fn rule_header(
         ownership::Ruling::Note(objection) => passed.noted.push(objection),
         ownership::Ruling::Refuse(objection) => return Ok(Err(refusal(objection))),
     }
-    if stage == Stage::Observe
+    if stage < Stage::Enforce
         && let Some(objection) = object_to_envelope(session, login, &policy, path).await?
         && passed
             .noted

@@ -13,7 +13,7 @@ const ROWS_MAX: i64 = 1_000_000;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only of this measure: sender-ownership.
+    /// Only of this measure, such as sender-ownership, cleartext/imap or tls-version/submission.
     measure: Option<String>,
     #[command(flatten)]
     format: Format,
@@ -23,7 +23,7 @@ pub(super) async fn run(options: &Options, desk: &Desk<'_>) -> Result<String, Po
     let measure = match options.measure.as_deref() {
         None => None,
         Some(word) => Some(Measure::from_word(word).ok_or_else(|| {
-            let words: Vec<_> = Measure::ALL.iter().map(|m| m.word()).collect();
+            let words: Vec<_> = Measure::built_in().map(|m| m.to_string()).collect();
             invalid(format!(
                 "\"{word}\" is no measure; there are: {}",
                 words.join(", ")
@@ -33,13 +33,13 @@ pub(super) async fn run(options: &Options, desk: &Desk<'_>) -> Result<String, Po
     desk.keep();
     let found = desk
         .store
-        .read(move |tx: &mut dyn Tx| findings::list(tx, measure, ROWS_MAX))
+        .read(move |tx: &mut dyn Tx| findings::list(tx, measure.as_ref(), ROWS_MAX))
         .await?;
     let values: Vec<_> = found
         .iter()
         .map(|(login, found)| {
             json!({
-                "measure": found.measure.word(), "account": login, "detail": found.detail,
+                "measure": found.measure.to_string(), "account": login, "detail": found.detail,
                 "seen": found.seen, "first_day": output::day(found.first_day),
                 "last_day": output::day(found.last_day),
             })

@@ -139,7 +139,7 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
     let mut text = String::new();
     if let Some(way) = way(&value) {
         text.push_str(&preview::of(desk, way, &at, *days).await?);
-        if matches!(value, Value::OutboundTls(OutboundTls::Authenticated)) {
+        if matches!(&value, Value::OutboundTls(demand) if demand.level == OutboundTls::Authenticated) {
             text.push_str(
                 "Whether servers that do use TLS prove their names was not counted; `rohrpost route \
                  DOMAIN --from SENDER` and the trace of a message tell.\n",
@@ -170,7 +170,7 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
 /// Whose mail a value could stop.
 fn way(value: &Value) -> Option<Way> {
     match value {
-        Value::OutboundTls(OutboundTls::Required | OutboundTls::Authenticated) => Some(Way::Out),
+        Value::OutboundTls(demand) if demand.level > OutboundTls::Off => Some(Way::Out),
         Value::InboundTls(Some(_)) => Some(Way::In),
         _ => None,
     }

@@ -5,7 +5,7 @@
 use crate::limits::SASL_MESSAGE_BYTES_MAX;
 use crate::login::account::LoginAccount;
 use crate::login::backoff::Attempt;
-use crate::login::check::{back_off, refused, store_failed, user_key};
+use crate::login::check::{Place, back_off, refused, store_failed, user_key};
 use crate::password::prepare;
 use crate::scram::{AwaitingFinal, ClientFirst, Derivation, Keys, ScramError};
 use crate::{Claimed, Credential, Directory, Login, LoginRuling, Protocol, Refusal};
@@ -221,7 +221,7 @@ impl Exchange {
                 self.state = State::Named(held);
                 Step::Named(claimed)
             }
-            Err(error) => Step::Done(store_failed(&error)),
+            Err(later) => Step::Done(later),
         }
     }
 
@@ -322,7 +322,12 @@ impl Exchange {
             .into_iter()
             .nth(done.key)
             .unwrap_or(Credential::Password);
-        match self.directory.let_in(account, credential, now).await {
+        let place = Place {
+            protocol: self.peer.protocol,
+            peer: self.peer.address,
+            now,
+        };
+        match self.directory.let_in(account, credential, place).await {
             accepted @ LoginRuling::Accepted(_) => {
                 self.state = State::ScramEnd(accepted);
                 Step::Challenge(done.message)
@@ -368,7 +373,7 @@ fn offered_keys(account: &LoginAccount) -> (Vec<Credential>, Vec<Keys>) {
     let apps = account
         .app_passwords
         .iter()
-        .filter_map(|app| Some((Credential::AppPassword(app.label.clone()), app.keys?)));
+        .filter_map(|app| Some((app.credential(), app.keys?)));
     own.into_iter().chain(apps).unzip()
 }
 

@@ -6,10 +6,11 @@ use platform::store::{Component, Migration};
 /// What `Store::open` is given for this crate.
 pub const SCHEMA: Component = Component {
     name: "directory",
-    migrations: &[Migration {
-        number: 1,
-        name: "domains, accounts, addresses, credentials",
-        sql: "
+    migrations: &[
+        Migration {
+            number: 1,
+            name: "domains, accounts, addresses, credentials",
+            sql: "
 CREATE TABLE directory_numbers (
     name {text} NOT NULL PRIMARY KEY,
     value {int} NOT NULL
@@ -69,5 +70,18 @@ CREATE TABLE directory_app_passwords (
     last_used_day {int},
     PRIMARY KEY (account, label)
 ) {clustered}",
-    }],
+        },
+        Migration {
+            number: 2,
+            name: "what app passwords may be used for",
+            // limits: the text form of password::AppLimits, NULL for none. Then the hour and the day
+            // (since 1970, UTC) of the last message sent with it, and how many there were in them.
+            sql: "
+ALTER TABLE directory_app_passwords ADD COLUMN limits {text};
+ALTER TABLE directory_app_passwords ADD COLUMN sent_hour {int} NOT NULL DEFAULT 0;
+ALTER TABLE directory_app_passwords ADD COLUMN sent_in_hour {int} NOT NULL DEFAULT 0;
+ALTER TABLE directory_app_passwords ADD COLUMN sent_day {int} NOT NULL DEFAULT 0;
+ALTER TABLE directory_app_passwords ADD COLUMN sent_in_day {int} NOT NULL DEFAULT 0",
+        },
+    ],
 };

@@ -3,7 +3,7 @@
 use super::{Admin, AdminError, account};
 use crate::AddressKey;
 use crate::limits::APP_PASSWORDS_MAX;
-use crate::password::AppPasswordHash;
+use crate::password::{AppLimits, AppPasswordHash};
 use crate::rows::read;
 use crate::scram::{Derivation, Keys};
 use crate::state::{AppPassword, Change, label_problem};
@@ -20,6 +20,8 @@ pub struct AppPasswordView {
     pub created: i64,
     /// Day of its last use, in days since 1970.
     pub last_used_day: Option<i64>,
+    /// What it may be used for, as `AppLimits` writes it; empty for everything.
+    pub limits: String,
 }
 
 impl From<read::AppPasswordRow> for AppPasswordView {
@@ -28,6 +30,7 @@ impl From<read::AppPasswordRow> for AppPasswordView {
             label: row.label,
             created: Timestamp(row.created).seconds(),
             last_used_day: row.last_used_day,
+            limits: row.model.limits.to_string(),
         }
     }
 }
@@ -40,7 +43,7 @@ pub struct NewAppPassword {
 }
 
 impl Admin {
-    /// Makes an app password for an account.
+    /// Makes an app password for an account, good for what `limits` say.
     ///
     /// # Errors
     /// `Missing`, `Exists` (the label), `Invalid` (a bad label, or too many).
@@ -48,6 +51,7 @@ impl Admin {
         &self,
         login: &AddressKey,
         label: &str,
+        limits: &AppLimits,
         now: Timestamp,
     ) -> Result<NewAppPassword, AdminError> {
         if let Some(problem) = label_problem(label, "app password") {
@@ -57,7 +61,7 @@ impl Admin {
         let hash = AppPasswordHash::make(&password, self.directory.random());
         let derivation = self.derivation(login).await?;
         let keys = self.keys(&password, derivation.clone()).await?;
-        let (login, label) = (login.clone(), label.to_owned());
+        let (login, label, limits) = (login.clone(), label.to_owned(), limits.clone());
         self.change(now, move |tx| {
             let row = account::require(tx, &login)?;
             let existing = read::app_passwords(tx, row.account)?;
@@ -70,7 +74,7 @@ impl Admin {
             // A password set meanwhile brought another salt; SCRAM with this one would never fit.
             let current = row.model.credentials.scram.map(|scram| scram.derivation);
             let keys = keys.filter(|_| current == derivation);
-            let app_password = AppPassword { hash: hash.clone(), keys };
+            let app_password = AppPassword { hash: hash.clone(), keys, limits: limits.clone() };
             Ok(vec![Change::AppPasswordAdded { login: login.clone(), label: label.clone(), app_password }])
         })
         .await?;

@@ -1,7 +1,7 @@
 //! An account as login needs it: read once, shared by all its logins until the directory changes.
 
 use super::{Credential, Identity, Pop3Delete};
-use crate::password::{AppPasswordHash, Verifier};
+use crate::password::{AppLimits, AppPasswordHash, Verifier};
 use crate::rows::read;
 use crate::scram::{Derivation, Keys};
 use crate::{AccountId, AddressKey};
@@ -30,11 +30,21 @@ pub(crate) struct LoginAppPassword {
     pub(crate) label: Arc<str>,
     pub(crate) hash: AppPasswordHash,
     pub(crate) keys: Option<Keys>,
+    pub(crate) limits: Option<Arc<AppLimits>>,
     /// Days since 1970, -1 for never; here too, so that a day's second login writes nothing.
     last_used_day: AtomicI64,
 }
 
 const DAY_SECONDS: i64 = 86_400;
+
+impl LoginAppPassword {
+    pub(crate) fn credential(&self) -> Credential {
+        Credential::AppPassword {
+            label: self.label.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+}
 
 impl LoginAccount {
     pub(crate) fn read(tx: &mut dyn Tx, login: &AddressKey) -> Result<Option<Self>, StoreError> {
@@ -48,6 +58,7 @@ impl LoginAccount {
                 label: app.label.into(),
                 hash: app.model.hash,
                 keys: app.model.keys,
+                limits: (!app.model.limits.is_unlimited()).then(|| Arc::new(app.model.limits)),
                 last_used_day: AtomicI64::new(app.last_used_day.unwrap_or(-1)),
             })
             .collect();
@@ -91,7 +102,7 @@ impl LoginAccount {
 
     /// The day to write where `credential` is an app password that was not used today.
     pub(crate) fn first_use_today(&self, credential: &Credential, now: Timestamp) -> Option<i64> {
-        let Credential::AppPassword(label) = credential else {
+        let Credential::AppPassword { label, .. } = credential else {
             return None;
         };
         let today = now.seconds().div_euclid(DAY_SECONDS);

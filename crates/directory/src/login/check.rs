@@ -3,9 +3,9 @@
 
 use super::account::LoginAccount;
 use super::backoff::{Attempt, Digest, Who};
-use super::{Claimed, Credential, Login, LoginRuling, Refusal, TryLaterReason};
+use super::{Claimed, Credential, Login, LoginRuling, Protocol, Refusal, TryLaterReason};
 use crate::limits::{PASSWORD_BYTES_MAX, USER_BYTES_MAX};
-use crate::password::Verifier;
+use crate::password::{Outside, Verifier};
 use crate::rows::write;
 use crate::scram::Derivation;
 use crate::settings::Hashing;
@@ -14,6 +14,7 @@ use crate::{AddressBlock, AddressKey, Directory, Hosting};
 use platform::clock::Timestamp;
 use platform::random::Random;
 use platform::store::{StoreError, Tx};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -27,6 +28,34 @@ enum Checked {
     /// Right, and what is stored about it should be written anew.
     Renew(Box<(Verifier, Scram)>),
     Wrong,
+}
+
+/// Where and when somebody proved to have the right secret.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) protocol: Protocol,
+    pub(crate) peer: IpAddr,
+    pub(crate) now: Timestamp,
+}
+
+impl Place {
+    fn of(login: &Login<'_>) -> Self {
+        Self {
+            protocol: login.protocol,
+            peer: login.peer,
+            now: login.now,
+        }
+    }
+
+    fn is_within(&self, credential: &Credential) -> Result<(), Outside> {
+        match credential {
+            Credential::AppPassword {
+                limits: Some(limits),
+                ..
+            } => limits.login(self.protocol, self.peer),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A login under way.
@@ -73,7 +102,7 @@ impl Directory {
         let remembered = self.verified().get(&digest, login.now);
         if let Some(credential) = remembered {
             return self
-                .let_in(attempted.account.as_deref(), credential, login.now)
+                .let_in(attempted.account.as_deref(), credential, Place::of(&login))
                 .await;
         }
         self.check(attempted).await
@@ -82,8 +111,14 @@ impl Directory {
     /// Whom `user` names. Without store access where it is remembered.
     ///
     /// # Errors
-    /// Those of the store.
-    pub async fn claimed(&self, user: &str) -> Result<Claimed, StoreError> {
+    /// `TryLater` where the store fails.
+    pub async fn claimed(&self, user: &str) -> Result<Claimed, LoginRuling> {
+        self.look_up(user)
+            .await
+            .map_err(|error| store_failed(&error))
+    }
+
+    async fn look_up(&self, user: &str) -> Result<Claimed, StoreError> {
         let Some(user) = user_key(user) else {
             return Ok(Claimed {
                 user: Box::default(),
@@ -158,7 +193,7 @@ impl Directory {
         }
         self.verified()
             .insert(digest, credential.clone(), login.now);
-        self.let_in(attempted.account.as_deref(), credential, login.now)
+        self.let_in(attempted.account.as_deref(), credential, Place::of(&login))
             .await
     }
 
@@ -220,7 +255,7 @@ impl Directory {
         &self,
         account: Option<&LoginAccount>,
         credential: Credential,
-        now: Timestamp,
+        place: Place,
     ) -> LoginRuling {
         let Some(account) = account else {
             return LoginRuling::Refused(Refusal::UnknownUser);
@@ -228,14 +263,26 @@ impl Directory {
         if account.shut {
             return LoginRuling::Refused(Refusal::Suspended);
         }
-        if let Some(today) = account.first_use_today(&credential, now) {
+        if let Err(outside) = place.is_within(&credential) {
+            // The peer is told what a wrong password is told; its owner must find the reason somewhere.
+            let refusal = Refusal::OutsideLimits(outside);
+            tracing::info!(
+                account = account.account.0,
+                ?credential,
+                protocol = place.protocol.name(),
+                reason = refusal.reason(),
+                "app password used where it may not be"
+            );
+            return LoginRuling::Refused(refusal);
+        }
+        if let Some(today) = account.first_use_today(&credential, place.now) {
             self.note_use(account, &credential, today).await;
         }
         LoginRuling::Accepted(account.identity(credential))
     }
 
     async fn note_use(&self, account: &LoginAccount, credential: &Credential, today: i64) {
-        let Credential::AppPassword(label) = credential else {
+        let Credential::AppPassword { label, .. } = credential else {
             return;
         };
         let (id, label) = (account.account, label.clone());
@@ -264,7 +311,7 @@ fn app_password(account: Option<&LoginAccount>, password: &[u8]) -> Option<Crede
         .app_passwords
         .iter()
         .find(|app| app.hash.matches(password))?;
-    Some(Credential::AppPassword(fits.label.clone()))
+    Some(fits.credential())
 }
 
 /// Whether `password` is the account's. Where there is no account, no password, or a hash of another

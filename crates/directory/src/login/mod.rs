@@ -5,14 +5,17 @@ pub(crate) mod backoff;
 pub(crate) mod check;
 pub(crate) mod pool;
 mod record;
+mod sends;
 pub(crate) mod verified;
 
 #[cfg(test)]
 mod tests;
 
 pub use record::record;
+pub use sends::SendsReached;
 
 use crate::AccountId;
+use crate::password::{AppLimits, Outside};
 use platform::clock::Timestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -147,8 +150,23 @@ pub struct Identity {
 pub enum Credential {
     /// The account's password.
     Password,
-    /// The app password with this label.
-    AppPassword(Arc<str>),
+    /// An app password.
+    AppPassword {
+        /// Its label.
+        label: Arc<str>,
+        /// What it may be used for; `None` for everything.
+        limits: Option<Arc<AppLimits>>,
+    },
+}
+
+impl Identity {
+    /// What the session may be used for beyond what the account may; `None` for everything.
+    pub fn limits(&self) -> Option<&AppLimits> {
+        match &self.credential {
+            Credential::Password => None,
+            Credential::AppPassword { limits, .. } => limits.as_deref(),
+        }
+    }
 }
 
 /// What happens to messages a POP3 client deletes.
@@ -174,6 +192,8 @@ pub enum Refusal {
     Suspended,
     /// A SASL authorization identity other than the user itself (RFC 4616 §2).
     OtherIdentity,
+    /// The app password is right, but not made for this service or this network.
+    OutsideLimits(Outside),
     /// The channel binding does not fit: somebody may sit in between (RFC 5802 §6).
     ChannelBinding,
 }
@@ -186,6 +206,8 @@ impl Refusal {
             Self::WrongPassword => "wrong-password",
             Self::Suspended => "suspended",
             Self::OtherIdentity => "other-identity",
+            Self::OutsideLimits(Outside::Services) => "app-password-other-service",
+            Self::OutsideLimits(Outside::Networks) => "app-password-other-network",
             Self::ChannelBinding => "channel-binding",
         }
     }

@@ -4,7 +4,7 @@ use super::check::is_right;
 use super::*;
 use crate::admin::{Dependents, NewAccount, NewDomain, NewPassword};
 use crate::limits::PASSWORD_BYTES_MAX;
-use crate::password::{COMPUTED, Verifier};
+use crate::password::{COMPUTED, Outside, Verifier};
 use crate::resolution::Status;
 use crate::settings::{BackOff, Settings};
 use crate::testing::{CHEAP, Fixture, NOON, key, name};
@@ -396,12 +396,12 @@ async fn app_passwords_open_one_account_and_are_revoked_one_by_one() {
     fixture.account("bernd@firma.test", "bernds wort").await;
     let (admin, login_name) = (&fixture.admin, key("anna@firma.test"));
     let phone = admin
-        .add_app_password(&login_name, "phone", NOON)
+        .add_app_password(&login_name, "phone", &AppLimits::default(), NOON)
         .await
         .unwrap()
         .password;
     let tablet = admin
-        .add_app_password(&login_name, "tablet", NOON)
+        .add_app_password(&login_name, "tablet", &AppLimits::default(), NOON)
         .await
         .unwrap()
         .password;
@@ -411,7 +411,13 @@ async fn app_passwords_open_one_account_and_are_revoked_one_by_one() {
     };
     assert_eq!(
         (identity.account, identity.credential),
-        (anna, Credential::AppPassword("phone".into()))
+        (
+            anna,
+            Credential::AppPassword {
+                label: "phone".into(),
+                limits: None
+            }
+        )
     );
     assert_eq!(
         login(&fixture.directory, "bernd@firma.test", &phone).await,
@@ -483,4 +489,58 @@ async fn twenty_connections_at_once_get_in_with_the_right_password() {
         let ruling = task.await.unwrap();
         assert!(account_of(&ruling).is_some(), "{ruling:?}");
     }
+}
+
+#[tokio::test]
+async fn a_limited_app_password_opens_what_it_was_made_for_and_counts_what_it_sends() {
+    let fixture = Fixture::cheap().await;
+    fixture.account("anna@firma.test", "annas wort").await;
+    let limits = "send-only per-hour=2 per-day=3 network=192.0.2.0/24";
+    let made = fixture
+        .admin
+        .add_app_password(
+            &key("anna@firma.test"),
+            "scanner",
+            &limits.parse().unwrap(),
+            NOON,
+        )
+        .await
+        .unwrap();
+    let try_login = async |protocol, peer: &str| {
+        let login = Login {
+            user: "anna@firma.test",
+            password: made.password.as_bytes(),
+            protocol,
+            peer: peer.parse().unwrap(),
+            now: NOON,
+        };
+        fixture.directory.login(login).await
+    };
+    let outside = |which| LoginRuling::Refused(Refusal::OutsideLimits(which));
+    let LoginRuling::Accepted(identity) = try_login(Protocol::Submission, "192.0.2.7").await else {
+        panic!("the scanner does not get in");
+    };
+    // Remembered by now, and refused all the same; in the words of a wrong password.
+    let elsewhere = try_login(Protocol::Imap, "192.0.2.7").await;
+    assert_eq!(elsewhere, outside(Outside::Services));
+    assert_eq!(elsewhere.text(), WRONG.text());
+    assert_eq!(
+        try_login(Protocol::Submission, "198.51.100.7").await,
+        outside(Outside::Networks)
+    );
+    assert_eq!(identity.limits().unwrap().to_string(), limits);
+
+    let send = async |directory: &Directory, at: Timestamp| {
+        directory.count_send(&identity, at).await.unwrap().is_ok()
+    };
+    let hour = |hours: u64| NOON.plus(Duration::from_secs(3600 * hours));
+    assert!(send(&fixture.directory, hour(0)).await);
+    assert!(send(&fixture.elsewhere, hour(0)).await);
+    assert!(
+        !send(&fixture.directory, hour(0)).await,
+        "two an hour, on all nodes together"
+    );
+    assert!(send(&fixture.directory, hour(1)).await);
+    assert!(!send(&fixture.directory, hour(2)).await, "three a day");
+    assert!(send(&fixture.directory, hour(24)).await);
 }

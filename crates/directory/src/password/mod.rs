@@ -2,10 +2,12 @@
 //! the hash workers. Clear text never leaves a call and is never logged.
 
 mod app;
+mod app_limits;
 mod imported;
 mod verifier;
 
 pub use app::{AppPasswordHash, generate};
+pub use app_limits::{AppLimits, Outside, Party, Services};
 #[cfg(test)]
 pub(crate) use verifier::COMPUTED;
 pub use verifier::{HashFormatError, Verifier};

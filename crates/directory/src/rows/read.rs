@@ -2,7 +2,7 @@
 
 use super::facts::{maybe_address, stored_address};
 use super::{damaged, pop3_delete_from, status_from};
-use crate::password::{AppPasswordHash, Verifier};
+use crate::password::{AppLimits, AppPasswordHash, Verifier};
 use crate::resolution::Status;
 use crate::scram::{Derivation, Keys};
 use crate::state::{Account, AppPassword, Credentials, Domain, Group, Profile, Scram, State};
@@ -70,7 +70,7 @@ pub(crate) fn app_passwords(
     account: AccountId,
 ) -> Result<Vec<AppPasswordRow>, StoreError> {
     tx.all(
-        "SELECT label, hash, scram_stored_key, scram_server_key, created, last_used_day \
+        "SELECT label, hash, scram_stored_key, scram_server_key, created, last_used_day, limits \
          FROM directory_app_passwords WHERE account = ?1 ORDER BY label",
         params![account.0],
         |row| app_password_row(row, 0),
@@ -109,7 +109,7 @@ pub(crate) fn state(tx: &mut dyn Tx) -> Result<State, StoreError> {
 fn accounts(tx: &mut dyn Tx, state: &mut State) -> Result<(), StoreError> {
     let mut apps: BTreeMap<i64, BTreeMap<String, AppPassword>> = BTreeMap::new();
     let rows = tx.all(
-        "SELECT account, label, hash, scram_stored_key, scram_server_key, created, last_used_day \
+        "SELECT account, label, hash, scram_stored_key, scram_server_key, created, last_used_day, limits \
          FROM directory_app_passwords",
         params![],
         |row| Ok((row.int(0)?, app_password_row(row, 1)?)),
@@ -177,10 +177,16 @@ fn app_password_row(row: &dyn Row, from: usize) -> Result<AppPasswordRow, StoreE
         model: AppPassword {
             hash,
             keys: keys(row, from + 2)?,
+            limits: limits(row.maybe_text(from + 6)?)?,
         },
         created: row.int(from + 4)?,
         last_used_day: row.maybe_int(from + 5)?,
     })
+}
+
+fn limits(text: Option<&str>) -> Result<AppLimits, StoreError> {
+    let read = text.map_or_else(|| Ok(AppLimits::default()), str::parse);
+    read.map_err(|_| damaged("directory_app_passwords", "has bad limits"))
 }
 
 fn domain_row(row: &dyn Row, from: usize) -> Result<Domain, StoreError> {

@@ -337,9 +337,12 @@ fn add_app_password(
     app_password: &AppPassword,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let limits = &app_password.limits;
+    let limits = (!limits.is_unlimited()).then(|| limits.to_string());
     tx.execute(
         "INSERT INTO directory_app_passwords (account, label, hash, scram_stored_key, \
-         scram_server_key, created, last_used_day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL)",
+         scram_server_key, created, last_used_day, limits) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7)",
         params![
             account.0,
             label,
@@ -347,9 +350,31 @@ fn add_app_password(
             stored_key(app_password.keys.as_ref()),
             server_key(app_password.keys.as_ref()),
             now.0,
+            limits.as_deref(),
         ],
     )
     .map(drop)
+}
+
+/// Counts one more message sent with an app password, where that keeps it below `in_hour` and `in_day`;
+/// says whether it did. `hour` and `day` count from 1970.
+pub(crate) fn app_password_sends(
+    tx: &mut dyn Tx,
+    account: AccountId,
+    label: &str,
+    (hour, in_hour): (i64, i64),
+    (day, in_day): (i64, i64),
+) -> Result<bool, StoreError> {
+    let counted = tx.execute(
+        "UPDATE directory_app_passwords SET \
+         sent_in_hour = CASE WHEN sent_hour = ?3 THEN sent_in_hour + 1 ELSE 1 END, sent_hour = ?3, \
+         sent_in_day = CASE WHEN sent_day = ?5 THEN sent_in_day + 1 ELSE 1 END, sent_day = ?5 \
+         WHERE account = ?1 AND label = ?2 \
+         AND CASE WHEN sent_hour = ?3 THEN sent_in_hour ELSE 0 END < ?4 \
+         AND CASE WHEN sent_day = ?5 THEN sent_in_day ELSE 0 END < ?6",
+        params![account.0, label, hour, in_hour, day, in_day],
+    )?;
+    Ok(counted > 0)
 }
 
 fn end_remembered_logins(tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::admin::{NewAccount, NewPassword};
-use crate::password::Verifier;
+use crate::password::{AppLimits, Verifier};
 use crate::scram::tests::client_final;
 use crate::testing::{Fixture, NOON, key};
 
@@ -167,14 +167,25 @@ async fn scram_opens_with_password_and_app_password_bound_or_not() {
     fixture.account("bernd@firma.test", "bernds wort").await;
     let phone = fixture
         .admin
-        .add_app_password(&key("anna@firma.test"), "phone", NOON)
+        .add_app_password(
+            &key("anna@firma.test"),
+            "phone",
+            &AppLimits::default(),
+            NOON,
+        )
         .await
         .unwrap()
         .password;
     for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha256Plus] {
         for (password, credential) in [
             ("annas wort", Credential::Password),
-            (phone.as_str(), Credential::AppPassword("phone".into())),
+            (
+                phone.as_str(),
+                Credential::AppPassword {
+                    label: "phone".into(),
+                    limits: None,
+                },
+            ),
         ] {
             match scram(&fixture, mechanism, "anna@firma.test", password).await {
                 Step::Done(LoginRuling::Accepted(identity)) => {

@@ -11,7 +11,7 @@ pub use plan::{Change, plan};
 pub use text::{StateError, Wanted, export, parse};
 
 use crate::login::Pop3Delete;
-use crate::password::{AppPasswordHash, Verifier};
+use crate::password::{AppLimits, AppPasswordHash, Verifier};
 use crate::resolution::Status;
 use crate::scram::{Derivation, Keys};
 use crate::{AddressKey, DomainName};
@@ -98,6 +98,8 @@ pub struct AppPassword {
     pub hash: AppPasswordHash,
     /// For SCRAM, with the account's derivation.
     pub keys: Option<Keys>,
+    /// What it may be used for.
+    pub limits: AppLimits,
 }
 
 impl Pop3Delete {

@@ -361,8 +361,16 @@ impl fmt::Display for Change {
                 f,
                 "account {login} has no password any more; only app passwords open it"
             ),
-            Self::AppPasswordAdded { login, label, .. } => {
-                write!(f, "account {login} gets the app password \"{label}\"")
+            Self::AppPasswordAdded {
+                login,
+                label,
+                app_password,
+            } => {
+                write!(f, "account {login} gets the app password \"{label}\"")?;
+                if app_password.limits.is_unlimited() {
+                    return Ok(());
+                }
+                write!(f, ", limited to {}", app_password.limits)
             }
             Self::AppPasswordRemoved { login, label } => {
                 write!(f, "account {login} loses the app password \"{label}\"")

@@ -122,7 +122,17 @@ fn an_account(password: u8, apps: u8, pop3: u8, shut: bool) -> Account {
                     .map(|n| {
                         let hash = AppPasswordHash::make(&format!("{n}"), &Random::seeded(salt));
                         let keys = (n > 0).then(|| keys(n));
-                        (format!("phone \"{n}\""), AppPassword { hash, keys })
+                        (
+                            format!("phone \"{n}\""),
+                            AppPassword {
+                                hash,
+                                keys,
+                                limits: AppLimits {
+                                    per_hour: (n % 2 == 0).then_some(20),
+                                    ..AppLimits::default()
+                                },
+                            },
+                        )
                     })
                     .collect(),
             ),

@@ -3,7 +3,7 @@
 
 use super::{Account, AppPassword, Credentials, Domain, Group, Profile, Scram, State, canonical};
 use crate::login::Pop3Delete;
-use crate::password::{AppPasswordHash, Verifier};
+use crate::password::{AppLimits, AppPasswordHash, Verifier};
 use crate::resolution::Status;
 use crate::scram;
 use crate::{AddressKey, DomainName};
@@ -115,6 +115,8 @@ struct RawAppPassword {
     hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     scram: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,6 +179,7 @@ fn raw_account((login, account): (&AddressKey, &Account)) -> RawAccount {
         label: label.clone(),
         hash: app.hash.to_string(),
         scram: app.keys.as_ref().map(scram::keys_to_text),
+        limits: (!app.limits.is_unlimited()).then(|| app.limits.to_string()),
     };
     RawAccount {
         login: unplaced(login.to_string()),
@@ -371,12 +374,12 @@ impl Reader<'_> {
                     wrong("the scram of an app password is <stored key>:<server key>".into())
                 })?),
             };
-            self.new_key(
-                &mut apps,
-                raw.label.clone(),
-                AppPassword { hash, keys },
-                span.clone(),
-            )?;
+            let limits = match &raw.limits {
+                None => AppLimits::default(),
+                Some(text) => text.parse().map_err(wrong)?,
+            };
+            let app = AppPassword { hash, keys, limits };
+            self.new_key(&mut apps, raw.label.clone(), app, span.clone())?;
         }
         Ok(Credentials {
             password,

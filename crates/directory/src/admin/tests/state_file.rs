@@ -64,7 +64,12 @@ async fn an_export_makes_the_same_directory_elsewhere() {
     admin.apply(FILE, Removals::Refused, NOON).await.unwrap();
     let anna = key("anna@firma.test");
     let phone = admin
-        .add_app_password(&anna, "phone", NOON)
+        .add_app_password(
+            &anna,
+            "phone",
+            &"per-hour=20 network=192.0.2.0/24".parse().unwrap(),
+            NOON,
+        )
         .await
         .unwrap()
         .password;

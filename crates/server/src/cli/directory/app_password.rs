@@ -2,8 +2,9 @@
 
 use super::{Desk, Format, address, output};
 use clap::Subcommand;
-use directory::AddressKey;
 use directory::admin::{AdminError, AppPasswordView};
+use directory::password::{AppLimits, Party, Services};
+use directory::{AddressBlock, AddressKey};
 
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
@@ -11,12 +12,23 @@ const DAY_SECONDS: i64 = 86_400;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Makes an app password and prints it once.
+    ///
+    /// For a device, limit it to what the device does: whoever takes it out of a printer can then
+    /// neither read mail with it nor send to the whole world. A login that is outside these limits
+    /// is refused like a wrong password; the log tells the reason. To change limits, remove the app
+    /// password and make another.
+    ///
+    /// Example: rohrpost app-password add anna@firma.example scanner --send-only
+    ///          --from scanner@firma.example --to firma.example --per-hour 20 --network 192.0.2.0/24
+    #[command(verbatim_doc_comment)]
     Add {
         /// The account.
         #[arg(value_parser = address)]
         login: AddressKey,
         /// What it is for, such as "phone".
         label: String,
+        #[command(flatten)]
+        limits: Box<Limits>,
         #[command(flatten)]
         format: Format,
     },
@@ -40,21 +52,68 @@ pub(crate) enum Verb {
     },
 }
 
+/// What the app password may be used for; everything, where nothing is given.
+#[derive(clap::Args)]
+pub(crate) struct Limits {
+    /// It sends mail and opens nothing else.
+    #[arg(long)]
+    send_only: bool,
+    /// It sends only as this address, or as addresses of this domain; may be given more than once.
+    #[arg(long, value_name = "ADDRESS|DOMAIN")]
+    from: Vec<Party>,
+    /// It sends only to this address, or to addresses of this domain; may be given more than once.
+    #[arg(long, value_name = "ADDRESS|DOMAIN")]
+    to: Vec<Party>,
+    /// It sends at most so many messages in an hour.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    per_hour: Option<u32>,
+    /// It sends at most so many messages in a day (UTC).
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    per_day: Option<u32>,
+    /// It logs in only from this network, such as 192.0.2.0/24; may be given more than once.
+    #[arg(long, value_name = "NETWORK")]
+    network: Vec<AddressBlock>,
+}
+
+impl Limits {
+    fn wanted(&self) -> AppLimits {
+        AppLimits {
+            services: match self.send_only {
+                true => Services::SendOnly,
+                false => Services::All,
+            },
+            senders: self.from.clone(),
+            recipients: self.to.clone(),
+            per_hour: self.per_hour,
+            per_day: self.per_day,
+            networks: self.network.clone(),
+        }
+    }
+}
+
 pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, AdminError> {
     let (admin, now) = (desk.admin, desk.now);
     match verb {
         Verb::Add {
             login,
             label,
+            limits,
             format,
         } => {
-            let made = admin.add_app_password(login, label, now).await?.password;
+            let limits = limits.wanted();
+            let made = admin.add_app_password(login, label, &limits, now).await?;
+            let made = made.password;
             let value = serde_json::json!({
                 "login": login.to_string(), "label": label, "password": made.as_str(),
+                "limits": limits.to_string(),
             });
             output::value(*format, &value, |_| {
+                let limited = match limits.is_unlimited() {
+                    true => String::new(),
+                    false => format!("It is limited to: {limits}\n"),
+                };
                 format!(
-                    "The app password \"{label}\" of account {login}, shown only now: {}\n",
+                    "The app password \"{label}\" of account {login}, shown only now: {}\n{limited}",
                     made.as_str()
                 )
             })
@@ -85,8 +144,12 @@ fn list(apps: &[AppPasswordView]) -> String {
             app.label.clone(),
             output::date(app.created),
             output::or_dash(last_used.as_ref()),
+            match app.limits.as_str() {
+                "" => "-".to_owned(),
+                limits => limits.to_owned(),
+            },
         ]
     };
     let rows: Vec<_> = apps.iter().map(row).collect();
-    output::table(&["LABEL", "CREATED", "LAST USED"], &rows)
+    output::table(&["LABEL", "CREATED", "LAST USED", "LIMITED TO"], &rows)
 }

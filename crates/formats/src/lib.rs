@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod auto_reply;
+pub mod csv;
 pub mod date;
 pub mod dmarc_report;
 pub mod dsn;

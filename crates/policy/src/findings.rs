@@ -261,6 +261,34 @@ pub fn list(
     Ok(rows.into_iter().flatten().collect())
 }
 
+/// What a measure found about one account on `first_day` (days since 1970, UTC) or later, most frequent first; at
+/// most `DETAILS_PER_ACCOUNT_MAX`.
+///
+/// # Errors
+/// Those of the store.
+pub fn of(
+    tx: &mut dyn Tx,
+    account: AccountId,
+    measure: &Measure,
+    first_day: i64,
+) -> Result<Vec<Finding>, StoreError> {
+    tx.all(
+        "SELECT detail, seen, first_day, last_day FROM policy_findings \
+         WHERE account = ?1 AND measure = ?2 AND last_day >= ?3 ORDER BY seen DESC, detail",
+        params![account.0, &measure.to_string(), first_day],
+        |row| {
+            Ok(Finding {
+                measure: measure.clone(),
+                account,
+                detail: row.text(0)?.to_owned(),
+                seen: u64::try_from(row.int(1)?).unwrap_or(0),
+                first_day: row.int(2)?,
+                last_day: row.int(3)?,
+            })
+        },
+    )
+}
+
 /// Forgets what is known about an account that goes.
 ///
 /// # Errors

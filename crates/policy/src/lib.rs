@@ -3,18 +3,23 @@
 
 pub mod admin;
 pub mod clients;
+pub mod connections;
 pub mod dns_check;
+pub mod exposed;
 pub mod findings;
 pub mod gate;
 pub mod groups;
 mod handle;
 pub mod identities;
+pub mod impact;
 mod local_time;
 pub mod measure;
 pub mod model;
 pub mod ownership;
+pub mod regression;
 mod rows;
 pub mod rules;
+pub mod samples;
 mod schema;
 pub mod setting;
 mod snapshot;
@@ -24,6 +29,7 @@ mod testing;
 pub mod usage;
 
 pub use clients::rows::SCHEMA as CLIENTS_SCHEMA;
+pub use connections::{Connections, SCHEMA as CONNECTIONS_SCHEMA};
 pub use findings::Findings;
 pub use handle::Policies;
 pub use measure::{

@@ -31,6 +31,15 @@ pub struct Setting {
     pub reason: String,
     /// Who agreed to the consequences, where that is needed.
     pub consent: Option<Consent>,
+    /// Who answers for it, where it is an exception.
+    pub owner: Option<String>,
+}
+
+/// A setting whose value may be one that only a newer version can read.
+pub(crate) struct AsWritten {
+    pub(crate) value: String,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) consent: Option<Consent>,
 }
 
 /// One line of the history.
@@ -44,6 +53,8 @@ pub struct Past {
     pub item: String,
     /// What held before; `None`: nothing was set.
     pub before: Option<String>,
+    /// When that would have ended.
+    pub expires_before: Option<Timestamp>,
     /// What held then; `None`: nothing is set any more.
     pub after: Option<String>,
     /// When.
@@ -106,11 +117,16 @@ pub(crate) fn bump_revision(tx: &mut dyn Tx) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Every setting, by scope, name and item. Names of a newer version are left out.
+/// Every setting, by scope, name and item. Names of a newer version are left out, and so are values of a
+/// newer version that nobody's safety rests on.
+///
+/// # Errors
+/// Those of the store, and a value that cannot be read of a name that is a duty: to leave it out could
+/// lift the duty.
 pub(crate) fn settings(tx: &mut dyn Tx) -> Result<Vec<Setting>, StoreError> {
     let rows = tx.all(
         "SELECT scope_kind, scope, name, item, value, expires_at, changed_at, changed_by, reason, \
-         consent FROM policy_settings ORDER BY scope_kind, scope, name, item",
+         consent, owner FROM policy_settings ORDER BY scope_kind, scope, name, item",
         params![],
         setting,
     )?;
@@ -127,21 +143,52 @@ pub(crate) fn one_setting(
     let (kind, key) = scope_key(scope);
     let found = tx.one(
         "SELECT scope_kind, scope, name, item, value, expires_at, changed_at, changed_by, reason, \
-         consent FROM policy_settings WHERE scope_kind = ?1 AND scope = ?2 AND name = ?3 AND item = ?4",
+         consent, owner FROM policy_settings WHERE scope_kind = ?1 AND scope = ?2 AND name = ?3 AND item = ?4",
         params![kind, &key, name.described().word, item],
         setting,
     )?;
     Ok(found.flatten())
 }
 
+/// One setting as it was written, whichever version wrote it.
+pub(crate) fn as_written(
+    tx: &mut dyn Tx,
+    scope: &Scope,
+    name: Name,
+    item: &str,
+) -> Result<Option<AsWritten>, StoreError> {
+    let (kind, key) = scope_key(scope);
+    tx.one(
+        "SELECT value, expires_at, consent FROM policy_settings \
+         WHERE scope_kind = ?1 AND scope = ?2 AND name = ?3 AND item = ?4",
+        params![kind, &key, name.described().word, item],
+        |row| {
+            Ok(AsWritten {
+                value: row.text(0)?.to_owned(),
+                expires_at: row.maybe_int(1)?.map(Timestamp),
+                consent: row.maybe_text(2)?.map(Consent::from_stored),
+            })
+        },
+    )
+}
+
 fn setting(row: &dyn Row) -> Result<Option<Setting>, StoreError> {
     let Some(name) = Name::from_word(row.text(2)?) else {
         return Ok(None);
     };
-    let value = Value::parse(name, row.text(4)?)
-        .map_err(|why| damaged("policy_settings", &format!("has a bad {name}: {why}")))?;
+    let scope = scope_from(row.int(0)?, row.text(1)?)?;
+    let value = match Value::parse(name, row.text(4)?) {
+        Ok(value) => value,
+        Err(why) if name.is_duty() => {
+            return Err(damaged(
+                "policy_settings",
+                &format!("has a value this version cannot read: {name} for {scope}: {why}"),
+            ));
+        }
+        Err(_) => return Ok(None),
+    };
     Ok(Some(Setting {
-        scope: scope_from(row.int(0)?, row.text(1)?)?,
+        scope,
         name,
         item: row.text(3)?.to_owned(),
         value,
@@ -150,12 +197,13 @@ fn setting(row: &dyn Row) -> Result<Option<Setting>, StoreError> {
         changed_by: row.text(7)?.to_owned(),
         reason: row.text(8)?.to_owned(),
         consent: row.maybe_text(9)?.map(Consent::from_stored),
+        owner: row.maybe_text(10)?.map(str::to_owned),
     }))
 }
 
 /// Writes a setting over what is there, and a line of history.
 pub(crate) fn put(tx: &mut dyn Tx, new: &Setting) -> Result<(), StoreError> {
-    let before = one_setting(tx, &new.scope, new.name, &new.item)?;
+    let before = as_written(tx, &new.scope, new.name, &new.item)?;
     let (kind, key) = scope_key(&new.scope);
     let (value, consent) = (
         new.value.to_string(),
@@ -163,10 +211,10 @@ pub(crate) fn put(tx: &mut dyn Tx, new: &Setting) -> Result<(), StoreError> {
     );
     tx.execute(
         "INSERT INTO policy_settings (scope_kind, scope, name, item, value, expires_at, changed_at, \
-         changed_by, reason, consent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+         changed_by, reason, consent, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
          ON CONFLICT (scope_kind, scope, name, item) DO UPDATE SET value = excluded.value, \
          expires_at = excluded.expires_at, changed_at = excluded.changed_at, \
-         changed_by = excluded.changed_by, reason = excluded.reason, consent = excluded.consent",
+         changed_by = excluded.changed_by, reason = excluded.reason, consent = excluded.consent, owner = excluded.owner",
         params![
             kind,
             &key,
@@ -177,14 +225,16 @@ pub(crate) fn put(tx: &mut dyn Tx, new: &Setting) -> Result<(), StoreError> {
             new.changed_at.0,
             &new.changed_by,
             &new.reason,
-            consent.as_deref()
+            consent.as_deref(),
+            new.owner.as_deref()
         ],
     )?;
     let line = Past {
         scope: new.scope.clone(),
         name: new.name.to_string(),
         item: new.item.clone(),
-        before: before.map(|old| old.value.to_string()),
+        expires_before: before.as_ref().and_then(|old| old.expires_at),
+        before: before.map(|old| old.value),
         after: Some(value),
         changed_at: new.changed_at,
         changed_by: new.changed_by.clone(),
@@ -197,7 +247,7 @@ pub(crate) fn put(tx: &mut dyn Tx, new: &Setting) -> Result<(), StoreError> {
 
 /// Removes a setting and writes a line of history; false where there was none. `line` says who and why.
 pub(crate) fn remove(tx: &mut dyn Tx, name: Name, line: &Past) -> Result<bool, StoreError> {
-    let Some(before) = one_setting(tx, &line.scope, name, &line.item)? else {
+    let Some(before) = as_written(tx, &line.scope, name, &line.item)? else {
         return Ok(false);
     };
     let (kind, key) = scope_key(&line.scope);
@@ -206,7 +256,8 @@ pub(crate) fn remove(tx: &mut dyn Tx, name: Name, line: &Past) -> Result<bool, S
         params![kind, &key, name.described().word, &line.item],
     )?;
     let line = Past {
-        before: Some(before.value.to_string()),
+        before: Some(before.value),
+        expires_before: before.expires_at,
         ..line.clone()
     };
     add_history(tx, &line)?;
@@ -224,8 +275,8 @@ fn add_history(tx: &mut dyn Tx, line: &Past) -> Result<(), StoreError> {
     let consent = line.consent.as_ref().map(Consent::stored);
     tx.execute(
         "INSERT INTO policy_changes (scope_kind, scope, change, name, item, value_before, \
-         value_after, changed_at, changed_by, reason, consent) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         value_after, changed_at, changed_by, reason, consent, expires_before) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             kind,
             &key,
@@ -237,7 +288,8 @@ fn add_history(tx: &mut dyn Tx, line: &Past) -> Result<(), StoreError> {
             line.changed_at.0,
             &line.changed_by,
             &line.reason,
-            consent.as_deref()
+            consent.as_deref(),
+            line.expires_before.map(|at| at.0)
         ],
     )
     .map(drop)
@@ -252,23 +304,45 @@ pub(crate) fn history(
     let (kind, key) = scope.map_or((-1, String::new()), scope_key);
     tx.all(
         "SELECT scope_kind, scope, name, item, value_before, value_after, changed_at, changed_by, \
-         reason, consent FROM policy_changes WHERE (?1 = -1 OR (scope_kind = ?1 AND scope = ?2)) \
-         ORDER BY change DESC LIMIT ?3",
+         reason, consent, expires_before FROM policy_changes \
+         WHERE (?1 = -1 OR (scope_kind = ?1 AND scope = ?2)) ORDER BY change DESC LIMIT ?3",
         params![kind, &key, lines_max],
-        |row| {
-            Ok(Past {
-                scope: scope_from(row.int(0)?, row.text(1)?)?,
-                name: row.text(2)?.to_owned(),
-                item: row.text(3)?.to_owned(),
-                before: row.maybe_text(4)?.map(str::to_owned),
-                after: row.maybe_text(5)?.map(str::to_owned),
-                changed_at: Timestamp(row.int(6)?),
-                changed_by: row.text(7)?.to_owned(),
-                reason: row.text(8)?.to_owned(),
-                consent: row.maybe_text(9)?.map(Consent::from_stored),
-            })
-        },
+        past,
     )
+}
+
+/// The history of one setting, newest first, at most `lines_max`.
+pub(crate) fn history_of(
+    tx: &mut dyn Tx,
+    scope: &Scope,
+    name: Name,
+    item: &str,
+    lines_max: i64,
+) -> Result<Vec<Past>, StoreError> {
+    let (kind, key) = scope_key(scope);
+    tx.all(
+        "SELECT scope_kind, scope, name, item, value_before, value_after, changed_at, changed_by, \
+         reason, consent, expires_before FROM policy_changes \
+         WHERE scope_kind = ?1 AND scope = ?2 AND name = ?3 AND item = ?4 \
+         ORDER BY change DESC LIMIT ?5",
+        params![kind, &key, name.described().word, item, lines_max],
+        past,
+    )
+}
+
+fn past(row: &dyn Row) -> Result<Past, StoreError> {
+    Ok(Past {
+        scope: scope_from(row.int(0)?, row.text(1)?)?,
+        name: row.text(2)?.to_owned(),
+        item: row.text(3)?.to_owned(),
+        before: row.maybe_text(4)?.map(str::to_owned),
+        expires_before: row.maybe_int(10)?.map(Timestamp),
+        after: row.maybe_text(5)?.map(str::to_owned),
+        changed_at: Timestamp(row.int(6)?),
+        changed_by: row.text(7)?.to_owned(),
+        reason: row.text(8)?.to_owned(),
+        consent: row.maybe_text(9)?.map(Consent::from_stored),
+    })
 }
 
 /// Forgets all settings of a scope that goes, with their history: who comes back under the name must not
@@ -447,6 +521,7 @@ pub fn remove_account(tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreEr
         tx.execute(sql, params![account.0])?;
     }
     crate::findings::remove_account(tx, account)?;
+    crate::connections::remove_account(tx, account)?;
     remove_scope(tx, &Scope::Account(account))
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn wanted(scope: Scope, name: Name, value: &str) -> Wanted {
         value: Value::parse(name, value).unwrap(),
         expires_at: None,
         consent: None,
+        owner: None,
     }
 }
 
@@ -63,8 +64,16 @@ impl Fixture {
             gather_max: Duration::ZERO,
             before_commit: None,
         };
-        let store =
-            Store::open(options, &[directory::SCHEMA, SCHEMA, crate::CLIENTS_SCHEMA]).unwrap();
+        let store = Store::open(
+            options,
+            &[
+                directory::SCHEMA,
+                SCHEMA,
+                crate::CLIENTS_SCHEMA,
+                crate::CONNECTIONS_SCHEMA,
+            ],
+        )
+        .unwrap();
         let settings = directory::Settings {
             hashing: Hashing {
                 memory_kib: 8,

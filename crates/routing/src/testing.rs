@@ -40,6 +40,7 @@ fn open_engine(engine: Engine) -> Store {
             directory::SCHEMA,
             policy::SCHEMA,
             policy::CLIENTS_SCHEMA,
+            policy::CONNECTIONS_SCHEMA,
             crate::SCHEMA,
         ],
     )

@@ -26,6 +26,7 @@ pub(crate) fn open(dir: &Path, clock: &Clock) -> (Store, Segments) {
         directory::SCHEMA,
         policy::SCHEMA,
         policy::CLIENTS_SCHEMA,
+        policy::CONNECTIONS_SCHEMA,
         mailbox::SCHEMA,
         routing::SCHEMA,
         queue::SCHEMA,

@@ -31,6 +31,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     directory::SCHEMA,
     policy::SCHEMA,
     policy::CLIENTS_SCHEMA,
+    policy::CONNECTIONS_SCHEMA,
     mailbox::SCHEMA,
     routing::SCHEMA,
     queue::SCHEMA,

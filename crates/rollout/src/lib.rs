@@ -2,7 +2,11 @@
 //! the rounds of letters to whom it concerns. Sets schedules through `policy::admin`, hands letters to
 //! whoever implements `Post`; never touches mail itself. The CLI, the pages and a node's chore call it.
 
+pub mod announce;
+pub mod compose;
+pub mod conformity;
 pub mod dmarc;
+pub mod facts;
 pub mod fill;
 pub mod guides;
 pub mod model;
@@ -10,6 +14,7 @@ pub mod post;
 mod schema;
 pub mod voice;
 pub mod wording;
+pub mod zone_change;
 
 pub use model::{
     Evidence, Legacy, LocalDate, Rollout, Rounds, State, Step, TextSet, Texts, Visibility,

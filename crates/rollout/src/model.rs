@@ -3,6 +3,7 @@
 
 use jiff::civil;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -169,7 +170,7 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Legacy {
-    /// The last moment; the beginning of that day where no time is given.
+    /// The last day; or the last moment, where a time is given.
     pub until: LocalDate,
     /// TLS versions that are taken there beside the new ones: `1.0`, `1.1`.
     #[serde(default)]
@@ -236,6 +237,9 @@ pub struct TextSet {
     /// What is behind it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub background: String,
+    /// Built-in texts that this rollout says differently, such as `letter.round.body`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub wording: BTreeMap<String, String>,
 }
 
 /// Something operators wrote down for themselves, such as what other providers do. Never published.

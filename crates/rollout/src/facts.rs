@@ -1,0 +1,76 @@
+//! What a letter is about: what was seen of an account, or whom a digest lists. Stored with the letter's row
+//! until it leaves, so that it can be written again after a crash. Values only; no addresses of clients.
+
+use serde::{Deserialize, Serialize};
+
+/// One way an account connected, or a sender it used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The word of the measure that would refuse it.
+    pub measure: String,
+    /// The word of the service; empty for a sender.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub service: String,
+    /// `TLS 1.0`; `None` in clear and where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// Whether there was no encryption at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clear: bool,
+    /// The key of the mail program, or the sender that was used.
+    pub client: String,
+    /// The last day, counted from 1970-01-01.
+    pub last_day: i64,
+}
+
+impl Sighting {
+    /// The kind of its measure: the word without the service.
+    pub fn kind(&self) -> &str {
+        kind_of(&self.measure)
+    }
+}
+
+/// The kind of a measure that texts tell apart.
+pub fn kind_of(measure: &str) -> &'static str {
+    let kind = measure.split_once('/').map_or(measure, |(kind, _)| kind);
+    [
+        "tls-version",
+        "cleartext",
+        "sender-ownership",
+        "outbound-tls",
+    ]
+    .into_iter()
+    .find(|known| *known == kind)
+    .unwrap_or("other")
+}
+
+/// A mailbox in a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailbox {
+    /// Its address.
+    pub account: String,
+    /// What was seen of it.
+    pub seen: Vec<Sighting>,
+}
+
+/// What a letter is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// Of the account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Sighting>,
+    /// Of a digest: the first mailboxes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mailboxes: Vec<Mailbox>,
+    /// Of a digest: how many there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub count: usize,
+    /// Of a legacy notice: the last day, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legacy_until: Option<crate::model::LocalDate>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}

@@ -168,7 +168,7 @@ fn dnskey(words: &[&str]) -> Option<DNSKEY> {
     ))
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut have) = (0_u32, 0);
     for letter in text.trim_end_matches('=').bytes() {

@@ -2,6 +2,7 @@
 //! DNS gets records on a date. Every change names what must be there before, so that a hand's change in between
 //! is never overwritten; the answer's signature is checked. Asks nothing else of the server.
 
+use super::anchors::base64;
 use crate::clock::Clock;
 use hickory_proto::op::update_message::{compare_and_swap, create, delete_by_rdata};
 use hickory_proto::op::{Message, ResponseCode, UpdateMessage as _};
@@ -40,6 +41,57 @@ impl fmt::Debug for Primary {
             .field("zone", &self.zone)
             .field("key", self.signer.signer_name())
             .finish()
+    }
+}
+
+/// A shared key with its name.
+pub struct UpdateKey {
+    /// Its name, which the server knows it by.
+    pub name: String,
+    /// The secret.
+    pub secret: Vec<u8>,
+}
+
+impl fmt::Debug for UpdateKey {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpdateKey")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl UpdateKey {
+    /// Reads what `tsig-keygen` writes: a `key` statement with algorithm and secret.
+    ///
+    /// # Errors
+    /// `Invalid` where it is none, or not for HMAC-SHA256.
+    pub fn parse(text: &str) -> Result<Self, UpdateError> {
+        let bad = |what: &str| UpdateError::Invalid(format!("the key file {what}"));
+        let words: Vec<&str> = text
+            .split(|c: char| c.is_whitespace() || "{};".contains(c))
+            .filter(|word| !word.is_empty())
+            .map(|word| word.trim_matches('"'))
+            .collect();
+        let after = |wanted: &str| {
+            let at = words.iter().position(|word| *word == wanted)?;
+            words.get(at + 1).copied()
+        };
+        let missing = "must hold a statement as tsig-keygen writes it: \
+                       key \"NAME\" { algorithm hmac-sha256; secret \"...\"; };";
+        let (Some(name), Some(algorithm), Some(secret)) =
+            (after("key"), after("algorithm"), after("secret"))
+        else {
+            return Err(bad(missing));
+        };
+        if !algorithm.eq_ignore_ascii_case("hmac-sha256") {
+            return Err(bad("holds another key than one for hmac-sha256"));
+        }
+        let secret = base64(secret).ok_or_else(|| bad("holds a secret that is no base64"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            secret,
+        })
     }
 }
 
@@ -82,28 +134,22 @@ pub enum UpdateError {
 }
 
 impl Primary {
-    /// The server at `address` for `zone`, with an HMAC-SHA256 key (the usual kind of
-    /// `tsig-keygen`) of this name.
+    /// The server at `address` for `zone`, with an HMAC-SHA256 key.
     ///
     /// # Errors
     /// `Invalid` where a name is none or the key is too short to protect anything.
-    pub fn new(
-        address: SocketAddr,
-        zone: &str,
-        key_name: &str,
-        key: Vec<u8>,
-    ) -> Result<Self, UpdateError> {
-        if key.len() < KEY_BYTES_MIN {
-            let least = KEY_BYTES_MIN;
+    pub fn new(address: SocketAddr, zone: &str, key: &UpdateKey) -> Result<Self, UpdateError> {
+        let length = key.secret.len();
+        if length < KEY_BYTES_MIN {
             return Err(UpdateError::Invalid(format!(
-                "the key {key_name} has {} bytes; at least {least} are needed",
-                key.len()
+                "the key {} has {length} bytes; at least {KEY_BYTES_MIN} are needed",
+                key.name
             )));
         }
         let signer = TSigner::new(
-            key,
+            key.secret.clone(),
             TsigAlgorithm::HmacSha256,
-            name(key_name)?,
+            name(&key.name)?,
             FUDGE_SECONDS,
         )
         .map_err(|error| UpdateError::Invalid(error.to_string()))?;

@@ -8,6 +8,32 @@ use std::process::{Child, Command, Stdio};
 const KEY: &[u8; 32] = b"a key of thirty-two bytes, shown";
 const KEY_BASE64: &str = "YSBrZXkgb2YgdGhpcnR5LXR3byBieXRlcywgc2hvd24=";
 
+fn update_key(secret: &[u8]) -> UpdateKey {
+    UpdateKey {
+        name: "rohrpost".into(),
+        secret: secret.to_vec(),
+    }
+}
+
+#[test]
+fn a_key_is_read_as_tsig_keygen_writes_it() {
+    let text =
+        format!("key \"ours\" {{\n\talgorithm hmac-sha256;\n\tsecret \"{KEY_BASE64}\";\n}};\n");
+    let key = UpdateKey::parse(&text).unwrap();
+    assert_eq!(
+        (key.name.as_str(), key.secret.as_slice()),
+        ("ours", &KEY[..])
+    );
+    for bad in [
+        "",
+        "key ours",
+        &text.replace("sha256", "md5"),
+        &text.replace("YSBr", "!"),
+    ] {
+        assert!(UpdateKey::parse(bad).is_err(), "{bad}");
+    }
+}
+
 struct Named {
     process: Child,
     address: SocketAddr,
@@ -76,7 +102,7 @@ impl Named {
     }
 
     fn primary(&self, key: &[u8]) -> Primary {
-        Primary::new(self.address, "firma.test", "rohrpost", key.to_vec()).unwrap()
+        Primary::new(self.address, "firma.test", &update_key(key)).unwrap()
     }
 }
 
@@ -134,5 +160,5 @@ async fn a_wrong_key_and_another_zone_are_refused() {
     let primary = named.primary(KEY);
     let elsewhere = primary.replace_txt("_dmarc.privat.test", &none, &some);
     assert!(matches!(elsewhere.await, Err(UpdateError::Invalid(_))));
-    assert!(Primary::new(named.address, "firma.test", "k", vec![1; 15]).is_err());
+    assert!(Primary::new(named.address, "firma.test", &update_key(&[1; 15])).is_err());
 }

@@ -26,7 +26,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let store = Store::open(
         options,
-        &[directory::SCHEMA, policy::SCHEMA, policy::CLIENTS_SCHEMA],
+        &[
+            directory::SCHEMA,
+            policy::SCHEMA,
+            policy::CLIENTS_SCHEMA,
+            policy::RULES_SCHEMA,
+        ],
     )?;
     store.write(fill).await?;
     let begin = tokio::time::Instant::now();

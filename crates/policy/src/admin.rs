@@ -2,13 +2,18 @@
 //! it checks there that the scope exists and the value makes sense, writes the row and its history, or
 //! does nothing and says why in a sentence for the person who asked.
 
+mod checks;
+pub mod measures;
 pub mod within;
+
+pub(crate) use checks::checked_author;
 
 use crate::identities;
 use crate::model::{Scope, Sender};
 use crate::rows::{self, Past, Setting};
-use crate::setting::{Combination, NAMES, Name, ScopeKind, Value, pool_name};
+use crate::setting::{Combination, NAMES, Name, ScopeKind, Value};
 use crate::snapshot::Snapshot;
+use checks::{checked, checked_item};
 use directory::{AddressKey, DomainName};
 use platform::clock::Timestamp;
 use platform::store::{Store, StoreError, Tx};
@@ -26,11 +31,6 @@ E-Mails an diese Domain werden dann nur noch verschlüsselt (TLS) angenommen. Se
 können, werden abgewiesen; ihre E-Mails werden nicht gespeichert, Sie erfahren nicht davon, und wir \
 können sie weder wiederherstellen noch nachträglich zustellen noch dafür Support leisten. Manche \
 Absender erreichen Sie dann nicht mehr.";
-
-/// Longest name of who changed something, in bytes.
-const BY_BYTES_MAX: usize = 200;
-/// Longest reason, in bytes.
-const REASON_BYTES_MAX: usize = 2000;
 
 /// That somebody agreed to the consequences.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,8 @@ pub struct Wanted {
     pub expires_at: Option<Timestamp>,
     /// Who agreed to the consequences, where that is needed.
     pub consent: Option<Consent>,
+    /// Who answers for it, where it is an exception; one line.
+    pub owner: Option<String>,
 }
 
 /// What holds for somebody, and why.
@@ -233,15 +235,14 @@ impl Admin {
     /// # Errors
     /// `Store`.
     pub async fn scope_text(&self, scope: &Scope) -> Result<String, PolicyError> {
-        let Scope::Account(number) = scope else {
+        if !matches!(scope, Scope::Account(_)) {
             return Ok(scope.to_string());
-        };
-        let number = *number;
-        let login = self
+        }
+        let scope = scope.clone();
+        let read = self
             .store
-            .read(move |tx: &mut dyn Tx| rows::login_of(tx, number))
-            .await?;
-        Ok(login.map_or_else(|| scope.to_string(), |login| format!("account {login}")))
+            .read(move |tx: &mut dyn Tx| scope_words(tx, &scope));
+        Ok(read.await?)
     }
 
     /// What holds for `scope` as `now`, every name with its origin. For an account its domain and group
@@ -336,9 +337,8 @@ fn scope_named(tx: &mut dyn Tx, text: &str) -> Result<Scope, PolicyError> {
 }
 
 fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, PolicyError> {
-    let wanted = checked(tx, wanted)?;
     let author = checked_author(author)?;
-    let mut warnings = Vec::new();
+    let (wanted, mut warnings) = checked(tx, wanted, author.now)?;
     if let Value::Actions(actions) = &wanted.value {
         let touched = actions.iter().filter_map(|action| action.protected());
         warnings.extend(touched.map(|field| {
@@ -349,7 +349,7 @@ fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, 
     }
     // Off is the absence of the row: a lookup then finds nothing to ask.
     if matches!(wanted.value, Value::InboundTls(None)) {
-        let before = rows::one_setting(tx, &wanted.scope, wanted.name, &wanted.item)?;
+        let before = rows::as_written(tx, &wanted.scope, wanted.name, &wanted.item)?;
         if before.is_some() {
             unset(tx, &wanted.scope, wanted.name, &wanted.item, author)?;
         }
@@ -365,116 +365,10 @@ fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, 
         changed_by: author.by.clone(),
         reason: author.reason.clone(),
         consent: wanted.consent,
+        owner: wanted.owner,
     };
     rows::put(tx, &row)?;
     Ok(warnings)
-}
-
-pub(crate) fn checked_author(author: &Author) -> Result<&Author, PolicyError> {
-    let fits = |text: &str, max| text.len() <= max && !text.chars().any(char::is_control);
-    if fits(&author.by, BY_BYTES_MAX) && fits(&author.reason, REASON_BYTES_MAX) {
-        return Ok(author);
-    }
-    Err(PolicyError::Invalid(format!(
-        "who and why are one line each, of at most {BY_BYTES_MAX} and {REASON_BYTES_MAX} bytes"
-    )))
-}
-
-/// The setting in its final form, or why it cannot be made.
-fn checked(tx: &mut dyn Tx, mut wanted: Wanted) -> Result<Wanted, PolicyError> {
-    let name = wanted.name;
-    name.check_scope(ScopeKind::of(&wanted.scope))
-        .map_err(PolicyError::Invalid)?;
-    if !rows::scope_exists(tx, &wanted.scope)? {
-        return Err(PolicyError::Missing(format!(
-            "{} does not exist",
-            wanted.scope
-        )));
-    }
-    wanted.item = checked_item(name, &wanted.item)?;
-    if wanted.expires_at.is_some() && name != Name::Destination {
-        return Err(PolicyError::Invalid(format!("{name} cannot have an end")));
-    }
-    match &wanted.value {
-        Value::InboundTls(Some(_)) => check_consent(tx, &mut wanted)?,
-        Value::Word(pool) if name == Name::Pool => {
-            let known = rows::one_setting(tx, &Scope::Installation, Name::PoolAddresses, pool)?;
-            if known.is_none() {
-                return Err(PolicyError::Missing(format!(
-                    "pool {pool} does not exist; `rohrpost pool add {pool} ADDRESS ...` makes it"
-                )));
-            }
-        }
-        Value::Destination(rule)
-            if rule.exception && !matches!(wanted.scope, Scope::Domain(_) | Scope::Account(_)) =>
-        {
-            return Err(PolicyError::Invalid(
-                "an exception from outbound-tls is for a sender domain or an account; nobody else can \
-                 decide that for them"
-                    .to_owned(),
-            ));
-        }
-        _ => {}
-    }
-    Ok(wanted)
-}
-
-fn checked_item(name: Name, item: &str) -> Result<String, PolicyError> {
-    match name {
-        Name::Destination => {
-            let (star, parent) = match item.strip_prefix("*.") {
-                Some(parent) => ("*.", parent),
-                None if item == "*" => return Ok(item.to_owned()),
-                None => ("", item),
-            };
-            let domain = DomainName::parse(parent)
-                .map_err(|error| PolicyError::Invalid(error.to_string()))?;
-            Ok(format!("{star}{domain}"))
-        }
-        Name::PoolAddresses => pool_name(item).ok_or_else(|| {
-            PolicyError::Invalid(format!(
-                "\"{item}\" cannot name a pool; use letters, digits, hyphens, dots and underscores"
-            ))
-        }),
-        _ if item.is_empty() => Ok(String::new()),
-        _ => Err(PolicyError::Invalid(format!("{name} has no items"))),
-    }
-}
-
-/// S4-09: nobody turns inbound TLS on without knowing what it means. Who changes only the text has agreed
-/// already.
-fn check_consent(tx: &mut dyn Tx, wanted: &mut Wanted) -> Result<(), PolicyError> {
-    let before = rows::one_setting(tx, &wanted.scope, wanted.name, &wanted.item)?;
-    match &wanted.consent {
-        None => match before.and_then(|row| row.consent) {
-            Some(given) => wanted.consent = Some(given),
-            None => {
-                return Err(PolicyError::ConsentNeeded(format!(
-                    "inbound-tls needs somebody's consent to this text (version \
-                     {CONSENT_TEXT_VERSION}):\n\n{CONSENT_TEXT}\n\nSay who agrees and to which version, on \
-                     the command line with --consent-by NAME --consent-text {CONSENT_TEXT_VERSION}."
-                )));
-            }
-        },
-        Some(consent) if consent.text_version != CONSENT_TEXT_VERSION => {
-            // What was agreed to before a new text came holds on; a new consent is to the new text.
-            if before.and_then(|row| row.consent).as_ref() != Some(consent) {
-                return Err(PolicyError::ConsentNeeded(format!(
-                    "the text to agree to is version {CONSENT_TEXT_VERSION} now, not {}:\n\n{CONSENT_TEXT}",
-                    consent.text_version
-                )));
-            }
-        }
-        Some(consent)
-            if consent.by.trim().is_empty() || consent.by.chars().any(char::is_control) =>
-        {
-            return Err(PolicyError::ConsentNeeded(
-                "the name of who agrees is missing".to_owned(),
-            ));
-        }
-        Some(_) => {}
-    }
-    Ok(())
 }
 
 fn unset(
@@ -503,6 +397,7 @@ fn unset(
         name: name.to_string(),
         item: item.clone(),
         before: None,
+        expires_before: None,
         after: None,
         changed_at: author.now,
         changed_by: author.by.clone(),
@@ -517,9 +412,19 @@ fn unset(
     } else {
         format!("{name} {item}")
     };
+    let whose = scope_words(tx, scope)?;
     Err(PolicyError::Missing(format!(
-        "{what} is not set for {scope}"
+        "{what} is not set for {whose}"
     )))
+}
+
+/// What a scope is called by people: an account by its address.
+pub(crate) fn scope_words(tx: &mut dyn Tx, scope: &Scope) -> Result<String, StoreError> {
+    let login = match scope {
+        Scope::Account(number) => rows::login_of(tx, *number)?,
+        _ => None,
+    };
+    Ok(login.map_or_else(|| scope.to_string(), |login| format!("account {login}")))
 }
 
 /// A scope and those around it, narrowest first.

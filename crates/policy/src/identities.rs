@@ -294,11 +294,14 @@ impl Identities {
     /// # Errors
     /// `Store`.
     pub async fn forget_expired(&self, now: Timestamp) -> Result<(), StoreError> {
+        // Not sooner than another code can be asked for: the row tells when the last one was sent.
+        let asked = now.0.saturating_sub(CODE_AGAIN.as_millis() as i64);
         self.store
             .write(move |tx: &mut dyn Tx| {
                 tx.execute(
-                    "DELETE FROM policy_identities WHERE code_hash IS NOT NULL AND expires_at <= ?1",
-                    params![now.0],
+                    "DELETE FROM policy_identities WHERE code_hash IS NOT NULL AND expires_at <= ?1 \
+                     AND created_at <= ?2",
+                    params![now.0, asked],
                 )
                 .map(drop)
             })

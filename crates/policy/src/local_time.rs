@@ -33,6 +33,19 @@ pub(crate) fn day(now: Timestamp, zone: &TimeZone) -> i64 {
     now.seconds().saturating_add(offset).div_euclid(24 * 3600)
 }
 
+/// When the day of `now` is over in `zone`.
+pub(crate) fn day_end(now: Timestamp, zone: &TimeZone) -> Timestamp {
+    let next = local(now, zone).and_then(|here| here.date().tomorrow().ok());
+    let midnight = next.and_then(|day| {
+        zone.to_timestamp(day.to_datetime(civil::Time::midnight()))
+            .ok()
+    });
+    midnight.map_or_else(
+        || Timestamp(now.0.saturating_add(24 * 3600 * 1000)),
+        |at| Timestamp(at.as_millisecond()),
+    )
+}
+
 /// When a window of the day that opens at `from` and closes at `to` (minutes after midnight) lets
 /// something through that waits since `now`; `None`: at once.
 pub(crate) fn opens_at(from: u16, to: u16, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {

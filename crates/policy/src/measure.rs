@@ -63,6 +63,14 @@ impl Service {
         Self::ALL.into_iter().find(|service| service.word() == word)
     }
 
+    /// Whether customers log in here by a protocol that could be spoken in clear.
+    pub fn takes_clear_logins(self) -> bool {
+        matches!(
+            self,
+            Self::Submission | Self::Imap | Self::Pop3 | Self::ManageSieve
+        )
+    }
+
     /// What a listener of this role serves.
     pub fn of(role: Role) -> Self {
         match role {

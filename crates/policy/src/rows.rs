@@ -3,6 +3,7 @@
 
 use crate::admin::Consent;
 use crate::identities::{Kind, Usable};
+use crate::measure::Zone;
 use crate::model::{Scope, SendAs};
 use crate::setting::{Name, Value};
 use directory::{AccountId, AddressKey, DomainName};
@@ -148,6 +149,15 @@ pub(crate) fn one_setting(
         setting,
     )?;
     Ok(found.flatten())
+}
+
+/// The time zone of the installation.
+pub(crate) fn zone(tx: &mut dyn Tx) -> Result<Zone, StoreError> {
+    let set = one_setting(tx, &Scope::Installation, Name::TimeZone, "")?;
+    Ok(match set.map(|row| row.value) {
+        Some(Value::Word(name)) => Zone::named(&name).unwrap_or_default(),
+        _ => Zone::default(),
+    })
 }
 
 /// One setting as it was written, whichever version wrote it.

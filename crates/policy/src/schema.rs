@@ -6,13 +6,16 @@ use platform::store::{Component, Migration};
 /// What `Store::open` is given for this crate.
 pub const SCHEMA: Component = Component {
     name: "policy",
-    migrations: &[Migration {
-        number: 1,
-        name: "settings, their history, findings, identities, usage",
-        // scope_kind: 0 installation, 1 group, 2 domain, 3 account. item: what of the name, such as
-        // the destination of a rule; empty for most names. Days count from 1970-01-01, other times
-        // are milliseconds. A consent to inbound TLS is the text_version of a row of the history.
-        sql: "
+    migrations: &[SETTINGS, MEASURES],
+};
+
+const SETTINGS: Migration = Migration {
+    number: 1,
+    name: "settings, their history, findings, identities, usage",
+    // scope_kind: 0 installation, 1 group, 2 domain, 3 account. item: what of the name, such as
+    // the destination of a rule; empty for most names. Days count from 1970-01-01, other times
+    // are milliseconds. A consent to inbound TLS is the text_version of a row of the history.
+    sql: "
 CREATE TABLE policy_numbers (
     name {text} NOT NULL PRIMARY KEY,
     value {int} NOT NULL
@@ -81,5 +84,22 @@ CREATE TABLE policy_recipients (
     last_day {int} NOT NULL,
     PRIMARY KEY (account, recipient)
 ) {clustered}",
-    }],
+};
+
+/// owner: who answers for an exception. expires_before: when what was set before a change would have ended.
+/// A node writes which revision of the settings it holds, when it last saw that no newer one is there
+/// (current_at), when it last wrote (seen_at), and why it cannot read newer ones.
+const MEASURES: Migration = Migration {
+    number: 2,
+    name: "exceptions and their owners, and what each node holds",
+    sql: "
+ALTER TABLE policy_settings ADD COLUMN owner {text};
+ALTER TABLE policy_changes ADD COLUMN expires_before {int};
+CREATE TABLE policy_nodes (
+    node {text} NOT NULL PRIMARY KEY,
+    revision {int} NOT NULL,
+    current_at {int} NOT NULL,
+    seen_at {int} NOT NULL,
+    trouble {text}
+) {clustered}",
 };

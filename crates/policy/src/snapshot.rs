@@ -10,6 +10,7 @@ use crate::identities::Usable;
 use crate::local_time;
 use crate::measure::Zone;
 use crate::model::*;
+use crate::rules::Compiled;
 use build::SetLimits;
 use directory::AccountId;
 use formats::header_edit::{self, Action};
@@ -57,6 +58,7 @@ pub struct Snapshot {
     pub(crate) zone: Zone,
     /// Accounts that are enrolled for the legacy hosts.
     pub(crate) enrolled: HashSet<AccountId>,
+    pub(crate) rules: Compiled,
     /// When settings in it end; a later snapshot leaves them out.
     pub(crate) ends: Vec<Timestamp>,
     /// When anything with dates changes, in order.
@@ -79,6 +81,7 @@ impl Default for Snapshot {
             help_url: None,
             zone: Zone::default(),
             enrolled: HashSet::new(),
+            rules: Compiled::default(),
             ends: Vec::new(),
             changes: Box::default(),
             legacy_ends: LegacyEnds::default(),
@@ -241,6 +244,16 @@ impl Snapshot {
     /// The calendar day of `now` where the installation is, counted from 1970-01-01.
     pub fn day(&self, now: Timestamp) -> i64 {
         local_time::day(now, self.zone.inner())
+    }
+
+    /// When the calendar day of `now` is over where the installation is.
+    pub fn day_end(&self, now: Timestamp) -> Timestamp {
+        local_time::day_end(now, self.zone.inner())
+    }
+
+    /// The operator's rules.
+    pub fn rules(&self) -> &Compiled {
+        &self.rules
     }
 
     /// What DANE does here.

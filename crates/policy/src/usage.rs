@@ -16,6 +16,7 @@ use platform::clock::Timestamp;
 use platform::store::{Store, StoreError};
 use recipients::Recipients;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Counts. Cheap to clone; all clones share one memory.
 #[derive(Clone)]
@@ -66,6 +67,7 @@ impl Usage {
                 day: snapshot.day(now),
             },
             now,
+            day_end: now,
             limits,
             recipients: 0,
             counted: Vec::new(),
@@ -74,6 +76,7 @@ impl Usage {
         if sending.limits.is_empty() {
             return Ok(Ok(sending));
         }
+        sending.day_end = snapshot.day_end(now);
         if let Some(account) = sending.remembers_recipients()
             && !self.recipients().knows(account)
         {
@@ -156,6 +159,7 @@ pub struct Sending {
     account: Option<AccountId>,
     period: Period,
     now: Timestamp,
+    day_end: Timestamp,
     limits: Vec<(Scope, Limits)>,
     recipients: u32,
     counted: Vec<(Scope, Slot)>,
@@ -167,6 +171,17 @@ impl Sending {
     fn remembers_recipients(&self) -> Option<AccountId> {
         let limited = |(_, limits): &(Scope, Limits)| limits.new_recipients_per_day.is_some();
         self.account.filter(|_| self.limits.iter().any(limited))
+    }
+
+    /// How long until a limit begins to count anew.
+    fn wait(&self, limit: Limit) -> Duration {
+        match limit {
+            Limit::MessagesPerHour => {
+                Timestamp::from_seconds((self.period.hour + 1) * 3600).since(self.now)
+            }
+            Limit::RecipientsPerDay | Limit::NewRecipientsPerDay => self.day_end.since(self.now),
+            Limit::RecipientsPerMessage => Duration::ZERO,
+        }
     }
 
     fn message(&mut self) -> Result<(), Exceeded> {
@@ -185,13 +200,8 @@ impl Sending {
             if let Some(allowed) = limits.recipients_per_message
                 && self.recipients >= allowed
             {
-                return Err(Exceeded::new(
-                    Limit::RecipientsPerMessage,
-                    scope,
-                    allowed,
-                    self.now,
-                    self.period,
-                ));
+                let limit = Limit::RecipientsPerMessage;
+                return Err(Exceeded::new(limit, scope, allowed, Duration::ZERO));
             }
         }
         let hash = self.remembers_recipients().map(|account| {
@@ -244,7 +254,7 @@ impl Sending {
         for (scope, slot, allowed) in limited() {
             if counters.used(scope, slot, self.period) >= allowed {
                 let limit = slot.named();
-                return Err(Exceeded::new(limit, scope, allowed, self.now, self.period));
+                return Err(Exceeded::new(limit, scope, allowed, self.wait(limit)));
             }
         }
         for (scope, slot, _) in limited() {

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::*;
 use crate::testing::*;
 use platform::clock::Clock;
+use platform::params;
 use std::time::Duration;
 
 fn sender(fixture: &Fixture) -> Sender<'static> {
@@ -446,4 +447,66 @@ async fn scopes_are_named_as_people_name_them() {
         scope("bernd@firma.test").await,
         Err(PolicyError::Missing(_))
     ));
+}
+
+/// Writes a value that only a newer version knows over one that is there.
+async fn written_by_a_newer_version(fixture: &Fixture, name: Name) {
+    let write = fixture.store.write(move |tx: &mut dyn Tx| {
+        tx.execute(
+            "UPDATE policy_settings SET value = 'brand-new' WHERE name = ?1",
+            params![name.described().word],
+        )?;
+        rows::bump_revision(tx)
+    });
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_value_of_a_newer_version_never_lifts_a_duty_and_can_be_replaced() {
+    let fixture = Fixture::new().await;
+    let policies = fixture.policies().await;
+    let (anna, firma) = (sender(&fixture), domain("firma.test"));
+    fixture.set(firma.clone(), Name::Language, "de").await;
+    fixture
+        .set(firma.clone(), Name::OutboundTls, "required")
+        .await;
+    written_by_a_newer_version(&fixture, Name::Language).await;
+    policies.refresh().await.unwrap();
+    let snapshot = policies.snapshot();
+    assert_eq!(snapshot.language(&anna), None);
+    assert_eq!(
+        snapshot.outbound_tls(&anna, NOON).value,
+        OutboundTls::Required
+    );
+
+    written_by_a_newer_version(&fixture, Name::OutboundTls).await;
+    let why = policies.refresh().await.unwrap_err().to_string();
+    assert!(why.contains("outbound-tls for domain firma.test"), "{why}");
+    let held = policies.snapshot().outbound_tls(&anna, NOON).value;
+    assert_eq!(held, OutboundTls::Required);
+    fixture
+        .set(firma.clone(), Name::OutboundTls, "authenticated")
+        .await;
+    policies.refresh().await.unwrap();
+    let held = policies.snapshot().outbound_tls(&anna, NOON).value;
+    assert_eq!(held, OutboundTls::Authenticated);
+
+    written_by_a_newer_version(&fixture, Name::OutboundTls).await;
+    let admin = &fixture.admin;
+    let unset = admin.unset(firma, Name::OutboundTls, String::new(), author());
+    unset.await.unwrap();
+    policies.refresh().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_not_set_is_told_with_the_address_of_the_account() {
+    let fixture = Fixture::new().await;
+    let account = Scope::Account(fixture.anna);
+    let unset = fixture
+        .admin
+        .unset(account, Name::Language, String::new(), author());
+    assert_eq!(
+        unset.await.unwrap_err().to_string(),
+        "language is not set for account anna@firma.test"
+    );
 }

@@ -11,11 +11,7 @@ use platform::store::{StoreError, Tx};
 ///
 /// # Errors
 /// Those of `Admin::set`.
-pub fn set(
-    tx: &mut dyn Tx,
-    wanted: Wanted,
-    author: &Author,
-) -> Result<Vec<String>, PolicyError> {
+pub fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, PolicyError> {
     super::set(tx, wanted, author)
 }
 

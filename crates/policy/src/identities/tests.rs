@@ -111,6 +111,11 @@ async fn codes_end_and_cannot_be_tried_out() {
             .to_string()
             .contains("a moment ago")
     );
+    identities
+        .forget_expired(Timestamp(NOON.0 + 9 * 60_000))
+        .await
+        .unwrap();
+    assert!(again(9).await.is_err(), "also after the chore went through");
     again(10).await.unwrap();
     assert_eq!(confirm(&identities, "NEW", NOON.0).await, Confirmed::Right);
     assert!(again(30).await.unwrap_err().to_string().contains("already"));

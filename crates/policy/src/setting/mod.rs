@@ -214,6 +214,36 @@ impl Name {
         )
     }
 
+    /// Whether somebody's safety rests on it: a value that cannot be read must not be taken for none.
+    pub fn is_duty(self) -> bool {
+        matches!(
+            self,
+            Self::SenderOwnership
+                | Self::TlsVersion
+                | Self::Cleartext
+                | Self::LegacyAccess
+                | Self::OutboundTls
+                | Self::InboundTls
+                | Self::Dane
+                | Self::Destination
+                | Self::StripOrigin
+                // Dates of measures are meant in it.
+                | Self::TimeZone
+        )
+    }
+
+    /// Whether it is a measure: a value with stages and dates.
+    pub fn is_measure(self) -> bool {
+        matches!(
+            self,
+            Self::SenderOwnership
+                | Self::TlsVersion
+                | Self::Cleartext
+                | Self::OutboundTls
+                | Self::InboundTls
+        )
+    }
+
     /// Whether it can be set at such a scope; otherwise why not and what to do instead.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use super::{Name, staged};
 use crate::measure::Schedule;
 use crate::model::{
     DaneMode, Delay, DestinationRule, InboundTls, Language, LegacyAccess, LowestTls,
-    OutboundDemand, Pool, Scope, TlsLevel,
+    OutboundDemand, OutboundTls, Pool, Scope, TlsLevel,
 };
 use directory::DomainName;
 use formats::header_edit::{ACTIONS_MAX, Action};
@@ -122,6 +122,34 @@ impl Value {
                 name.described().syntax
             )
         })
+    }
+}
+
+impl Value {
+    /// The stages of a measure's value; `None` where it has none.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        match self {
+            Self::Schedule(schedule) => Some(schedule),
+            Self::LowestTls(lowest) => Some(&lowest.schedule),
+            Self::OutboundTls(demand) if demand.level > OutboundTls::Off => Some(&demand.schedule),
+            Self::InboundTls(Some(demand)) => Some(&demand.schedule),
+            _ => None,
+        }
+    }
+
+    /// The same with other stages; `None` where it has none.
+    #[must_use]
+    pub fn with_schedule(&self, change: impl FnOnce(Schedule) -> Schedule) -> Option<Self> {
+        let changed = change(self.schedule()?.clone());
+        let mut value = self.clone();
+        match &mut value {
+            Self::Schedule(schedule) => *schedule = changed,
+            Self::LowestTls(lowest) => lowest.schedule = changed,
+            Self::OutboundTls(demand) => demand.schedule = changed,
+            Self::InboundTls(Some(demand)) => demand.schedule = changed,
+            _ => return None,
+        }
+        Some(value)
     }
 }
 

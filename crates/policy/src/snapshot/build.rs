@@ -6,6 +6,7 @@ use crate::identities::Usable;
 use crate::measure::Zone;
 use crate::model::{Limits, Scope};
 use crate::rows::Setting;
+use crate::rules::{Compiled, RuleSet};
 use crate::setting::{Name, Switch, Value};
 use directory::AccountId;
 use platform::clock::Timestamp;
@@ -20,6 +21,8 @@ pub(crate) struct Contents {
     pub(crate) send_as: Vec<(AccountId, Usable)>,
     /// Accounts that are enrolled for the legacy hosts.
     pub(crate) enrolled: Vec<AccountId>,
+    /// The rules that hold, and their version.
+    pub(crate) rules: (i64, RuleSet),
 }
 
 impl Snapshot {
@@ -45,6 +48,8 @@ impl Snapshot {
         let boxed = of_account.into_iter().map(|(at, all)| (at, all.into()));
         snapshot.send_as = boxed.collect();
         snapshot.enrolled = contents.enrolled.into_iter().collect();
+        let (version, rules) = contents.rules;
+        snapshot.rules = Compiled::new(Arc::new(rules), &snapshot.zone, version);
         snapshot.sum_up();
         snapshot
     }

@@ -34,8 +34,13 @@ impl What {
     /// The same for every service, where there are services.
     fn everywhere(self) -> Option<Self> {
         match self {
-            Self::TlsVersion(Some(_)) => Some(Self::TlsVersion(None)),
-            Self::Cleartext(Some(_)) => Some(Self::Cleartext(None)),
+            // What others connect to; our own connections are another matter.
+            Self::TlsVersion(Some(service)) if service != Service::Relay => {
+                Some(Self::TlsVersion(None))
+            }
+            Self::Cleartext(Some(service)) if service.takes_clear_logins() => {
+                Some(Self::Cleartext(None))
+            }
             _ => None,
         }
     }

@@ -1,8 +1,6 @@
 //! A limit that is reached, in words for the customer and for the operator. Pure.
 
-use super::counters::Period;
 use crate::model::Scope;
-use platform::clock::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
@@ -45,22 +43,7 @@ pub struct Exceeded {
 }
 
 impl Exceeded {
-    pub(super) fn new(
-        limit: Limit,
-        scope: &Scope,
-        allowed: u32,
-        now: Timestamp,
-        period: Period,
-    ) -> Self {
-        let wait = match limit {
-            Limit::MessagesPerHour => Timestamp::from_seconds((period.hour + 1) * 3600).since(now),
-            // The days of the time zone are shifted against those of `now` by less than one.
-            Limit::RecipientsPerDay | Limit::NewRecipientsPerDay => {
-                let into = now.seconds().rem_euclid(24 * 3600).unsigned_abs();
-                Duration::from_secs(24 * 3600 - into)
-            }
-            Limit::RecipientsPerMessage => Duration::ZERO,
-        };
+    pub(super) fn new(limit: Limit, scope: &Scope, allowed: u32, wait: Duration) -> Self {
         Self {
             limit,
             scope: scope.clone(),

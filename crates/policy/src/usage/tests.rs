@@ -3,6 +3,7 @@
 use super::*;
 use crate::setting::Name;
 use crate::testing::*;
+use std::time::Duration;
 
 const HOUR: i64 = 3600 * 1000;
 
@@ -107,4 +108,24 @@ async fn only_recipients_not_written_to_lately_are_new() {
         later.recipient(&key("a@else.test")).is_err(),
         "forgotten after 30 days"
     );
+}
+
+#[tokio::test]
+async fn a_day_ends_where_the_installation_is() {
+    let fixture = Fixture::new().await;
+    fixture
+        .set(Scope::Installation, Name::TimeZone, "Europe/Berlin")
+        .await;
+    fixture
+        .set(Scope::Account(fixture.anna), Name::RecipientsPerDay, "1")
+        .await;
+    let usage = Usage::open(fixture.store.clone()).await.unwrap();
+    // 2026-11-22T23:30:00Z: half past midnight in Berlin.
+    let now = 1_795_390_200_000;
+    let mut sending = begin(&usage, &fixture, now).await.unwrap();
+    sending.recipient(&key("a@else.test")).unwrap();
+    let second = sending.recipient(&key("b@else.test")).unwrap_err();
+    assert_eq!(second.wait, Duration::from_secs(23 * 3600 + 1800));
+    let tomorrow = now + 23 * HOUR + HOUR / 2;
+    assert!(begin(&usage, &fixture, tomorrow).await.is_ok());
 }

@@ -149,6 +149,7 @@ impl World {
             value: Value::parse(name, value).unwrap(),
             expires_at: None,
             consent: None,
+            owner: None,
         };
         let author = Author {
             by: "tester".to_owned(),

@@ -159,6 +159,7 @@ async fn make_default(desk: &mut Desk<'_>, group: &DefaultGroup) -> Result<bool,
             value: Value::parse(name, value).map_err(AdminError::Invalid)?,
             expires_at: None,
             consent: None,
+            owner: None,
         };
         let author = Author {
             by: "rohrpost group".to_owned(),

@@ -112,6 +112,7 @@ async fn put(desk: &Desk<'_>, set: &Set) -> Result<String, PolicyError> {
         value: value.clone(),
         expires_at: set.until,
         consent: None,
+        owner: None,
     };
     desk.admin.set(wanted, desk.author(&set.why)).await?;
     Ok(format!(

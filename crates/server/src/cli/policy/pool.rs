@@ -129,6 +129,7 @@ async fn put(
         value,
         expires_at: None,
         consent: None,
+        owner: None,
     };
     desk.admin.set(wanted, desk.author(why)).await.map(drop)
 }

@@ -159,6 +159,7 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
         value: value.clone(),
         expires_at: None,
         consent: consent.map(|(by, text_version)| Consent { by, text_version }),
+        owner: None,
     };
     for warning in desk.admin.set(wanted, desk.author(why)).await? {
         text.push_str(&format!("Warning: {warning}.\n"));

@@ -31,6 +31,8 @@ struct Raw {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     consent_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     consent_text: Option<String>,
@@ -71,6 +73,7 @@ struct Entry {
     until: Option<Timestamp>,
     reason: String,
     consent: Option<Consent>,
+    owner: Option<String>,
 }
 
 /// What a file wants the settings to be; `None`: as they are.
@@ -205,6 +208,7 @@ fn entry(raw: Raw) -> Result<(Key, Entry), String> {
         until: until.map(Timestamp),
         reason: raw.reason,
         consent,
+        owner: raw.owner,
     };
     Ok(((scope, name, raw.item), entry))
 }
@@ -248,6 +252,7 @@ async fn current(admin: &Admin, now: Timestamp) -> Result<BTreeMap<Key, Entry>, 
             until: row.expires_at,
             reason: row.reason,
             consent: row.consent,
+            owner: row.owner,
         };
         current.insert(key, entry);
     }
@@ -283,6 +288,7 @@ pub(in crate::cli) async fn export(store: &Store, now: Timestamp) -> Result<Stri
             value: entry.value.to_string(),
             until: entry.until.map(|at| rfc3339::format(at.0)),
             reason: entry.reason,
+            owner: entry.owner,
             consent_by,
             consent_text,
         }
@@ -400,6 +406,7 @@ pub(in crate::cli) async fn apply(
                 value: entry.value.clone(),
                 expires_at: entry.until,
                 consent: entry.consent.clone(),
+                owner: entry.owner.clone(),
             },
         ));
     }

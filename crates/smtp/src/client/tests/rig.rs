@@ -260,6 +260,7 @@ impl Rig {
             value: Value::parse(name, value).unwrap(),
             expires_at: None,
             consent: None,
+            owner: None,
         };
         let author = Author {
             by: "tester".to_owned(),

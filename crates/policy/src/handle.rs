@@ -2,6 +2,7 @@
 
 use crate::clients::{self, Catalogue};
 use crate::rows;
+use crate::rules;
 use crate::snapshot::{Contents, Snapshot};
 use platform::clock::Clock;
 use platform::store::{Store, StoreError, Tx};
@@ -107,5 +108,6 @@ pub(crate) fn contents(tx: &mut dyn Tx) -> Result<Contents, StoreError> {
         settings: rows::settings(tx)?,
         send_as: rows::all_send_as(tx)?,
         enrolled: Vec::new(),
+        rules: rules::store::current(tx)?,
     })
 }

@@ -43,6 +43,7 @@ pub use model::{
 pub use rows::{
     Past, Setting, domains_of, remove_account, remove_address, remove_domain, remove_group,
 };
+pub use rules::SCHEMA as RULES_SCHEMA;
 pub use schema::SCHEMA;
 pub use snapshot::{Snapshot, own_help_url};
 pub use usage::Usage;

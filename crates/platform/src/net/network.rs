@@ -37,6 +37,16 @@ impl Network {
         Self::new(address, 128)
     }
 
+    /// The lowest address in it.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits count.
+    pub fn prefix_bits(&self) -> u8 {
+        self.prefix_bits
+    }
+
     /// Whether `address` lies inside. An IPv4-mapped IPv6 address counts as the IPv4 address it carries.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -96,7 +96,7 @@ const DAYS: [&str; 7] = [
     "sunday",
 ];
 
-const VERSIONS: [(&str, TlsVersion); 4] = [
+pub(super) const VERSIONS: [(&str, TlsVersion); 4] = [
     ("1.0", TlsVersion::V1_0),
     ("1.1", TlsVersion::V1_1),
     ("1.2", TlsVersion::V1_2),

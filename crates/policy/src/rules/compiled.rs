@@ -161,7 +161,7 @@ pub(super) struct View<'f> {
 }
 
 impl Node {
-    fn of(condition: &Condition) -> Self {
+    pub(super) fn of(condition: &Condition) -> Self {
         let each = |all: &[Condition]| all.iter().map(Self::of).collect();
         match condition {
             _ if condition.is_always() => Self::Always,
@@ -317,7 +317,7 @@ fn recipients_part(fact: &Fact) -> Option<Part> {
 }
 
 /// The value of a fact that is one text.
-fn text_of<'f>(fact: &Fact, facts: &Facts<'f>) -> Known<&'f str> {
+pub(super) fn text_of<'f>(fact: &Fact, facts: &Facts<'f>) -> Known<&'f str> {
     match fact {
         Fact::ReverseName => facts.reverse_name,
         Fact::Service => facts.service,

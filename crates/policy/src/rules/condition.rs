@@ -3,6 +3,7 @@
 
 use super::fact::{Fact, Kind};
 use super::rule::shown;
+use formats::language::Language;
 use serde::{Deserialize, Serialize};
 
 /// Nesting of one condition.
@@ -89,10 +90,10 @@ macro_rules! ops {
                 match self { $(Self::$name => $word,)* }
             }
 
-            /// For people: English, German.
-            pub fn says(self, german: bool) -> &'static str {
-                match (self, german) {
-                    $((Self::$name, false) => $en, (Self::$name, true) => $de,)*
+            /// For people.
+            pub fn says(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $((Self::$name, Language::English) => $en, (Self::$name, Language::German) => $de,)*
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! reader of rules, the linter, the web form and the manual are made from this one table.
 
 use super::rule::Point;
+use formats::language::Language;
 use std::fmt;
 use std::str::FromStr;
 
@@ -146,8 +147,9 @@ impl Fact {
         from <= point && asked_in_auth && !(point == Point::Deliver && of_session)
     }
 
-    /// What it is, for people: English, German.
-    pub fn says(&self, german: bool) -> String {
+    /// What it is, for people.
+    pub fn says(&self, language: Language) -> String {
+        let german = language == Language::German;
         match self {
             Self::Header(name) if german => format!("das Header-Feld {name}"),
             Self::Header(name) => format!("the header field {name}"),

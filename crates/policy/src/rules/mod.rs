@@ -6,9 +6,16 @@ mod check;
 mod compiled;
 mod condition;
 mod evaluate;
+mod explain;
 mod fact;
 mod facts;
+mod lint;
+mod logic;
+mod rates;
 mod rule;
+pub mod servers;
+pub mod store;
+mod words;
 
 pub use action::{
     Action, DelayBy, Extension, Extensions, HeaderAction, Level, Lowest, MechanismName, StatusCode,
@@ -18,9 +25,14 @@ pub use check::Truth;
 pub use compiled::Compiled;
 pub use condition::{Condition, DEPTH_MAX, Op, PARTS_MAX, Test, Value};
 pub use evaluate::{Acting, Decision, Noted, evaluate};
+pub use explain::{Effect, Explained, Tree, explain};
 pub use fact::{Described, FACTS, Fact, Kind};
 pub use facts::{Facts, HeaderFacts, HeaderNames, HeaderValue, Known, Recipient, Tls, Way};
+pub use lint::{Existing, Problem, Remark, lint};
+pub use rates::{Rates, Room};
 pub use rule::{ACTIONS_MAX, Point, RULES_MAX, Rule, RuleSet, SET_BYTES_MAX};
+pub use servers::{ServerFinding, ServerFindings};
+pub use store::SCHEMA;
 
 #[cfg(test)]
 mod tests;

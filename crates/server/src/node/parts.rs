@@ -16,7 +16,7 @@ use platform::segments::{BodyRef, SegmentOptions, Segments};
 use platform::signals::Signals;
 use platform::spool::SpoolBudget;
 use platform::store::{BeforeCommit, Component, Engine, Options, Store, StoreError, Tx};
-use policy::{Findings, Policies, Usage};
+use policy::{Connections, Findings, Policies, Usage};
 use queue::{Queue, TraceIds};
 use reports::TlsCounts;
 use routing::Router;
@@ -32,6 +32,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     policy::SCHEMA,
     policy::CLIENTS_SCHEMA,
     policy::CONNECTIONS_SCHEMA,
+    policy::RULES_SCHEMA,
     mailbox::SCHEMA,
     routing::SCHEMA,
     queue::SCHEMA,
@@ -92,6 +93,8 @@ pub(crate) struct Parts {
     pub policies: Policies,
     /// What measures saw.
     pub findings: Findings,
+    /// How accounts connect.
+    pub connections: Connections,
     /// How much of its limits everybody has used.
     pub usage: Usage,
     /// Where mail goes, and how securely.
@@ -182,6 +185,7 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         clock,
         random,
         findings: Findings::new(store.clone()),
+        connections: Connections::new(store.clone()),
         policies,
         usage,
         store,

@@ -3,5 +3,7 @@
 //! records are changed by whoever implements `Publisher`.
 
 pub mod advice;
+pub mod figures;
 pub mod record;
+pub mod seen;
 pub mod sources;

@@ -540,6 +540,18 @@ async fn a_limited_app_password_opens_what_it_was_made_for_and_counts_what_it_se
         !send(&fixture.directory, hour(0)).await,
         "two an hour, on all nodes together"
     );
+    let left = fixture
+        .directory
+        .sends_left(&identity, hour(0))
+        .await
+        .unwrap();
+    assert!(left.is_err(), "asking says the same");
+    let left = fixture
+        .directory
+        .sends_left(&identity, hour(1))
+        .await
+        .unwrap();
+    assert_eq!(left, Ok(()), "and counts nothing");
     assert!(send(&fixture.directory, hour(1)).await);
     assert!(!send(&fixture.directory, hour(2)).await, "three a day");
     assert!(send(&fixture.directory, hour(24)).await);

@@ -184,6 +184,24 @@ fn app_password_row(row: &dyn Row, from: usize) -> Result<AppPasswordRow, StoreE
     })
 }
 
+/// Whether an app password sent fewer than `in_hour` messages in `hour` and fewer than `in_day` in `day`.
+pub(crate) fn app_password_may_send(
+    tx: &mut dyn Tx,
+    account: AccountId,
+    label: &str,
+    (hour, in_hour): (i64, i64),
+    (day, in_day): (i64, i64),
+) -> Result<bool, StoreError> {
+    let found = tx.one(
+        "SELECT 1 FROM directory_app_passwords WHERE account = ?1 AND label = ?2 \
+         AND CASE WHEN sent_hour = ?3 THEN sent_in_hour ELSE 0 END < ?4 \
+         AND CASE WHEN sent_day = ?5 THEN sent_in_day ELSE 0 END < ?6",
+        params![account.0, label, hour, in_hour, day, in_day],
+        |row| row.int(0),
+    )?;
+    Ok(found.is_some())
+}
+
 fn limits(text: Option<&str>) -> Result<AppLimits, StoreError> {
     let read = text.map_or_else(|| Ok(AppLimits::default()), str::parse);
     read.map_err(|_| damaged("directory_app_passwords", "has bad limits"))

@@ -3,6 +3,7 @@
 //! in, `rulings/` every decision. Answers 250 to a message only after `queue` made it durable.
 
 mod commands;
+mod device;
 mod dispatch;
 pub mod fuzz;
 mod header_gate;

@@ -3,6 +3,7 @@
 //! queue's transaction is durable; on every other way out the peer still has the message.
 
 use super::commands::directory_failed;
+use super::device;
 use super::dispatch::{check_circle, dispatch};
 use super::incoming::{Incoming, Message};
 use super::rulings::message::{self, Fault};
@@ -119,6 +120,12 @@ async fn judge(
     };
     let author = passed.author_domain;
     let dispatch = dispatch(session, greeting, envelope, report, author, now).await?;
+    if let Some(login) = &session.login {
+        let directory = &session.context.directory;
+        if let Err(refusal) = device::rule_message(directory, login, report, now).await? {
+            return Ok(Err(refusal));
+        }
+    }
     Ok(Ok((dispatch, passed.noted)))
 }
 

@@ -2,6 +2,7 @@
 //! sender, form and way. Asks `rulings::sender` and `rulings::travel`; of customers also whether the
 //! sender is theirs and how much they have sent. Whether another server's sender exists is not asked.
 
+use super::super::device;
 use super::super::quota::Quota;
 use super::super::rulings::sender::{self, SenderFacts};
 use super::super::rulings::travel::{self, Offered, Travel};
@@ -95,6 +96,11 @@ async fn ask_about(
     path: &ReversePath,
 ) -> Result<Result<Quota, Refusal>, StoreError> {
     if let Ruling::Refuse(refusal) = senders::rule_envelope(session, login, path).await? {
+        return Ok(Err(refusal));
+    }
+    let context = &session.context;
+    let now = context.clock.now();
+    if let Err(refusal) = device::rule_mail(&context.directory, login, path, now).await? {
         return Ok(Err(refusal));
     }
     Quota::begin(session, login).await

@@ -2,6 +2,7 @@
 //! and notes where the copies go. postmaster and abuse of every domain here lead somewhere; senders
 //! rewritten for forwards lead notices back to whom they stand for.
 
+use super::super::device;
 use super::super::rulings::recipient::{self, Peer, Place, RecipientFacts, Rewritten, TlsDuty};
 use super::super::rulings::{Refusal, Ruling};
 use super::super::session::{Outcome, Session};
@@ -52,6 +53,10 @@ pub(super) async fn run(
         refused_before: refused,
     };
     if let Ruling::Refuse(refusal) = recipient::rule(facts, session.limits()) {
+        return refuse(session, refusal);
+    }
+    let login = session.login.as_ref();
+    if let Err(refusal) = device::rule_recipient(login, written.as_ref()) {
         return refuse(session, refusal);
     }
     if let Some(address) = &address

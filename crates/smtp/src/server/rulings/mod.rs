@@ -1,6 +1,7 @@
 //! Decisions of the SMTP server: facts in, ruling out. Pure; called by `commands/`, which gather the
 //! facts before and carry the ruling out after. A ruling always says why, to peer and operator.
 
+pub(super) mod device;
 pub(super) mod message;
 pub(super) mod recipient;
 pub(super) mod sender;

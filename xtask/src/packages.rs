@@ -42,6 +42,9 @@ const NEEDED: &[(&str, &[&str])] = &[
     ),
     ("curl", &["/usr/bin/curl"]),
     ("openssl", &["/usr/bin/openssl"]),
+    // The legacy gateway is linked with the system's OpenSSL.
+    ("libssl-dev", &["/usr/include/openssl/ssl.h"]),
+    ("pkg-config", &["/usr/bin/pkg-config"]),
     // Foreign verifiers of DKIM and ARC.
     (
         "python3-dkim",

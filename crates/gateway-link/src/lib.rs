@@ -34,3 +34,6 @@ pub const TEXT_BYTES_MAX: usize = 255;
 pub const LISTENERS_MAX: usize = 64;
 /// Bytes before each payload.
 pub const HEAD_BYTES: usize = 4;
+
+/// A settings file of the gateway, commented. The gateway reads it in its tests; `rohrpost legacy settings` prints it.
+pub const SAMPLE_SETTINGS: &str = include_str!("sample.toml");

@@ -1,11 +1,12 @@
 //! The four parts of an announcement and its dates, as texts: what the rollout says, else the built-in text
 //! for its measures. Internal steps leave no trace. Pure; letters and pages are made of it.
 
-use crate::facts::kind_of;
+use crate::facts::kind;
 use crate::fill::{FillError, Values};
 use crate::model::{LocalDate, Rollout, Step, Visibility};
 use crate::voice::Voice;
 use crate::wording::Speaker;
+use policy::{Measure, Service, Stage};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -39,17 +40,17 @@ pub fn public_steps(rollout: &Rollout) -> Vec<&Step> {
         .iter()
         .filter(|step| step.visibility == Visibility::Public)
         .collect();
-    steps.sort_by_key(|step| (step.date, &step.measure));
+    steps.sort_by(|a, b| (a.date, &a.measure).cmp(&(b.date, &b.measure)));
     steps
 }
 
 /// The first date on which one of `measures` is enforced; of all public ones where none of them is.
-pub fn deadline(rollout: &Rollout, measures: &BTreeSet<&str>) -> Option<LocalDate> {
+pub fn deadline(rollout: &Rollout, measures: &BTreeSet<String>) -> Option<LocalDate> {
     let steps = public_steps(rollout);
-    let enforced = |step: &&&Step| step.stage == "enforce";
-    let of_these = |step: &&&Step| measures.contains(step.measure.as_str());
+    let enforced = |step: &&&Step| step.stage == Stage::Enforce;
+    let of_these = |step: &&&Step| measures.contains(&step.measure.to_string());
     let first = steps.iter().filter(enforced).find(|step| of_these(step));
-    let first = first.or_else(|| steps.iter().find(|step| step.stage == "enforce"));
+    let first = first.or_else(|| steps.iter().find(|step| step.stage == Stage::Enforce));
     first.map(|step| step.date)
 }
 
@@ -63,7 +64,7 @@ impl Announced {
         let values = values(rollout, speaker);
         let steps = public_steps(rollout);
         // Everybody reads of what holds from a date on; who only watches or warns is told by letters.
-        let kinds: BTreeSet<_> = steps.iter().map(|step| kind_of(&step.measure)).collect();
+        let kinds: BTreeSet<_> = steps.iter().map(|step| kind(&step.measure)).collect();
         let part = |written: &str, keys: Vec<String>| -> Result<String, FillError> {
             if !written.trim().is_empty() {
                 return speaker.say_text(written.trim_end(), &values);
@@ -92,7 +93,7 @@ fn values<'r>(rollout: &'r Rollout, speaker: &Speaker<'_>) -> Values<'r> {
     let version = rollout
         .steps
         .iter()
-        .filter(|step| kind_of(&step.measure) == "tls-version")
+        .filter(|step| kind(&step.measure) == "tls-version")
         .filter_map(|step| step.value.as_deref())
         .max()
         .unwrap_or("1.2");
@@ -118,30 +119,25 @@ fn dates(
     speaker: &Speaker<'_>,
 ) -> Result<Vec<String>, FillError> {
     let mut lines: Vec<(LocalDate, String)> = Vec::new();
-    let told = steps
-        .iter()
-        .filter(|step| matches!(step.stage.as_str(), "warn" | "enforce"));
-    let groups: BTreeSet<_> = told
+    let told = steps.iter().filter(|step| step.stage >= Stage::Warn);
+    let together: BTreeSet<_> = told
         .map(|step| {
             (
                 step.date,
-                kind_of(&step.measure),
+                kind(&step.measure),
                 step.value.as_deref(),
-                step.stage.as_str(),
+                step.stage,
             )
         })
         .collect();
-    for (date, kind, value, stage) in groups {
+    for (date, of_kind, value, stage) in together {
         let same = steps.iter().filter(|step| {
-            (step.date, kind_of(&step.measure)) == (date, kind)
+            (step.date, kind(&step.measure)) == (date, of_kind)
                 && step.value.as_deref() == value
                 && step.stage == stage
         });
         let services = same
-            .filter_map(|step| step.measure.split_once('/'))
-            .map(|(_, service)| service)
-            .filter(|_| kind != "other");
-        let services = services
+            .filter_map(|step| service(&step.measure))
             .map(|service| speaker.plain(&format!("service.{service}")))
             .collect::<Result<BTreeSet<_>, _>>()?;
         let services: Vec<_> = services.into_iter().collect();
@@ -149,8 +145,8 @@ fn dates(
             ("service", Cow::Owned(services.join(", "))),
             ("version", Cow::Owned(value.unwrap_or("1.2").to_owned())),
         ]);
-        let mut what = speaker.say(&format!("dates.{kind}"), &with)?;
-        if stage == "warn" {
+        let mut what = speaker.say(&format!("dates.{of_kind}"), &with)?;
+        if stage == Stage::Warn {
             let with = Values::from([("what", Cow::Owned(what))]);
             what = speaker.say("stage.warn", &with)?;
         }
@@ -168,4 +164,15 @@ fn dates(
         speaker.say("dates.line", &with)
     });
     lines.collect()
+}
+
+/// The service a measure is about.
+fn service(measure: &Measure) -> Option<Service> {
+    match measure {
+        Measure::TlsVersion(service) | Measure::Cleartext(service) => Some(*service),
+        Measure::SenderOwnership
+        | Measure::InboundTls
+        | Measure::OutboundTls
+        | Measure::Rule(_) => None,
+    }
 }

@@ -309,10 +309,10 @@ impl Writer<'_> {
     }
 }
 
-fn measures(facts: &Facts) -> impl Iterator<Item = &str> {
+fn measures(facts: &Facts) -> impl Iterator<Item = String> {
     let listed = facts.mailboxes.iter().flat_map(|mailbox| &mailbox.seen);
     let all = facts.seen.iter().chain(listed);
-    all.map(|seen| seen.measure.as_str())
+    all.map(|seen| seen.measure.clone())
 }
 
 fn consequence(facts: &Facts, deadline: &str, speaker: &Speaker<'_>) -> Result<String, FillError> {

@@ -1,6 +1,7 @@
 //! What a letter is about: what was seen of an account, or whom a digest lists. Stored with the letter's row
 //! until it leaves, so that it can be written again after a crash. Values only; no addresses of clients.
 
+use policy::Measure;
 use serde::{Deserialize, Serialize};
 
 /// One way an account connected, or a sender it used.
@@ -26,22 +27,19 @@ pub struct Sighting {
 impl Sighting {
     /// The kind of its measure: the word without the service.
     pub fn kind(&self) -> &str {
-        kind_of(&self.measure)
+        Measure::from_word(&self.measure).map_or("other", |measure| kind(&measure))
     }
 }
 
 /// The kind of a measure that texts tell apart.
-pub fn kind_of(measure: &str) -> &'static str {
-    let kind = measure.split_once('/').map_or(measure, |(kind, _)| kind);
-    [
-        "tls-version",
-        "cleartext",
-        "sender-ownership",
-        "outbound-tls",
-    ]
-    .into_iter()
-    .find(|known| *known == kind)
-    .unwrap_or("other")
+pub fn kind(measure: &Measure) -> &'static str {
+    match measure {
+        Measure::TlsVersion(_) => "tls-version",
+        Measure::Cleartext(_) => "cleartext",
+        Measure::SenderOwnership => "sender-ownership",
+        Measure::OutboundTls => "outbound-tls",
+        Measure::InboundTls | Measure::Rule(_) => "other",
+    }
 }
 
 /// A mailbox in a digest.

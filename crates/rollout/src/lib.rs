@@ -2,7 +2,9 @@
 //! the rounds of letters to whom it concerns. Sets schedules through `policy::admin`, hands letters to
 //! whoever implements `Post`; never touches mail itself. The CLI, the pages and a node's chore call it.
 
+pub mod admin;
 pub mod announce;
+pub mod check;
 pub mod compose;
 pub mod conformity;
 pub mod dmarc;
@@ -10,15 +12,23 @@ pub mod facts;
 pub mod fill;
 pub mod guides;
 pub mod model;
+pub mod plan;
 pub mod post;
+pub mod preview;
+mod rows;
 mod schema;
+pub mod sight;
+#[cfg(test)]
+mod testing;
 pub mod voice;
 pub mod wording;
 pub mod zone_change;
 
+pub use admin::{Plan, RolloutError, Rollouts, TakenBack};
 pub use model::{
     Evidence, Legacy, LocalDate, Rollout, Rounds, State, Step, TextSet, Texts, Visibility,
 };
 pub use post::{Fate, Letter, Post, PostError, Posted, Stream, Token, Unsubscribe};
+pub use rows::{Kept, Past, document, remove_account, remove_domain};
 pub use schema::SCHEMA;
 pub use voice::Voice;

@@ -2,6 +2,7 @@
 //! read as TOML; `check` says what is wrong with one. Dates are local to the installation's time zone.
 
 use jiff::civil;
+use policy::{Measure, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -137,6 +138,43 @@ impl State {
     }
 }
 
+mod measure_word {
+    use policy::Measure;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(measure: &Measure, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(measure)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Measure, D::Error> {
+        let word = String::deserialize(from)?;
+        Measure::from_word(&word).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "\"{word}\" is no measure; examples are tls-version/imap, cleartext/submission and \
+                 sender-ownership"
+            ))
+        })
+    }
+}
+
+mod stage_word {
+    use policy::Stage;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(stage: &Stage, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(stage.word())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Stage, D::Error> {
+        let word = String::deserialize(from)?;
+        Stage::from_word(&word).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "\"{word}\" is no stage; give off, observe, warn or enforce"
+            ))
+        })
+    }
+}
+
 /// Who may know of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,13 +190,15 @@ pub enum Visibility {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Its word, such as `tls-version/imap` or `cleartext/imap`.
-    pub measure: String,
+    /// Such as `tls-version/imap` or `cleartext/imap`.
+    #[serde(with = "measure_word")]
+    pub measure: Measure,
     /// What is demanded, where the measure has a choice (`1.2` or `1.3` of `tls-version`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// `off`, `observe`, `warn` or `enforce`.
-    pub stage: String,
+    /// How far it is from then on.
+    #[serde(with = "stage_word")]
+    pub stage: Stage,
     /// From when on; the beginning of that day where no time is given.
     pub date: LocalDate,
     /// Who may know of it.
@@ -268,6 +308,9 @@ pub struct Rollout {
     pub as_of: LocalDate,
     /// Whom it concerns: `installation`, or groups, domains and accounts as the CLI names scopes.
     pub audience: Vec<String>,
+    /// The last stage holds for that many of a hundred accounts only, always the same ones; 1 to 99.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<u8>,
     /// Plan of its rounds.
     #[serde(default)]
     pub rounds: Rounds,

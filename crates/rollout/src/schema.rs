@@ -36,7 +36,7 @@ CREATE TABLE rollout_settings (
   name {text} NOT NULL,
   item {text} NOT NULL,
   written {text} NOT NULL,
-  before {text},
+  earlier {text},
   PRIMARY KEY (slug, scope, name, item)
 ) {clustered};
 CREATE TABLE rollout_rounds (

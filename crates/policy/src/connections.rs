@@ -7,6 +7,8 @@ mod live;
 mod rows;
 mod schema;
 mod status;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub use live::{Event, Live};

@@ -8,6 +8,7 @@ use platform::params;
 use platform::store::{Store, StoreError, Tx};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Longest detail that is kept, in bytes; what is longer is cut.
 pub const DETAIL_BYTES_MAX: usize = 320;
@@ -18,6 +19,8 @@ pub const WAITING_MAX: usize = 50_000;
 pub const DETAILS_PER_ACCOUNT_MAX: usize = 200;
 /// Findings written in one transaction.
 const WRITTEN_AT_ONCE: usize = 500;
+/// Accounts whose old findings are removed in one transaction.
+const FORGOTTEN_AT_ONCE: i64 = 5_000;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -136,6 +139,43 @@ impl Findings {
         }
         Ok(())
     }
+
+    /// Removes findings whose last day is more than `kept` ago. For a chore, now and then.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn forget(&self, kept: Duration, now: Timestamp) -> Result<(), StoreError> {
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        let before = now.0.saturating_sub(kept).div_euclid(DAY_MS);
+        let store = &self.inner.store;
+        // In steps: nobody else can write meanwhile.
+        let last = store.read(last_account).await?;
+        let mut first = 0;
+        while first <= last {
+            let end = first + FORGOTTEN_AT_ONCE;
+            store
+                .write(move |tx: &mut dyn Tx| {
+                    tx.execute(
+                        "DELETE FROM policy_findings \
+                         WHERE account >= ?1 AND account < ?2 AND last_day < ?3",
+                        params![first, end, before],
+                    )
+                })
+                .await?;
+            first = end;
+        }
+        Ok(())
+    }
+}
+
+/// The greatest number of an account that has findings.
+fn last_account(tx: &mut dyn Tx) -> Result<i64, StoreError> {
+    let last = tx.one(
+        "SELECT COALESCE(MAX(account), 0) FROM policy_findings",
+        params![],
+        |row| row.int(0),
+    )?;
+    Ok(last.unwrap_or(0))
 }
 
 impl Waiting {

@@ -3,9 +3,11 @@
 //! rollouts ask before a change that can break mail.
 
 mod sheet;
+#[cfg(test)]
+mod tests;
 mod trend;
 
-pub use trend::{Day, is_recorded, record, standing, today, trend};
+pub use trend::{Day, record, standing, today, trend};
 
 use crate::connections::{Outcome, tls_number, window};
 use crate::measure::{Encryption, Measure, Service};
@@ -67,11 +69,13 @@ impl Proposed {
         if let Some(name) = word.strip_prefix("outbound-tls/") {
             return DomainName::parse(name).ok().map(Self::OutboundTls);
         }
-        let (word, lowest) = match word.split_once('=') {
-            None => (word, TlsVersion::V1_2),
-            Some((word, "1.2")) if word.starts_with("tls-version/") => (word, TlsVersion::V1_2),
-            Some((word, "1.3")) if word.starts_with("tls-version/") => (word, TlsVersion::V1_3),
-            Some(_) => return None,
+        let (word, lowest) = match word.rsplit_once('=') {
+            Some((start, version)) if start.starts_with("tls-version/") => match version {
+                "1.2" => (start, TlsVersion::V1_2),
+                "1.3" => (start, TlsVersion::V1_3),
+                _ => return None,
+            },
+            _ => (word, TlsVersion::V1_2),
         };
         match Measure::from_word(word)? {
             Measure::TlsVersion(service) => Some(Self::TlsVersion { service, lowest }),

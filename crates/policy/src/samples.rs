@@ -1,13 +1,14 @@
 //! Spot checks: some accounts, chosen at random but the same with the same seed, and how each connects; and
 //! the same figures for everybody, day by day. Reads what connections kept; changes nothing.
 
-use crate::connections::{Connection, connection, window};
+use crate::connections::{Connection, connection, day, window};
 use crate::exposed;
 use crate::measure::Door;
 use directory::AccountId;
 use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{StoreError, Tx};
+use std::collections::BTreeMap;
 
 /// What was seen in so many days counts.
 pub const DAYS: u32 = 30;
@@ -39,6 +40,11 @@ impl Posture {
             Self::Secure => "secure",
             Self::Unseen => "unseen",
         }
+    }
+
+    /// What its counts are called in the table of trends.
+    fn trend_name(self) -> String {
+        format!("posture/{}", self.word())
     }
 
     /// The posture of one account, after what it did on `first_day` or later.
@@ -183,4 +189,43 @@ pub fn totals(tx: &mut dyn Tx, now: Timestamp) -> Result<[u64; 4], StoreError> {
     let seen = counted[0] + counted[1] + counted[2];
     counted[Posture::Unseen as usize] = all.saturating_sub(seen);
     Ok(counted)
+}
+
+/// Writes how many accounts connect how on the day of `now`, or corrects it.
+///
+/// # Errors
+/// Those of the store.
+pub fn record(tx: &mut dyn Tx, totals: [u64; 4], now: Timestamp) -> Result<(), StoreError> {
+    for (posture, count) in Posture::ALL.into_iter().zip(totals) {
+        tx.execute(
+            "INSERT INTO policy_trend (measure, day, accounts, domains) VALUES (?1, ?2, ?3, 0) \
+             ON CONFLICT (measure, day) DO UPDATE SET accounts = excluded.accounts",
+            params![
+                &posture.trend_name(),
+                day(now),
+                i64::try_from(count).unwrap_or(i64::MAX)
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// How many accounts connected how, day by day since `first_day` (days since 1970, UTC), the oldest first; the
+/// counts in the order of `Posture::ALL`.
+///
+/// # Errors
+/// Those of the store.
+pub fn trend(tx: &mut dyn Tx, first_day: i64) -> Result<Vec<(i64, [u64; 4])>, StoreError> {
+    let mut days: BTreeMap<i64, [u64; 4]> = BTreeMap::new();
+    for posture in Posture::ALL {
+        let rows = tx.all(
+            "SELECT day, accounts FROM policy_trend WHERE measure = ?1 AND day >= ?2",
+            params![&posture.trend_name(), first_day],
+            |row| Ok((row.int(0)?, row.int(1)?)),
+        )?;
+        for (day, count) in rows {
+            days.entry(day).or_default()[posture as usize] = u64::try_from(count).unwrap_or(0);
+        }
+    }
+    Ok(days.into_iter().collect())
 }

@@ -112,19 +112,6 @@ pub fn record(tx: &mut dyn Tx, of: &Proposed, day: &Day) -> Result<(), StoreErro
     .map(drop)
 }
 
-/// Whether the trend of the day of `now` is written.
-///
-/// # Errors
-/// Those of the store.
-pub fn is_recorded(tx: &mut dyn Tx, now: Timestamp) -> Result<bool, StoreError> {
-    let row = tx.one(
-        "SELECT 1 FROM policy_trend WHERE measure = ?1 AND day = ?2",
-        params![&Proposed::SenderOwnership.to_string(), day(now)],
-        |row| row.int(0),
-    )?;
-    Ok(row.is_some())
-}
-
 /// The trend of a change since `first_day` (days since 1970, UTC), the oldest day first. Trends of mandatory
 /// TLS are not kept.
 ///

@@ -2,7 +2,10 @@
 //! node at its start and at its end.
 
 use super::Parts;
+use platform::clock::Timestamp;
+use platform::store::StoreError;
 use policy::identities::Identities;
+use policy::{impact, samples};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -12,10 +15,15 @@ const REFRESH_EVERY: Duration = Duration::from_secs(1);
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often counts of days gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// How often the trend of today is reckoned and what is old forgotten, by the node's clock, which tests can move.
+const LOOK_BACK_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// How often that clock is looked at.
+const LOOK_BACK_POLL: Duration = Duration::from_secs(1);
 
 pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
     let (refreshing, keeping, forgetting) = (parts.clone(), parts.clone(), parts.clone());
     vec![
+        tokio::spawn(look_back(parts.clone())),
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(REFRESH_EVERY).await;
@@ -59,7 +67,50 @@ async fn keep_counts(parts: &Parts) {
     if let Err(error) = parts.findings.flush().await {
         tracing::warn!(%error, "findings.flush_failed");
     }
+    if let Err(error) = parts.connections.flush().await {
+        tracing::warn!(%error, "connections.flush_failed");
+    }
     if let Err(error) = parts.usage.flush().await {
         tracing::warn!(%error, "usage.flush_failed");
     }
+}
+
+/// Forgets old findings and connections and writes the trend of today, a few times a day.
+async fn look_back(parts: Parts) {
+    let mut last = None;
+    loop {
+        let now = parts.clock.now();
+        if last.is_none_or(|last: Timestamp| now.since(last) >= LOOK_BACK_EVERY || now < last) {
+            last = Some(now);
+            let kept = parts.settings.findings_kept.0;
+            if let Err(error) = parts.connections.forget(kept, now).await {
+                tracing::warn!(%error, "connections.forget_failed");
+            }
+            if let Err(error) = parts.findings.forget(kept, now).await {
+                tracing::warn!(%error, "findings.forget_failed");
+            }
+            if let Err(error) = write_trend(&parts, now).await {
+                tracing::warn!(%error, "impact.trend_not_written");
+            }
+        }
+        tokio::time::sleep(LOOK_BACK_POLL).await;
+    }
+}
+
+/// Reckons question by question, so that nobody waits long for a reader, and writes little.
+async fn write_trend(parts: &Parts, now: Timestamp) -> Result<(), StoreError> {
+    let store = &parts.store;
+    for proposed in store.read(impact::standing).await? {
+        let (asked, snapshot) = (proposed.clone(), parts.policies.snapshot());
+        let day = store
+            .read(move |tx| impact::today(tx, &asked, &snapshot, now))
+            .await?;
+        store
+            .write(move |tx| impact::record(tx, &proposed, &day))
+            .await?;
+    }
+    let totals = store.read(move |tx| samples::totals(tx, now)).await?;
+    store
+        .write(move |tx| samples::record(tx, totals, now))
+        .await
 }

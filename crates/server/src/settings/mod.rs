@@ -179,6 +179,12 @@ settings! {
         "Whether answers are validated by DNSSEC, which DANE needs. Where the servers pass no signatures on and no dns.trust_anchor_file is named, mail leaves without DANE and the log says so.";
     "dns.trust_anchor_file" trust_anchor_file: types::MaybePath = "\"\"", AtStart,
         "Keys from which validation starts: DS or DNSKEY records in zone-file form, for the root or zones below it. Empty: the root's keys that this program knows.";
+    "dns.update_zones" update_zones: types::Texts = "[]", AtStart,
+        "Zones this program may change on their primary server (RFC 2136), such as [\"firma.example\"]: for planned changes of DMARC records. Empty: people change all zones, and this program looks whether they did.";
+    "dns.update_servers" update_servers: types::Addresses = "[]", AtStart,
+        "The primary server of dns.update_zones, as [\"address:port\"]; the first one is asked.";
+    "dns.update_key_file" update_key_file: types::MaybePath = "\"\"", AtStart,
+        "The key for changing them, as tsig-keygen writes it (hmac-sha256). Keep it as closed as the server.";
     "notices.first_language" notices_first: Choice<types::NoticeLanguage> = "\"german\"", AtStart,
         "Which language stands first in notices to senders: \"german\" or \"english\". The other one follows.";
     "reports.send_tls" reports_send_tls: Switch = "true", AtStart,
@@ -193,6 +199,9 @@ settings! {
         "How long the stories of messages are kept (`rohrpost trace`).";
     "trace.addresses_kept" trace_addresses_kept: Span = "\"7 d\"" in "1 h" ..= "90 d", AtStart,
         "How long the client's address and EHLO name belong to a story. After that it says that they are expired.";
+    "findings.kept" findings_kept: Span = "\"400 d\"" in "30 d" ..= "3650 d", AtStart,
+        "How long it is kept what measures found and how accounts connect, counted from the last day it was seen \
+         (`rohrpost findings`, `rohrpost audit`). No addresses are in it.";
     "trace.views_kept" trace_views_kept: Span = "\"180 d\"" in "7 d" ..= "3650 d", AtStart,
         "How long it is kept who looked at which story (`rohrpost trace --views`).";
     "log.level" log_level: Choice<types::LogLevel> = "\"info\"", AtStart,

@@ -1,11 +1,14 @@
 //! The handle everybody holds: gives the settings of the moment and notices when they were changed.
 
 use crate::clients::{self, Catalogue};
+use crate::legacy;
+use crate::nodes::Report;
 use crate::rows;
 use crate::rules;
 use crate::snapshot::{Contents, Snapshot};
-use platform::clock::Clock;
+use platform::clock::{Clock, Timestamp};
 use platform::store::{Store, StoreError, Tx};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 /// Gives the settings of the moment. Cheap to clone; all clones show the same.
@@ -18,6 +21,9 @@ struct Inner {
     store: Store,
     clock: Clock,
     held: RwLock<Held>,
+    watch: rules::Watch,
+    /// When it was last sure that there is nothing newer, in milliseconds.
+    current_at: AtomicI64,
 }
 
 struct Held {
@@ -33,7 +39,14 @@ impl Policies {
     /// Those of the store.
     pub async fn open(store: Store, clock: Clock) -> Result<Self, StoreError> {
         let held = RwLock::new(read(&store, &clock).await?);
-        let inner = Inner { store, clock, held };
+        let watch = rules::Watch::new(&store);
+        let inner = Inner {
+            store,
+            watch,
+            current_at: AtomicI64::new(clock.now().0),
+            held,
+            clock,
+        };
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -47,6 +60,11 @@ impl Policies {
     /// What is known about clients at the moment.
     pub fn catalogue(&self) -> Arc<Catalogue> {
         self.held().catalogue.clone()
+    }
+
+    /// What rules need while they are asked.
+    pub fn watch(&self) -> &rules::Watch {
+        &self.inner.watch
     }
 
     fn held(&self) -> RwLockReadGuard<'_, Held> {
@@ -67,6 +85,7 @@ impl Policies {
             (held.revision, ended)
         };
         if !ended && self.inner.store.read(rows::revision).await? == known {
+            self.inner.current_at.store(now.0, Ordering::Relaxed);
             return Ok(());
         }
         let mut fresh = read(&self.inner.store, &self.inner.clock).await?;
@@ -79,7 +98,19 @@ impl Policies {
             }
             *held = fresh;
         }
+        self.inner.current_at.store(now.0, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// What the node `node` says of itself at `now`; `trouble` is why its last refresh failed.
+    pub fn report(&self, node: &str, now: Timestamp, trouble: Option<String>) -> Report {
+        Report {
+            node: node.to_owned(),
+            revision: self.held().revision,
+            current_at: Timestamp(self.inner.current_at.load(Ordering::Relaxed)),
+            seen_at: now,
+            trouble,
+        }
     }
 
     /// The store it reads.
@@ -107,7 +138,8 @@ pub(crate) fn contents(tx: &mut dyn Tx) -> Result<Contents, StoreError> {
     Ok(Contents {
         settings: rows::settings(tx)?,
         send_as: rows::all_send_as(tx)?,
-        enrolled: Vec::new(),
+        enrolled: legacy::enrolled(tx)?,
+        stopped: legacy::stopped(tx)?,
         rules: rules::store::current(tx)?,
     })
 }

@@ -2,6 +2,7 @@
 //! store; what is likely to be a mistake in them. Decides only: sessions, the queue and routing carry out.
 
 mod action;
+mod case;
 mod check;
 mod compiled;
 mod condition;
@@ -11,16 +12,21 @@ mod fact;
 mod facts;
 mod lint;
 mod logic;
+mod outgoing;
 mod rates;
+pub mod record;
+pub mod replay;
 mod rule;
 pub mod servers;
 pub mod store;
+mod watch;
 mod words;
 
 pub use action::{
     Action, DelayBy, Extension, Extensions, HeaderAction, Level, Lowest, MechanismName, StatusCode,
     TEXT_BYTES_MAX, Text, Window,
 };
+pub use case::{CASE_RECIPIENTS_MAX, Case, CaseRecipient, Prepared, domain_of};
 pub use check::Truth;
 pub use compiled::Compiled;
 pub use condition::{Condition, DEPTH_MAX, Op, PARTS_MAX, Test, Value};
@@ -29,10 +35,12 @@ pub use explain::{Effect, Explained, Tree, explain};
 pub use fact::{Described, FACTS, Fact, Kind};
 pub use facts::{Facts, HeaderFacts, HeaderNames, HeaderValue, Known, Recipient, Tls, Way};
 pub use lint::{Existing, Problem, Remark, lint};
+pub use outgoing::Outgoing;
 pub use rates::{Rates, Room};
 pub use rule::{ACTIONS_MAX, Point, RULES_MAX, Rule, RuleSet, SET_BYTES_MAX};
 pub use servers::{ServerFinding, ServerFindings};
 pub use store::SCHEMA;
+pub use watch::{NoAnswer, Watch};
 
 #[cfg(test)]
 mod tests;

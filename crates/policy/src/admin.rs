@@ -504,4 +504,6 @@ fn strictness(value: &Value) -> Option<crate::model::OutboundTls> {
 }
 
 #[cfg(test)]
+mod measures_tests;
+#[cfg(test)]
 mod tests;

@@ -12,9 +12,11 @@ pub mod groups;
 mod handle;
 pub mod identities;
 pub mod impact;
+pub mod legacy;
 mod local_time;
 pub mod measure;
 pub mod model;
+pub mod nodes;
 pub mod ownership;
 pub mod regression;
 mod rows;
@@ -32,6 +34,7 @@ pub use clients::rows::SCHEMA as CLIENTS_SCHEMA;
 pub use connections::{Connections, SCHEMA as CONNECTIONS_SCHEMA};
 pub use findings::Findings;
 pub use handle::Policies;
+pub use legacy::SCHEMA as LEGACY_SCHEMA;
 pub use measure::{
     DatedStep, Door, Encryption, LocalTime, Measure, Schedule, Service, Step, Timeline, Zone,
 };

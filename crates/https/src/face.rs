@@ -1,14 +1,32 @@
-//! The router with its services: what one request is answered with. Made once for all listeners.
+//! The router with its services: from a request to its answer. In this order, for every route: how many requests, who
+//! calls, what about, may they (`access`), did a page of ours send it, the audit log, the handler. Made once for all
+//! listeners.
 
-use crate::answer;
+use crate::access::{Caller, Proof, Right, Role, Ruling, rule};
+use crate::audit::{self, Begun};
+use crate::call::{Call, Notes};
+use crate::credentials;
+use crate::form;
 use crate::headers;
-use crate::limits::REQUEST_TIME_MAX;
+use crate::language::{self, Language};
+use crate::limits::{BODY_BYTES_MAX, REQUEST_TIME_MAX};
+use crate::pages;
+use crate::problem::Problem;
+use crate::rate::Rate;
+use crate::route::{About, Audited, Kind, Route};
+use crate::serve::Origin;
 use crate::services::Services;
+use crate::session;
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts as _, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
+use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt as _;
+use platform::clock::Timestamp;
+use platform::store::Tx;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tower::ServiceExt as _;
@@ -16,44 +34,284 @@ use tower::ServiceExt as _;
 /// Answers requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Face {
-    services: Arc<Services>,
+    inner: Arc<Inner>,
     router: Router,
+}
+
+struct Inner {
+    services: Arc<Services>,
+    rate: Rate,
 }
 
 impl Face {
     /// Every route over `services`.
     pub fn new(services: Services) -> Self {
-        let services = Arc::new(services);
-        let router = Router::new()
-            .fallback(|| async { answer::text(StatusCode::NOT_FOUND, "There is nothing here.\n") });
-        Self { services, router }
+        let inner = Arc::new(Inner {
+            services: Arc::new(services),
+            rate: Rate::default(),
+        });
+        let mut router = Router::new();
+        for route in crate::routes::all() {
+            let (path, filter) = (route.path, filter(&route.method));
+            let (inner, route) = (inner.clone(), Arc::new(route));
+            let handler = move |request: Request<Body>| {
+                let (inner, route) = (inner.clone(), route.clone());
+                async move { inner.answer(&route, request).await }
+            };
+            router = router.route(path, on(filter, handler));
+        }
+        let router = router
+            .fallback(|request: Request<Body>| async { nothing_here(request, Problem::not_here()) })
+            .method_not_allowed_fallback(|request: Request<Body>| async {
+                nothing_here(request, Problem::wrong_method())
+            });
+        Self { inner, router }
     }
 
     /// The services.
-    pub(crate) fn services(&self) -> &Arc<Services> {
-        &self.services
+    pub(crate) fn services(&self) -> &Services {
+        &self.inner.services
     }
 
     /// The answer to one request, in time and with everything every answer carries.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response {
-        let path = request.uri().path().to_owned();
+        let uri = request.uri().clone();
+        let language = language::wanted(uri.query().unwrap_or(""), request.headers());
         let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
         let mut response = match tokio::time::timeout(REQUEST_TIME_MAX, routed).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => {
-                tracing::error!(path, "http.handler_panicked");
-                answer::text(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "This did not work; the fault is ours.\n",
-                )
+                let problem = Problem::fault(&format_args!("a handler of {} panicked", uri.path()));
+                problem.respond(language)
             }
-            Err(_elapsed) => answer::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This took too long; try again in a minute.\n",
-            ),
+            Err(_elapsed) => Problem::busy().respond(language),
         };
         headers::secure(response.headers_mut());
         response
+    }
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    match *method {
+        Method::POST => MethodFilter::POST,
+        Method::PUT => MethodFilter::PUT,
+        Method::PATCH => MethodFilter::PATCH,
+        Method::DELETE => MethodFilter::DELETE,
+        _ => MethodFilter::GET,
+    }
+}
+
+fn nothing_here(request: Request<Body>, problem: Problem) -> Response {
+    let language = language::wanted(request.uri().query().unwrap_or(""), request.headers());
+    match request.uri().path().starts_with("/api/") {
+        true => problem.respond(language),
+        false => pages::problem(&problem, language),
+    }
+}
+
+impl Inner {
+    async fn answer(&self, route: &Route, request: Request<Body>) -> Response {
+        let (parts, body) = request.into_parts();
+        let language = language::wanted(parts.uri.query().unwrap_or(""), &parts.headers);
+        let place = parts.uri.clone();
+        match self.try_answer(route, parts, body, language).await {
+            Ok(response) => response,
+            Err(problem) => match &route.kind {
+                Kind::Api(_) => problem.respond(language),
+                Kind::Page => {
+                    if problem.status() == StatusCode::UNAUTHORIZED && route.method == Method::GET {
+                        return pages::way_to_login(&place);
+                    }
+                    pages::problem(&problem, language)
+                }
+            },
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        route: &Route,
+        mut parts: Parts,
+        body: Body,
+        language: Language,
+    ) -> Result<Response, Problem> {
+        let now = self.services.clock.now();
+        let origin = parts.extensions.get::<Origin>().cloned();
+        let origin = origin.ok_or_else(|| Problem::fault(&"a request without an origin"))?;
+        if let Origin::Network(peer) = origin {
+            self.rate.take(peer, now).map_err(Problem::too_many)?;
+        }
+        let (caller, session) = self.caller(origin, &parts.headers, now).await?;
+        if caller.is_none() && route.right != Right::Public {
+            return Err(Problem::unauthorized());
+        }
+        let params = path_params(&mut parts).await?;
+        let subject = route.subject(&params)?;
+        match rule(caller.as_ref(), route.right, &subject) {
+            Ruling::Admitted => {}
+            Ruling::WhoAreYou => return Err(Problem::unauthorized()),
+            Ruling::Refused => return Err(Problem::forbidden()),
+        }
+        let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
+            .await
+            .map_err(|_| Problem::too_large())?;
+        check_origin(
+            route,
+            caller.as_ref(),
+            session.as_deref(),
+            &parts.headers,
+            &body,
+        )?;
+        let call = Call {
+            services: self.services.clone(),
+            caller,
+            params,
+            uri: parts.uri,
+            headers: parts.headers,
+            body,
+            language,
+            now,
+            peer: origin.peer(),
+            session,
+            notes: Arc::new(Notes::default()),
+        };
+        match route.audited {
+            Audited::No => (route.run)(call).await,
+            Audited::Yes => self.audited(route, call, subject.words()).await,
+        }
+    }
+
+    /// Who calls, and the session they called with.
+    async fn caller(
+        &self,
+        origin: Origin,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<(Option<Caller>, Option<String>), Problem> {
+        if origin == Origin::Local {
+            let local = Caller {
+                who: "local".to_owned(),
+                role: Role::Operator,
+                domains: Vec::new(),
+                account: None,
+                proof: Proof::Local,
+            };
+            return Ok((Some(local), None));
+        }
+        let store = &self.services.store;
+        if let Some(said) = headers.get(header::AUTHORIZATION) {
+            let token = said.to_str().ok().and_then(bearer).map(str::to_owned);
+            let token = token.ok_or_else(Problem::unauthorized)?;
+            let asked = token.clone();
+            let (caller, is_new) = store
+                .read(move |tx: &mut dyn Tx| {
+                    let caller = credentials::caller_of_token(tx, &asked, now)?;
+                    let is_new = caller.is_some() && credentials::use_is_new(tx, &asked, now)?;
+                    Ok::<_, platform::store::StoreError>((caller, is_new))
+                })
+                .await?;
+            if is_new {
+                store
+                    .write(move |tx: &mut dyn Tx| credentials::note_use(tx, &token, now))
+                    .await?;
+            }
+            return caller
+                .map(|caller| (Some(caller), None))
+                .ok_or_else(Problem::unauthorized);
+        }
+        let Some(session) = session::of(headers).map(str::to_owned) else {
+            return Ok((None, None));
+        };
+        let asked = session.clone();
+        let caller = store
+            .read(move |tx: &mut dyn Tx| credentials::caller_of_session(tx, &asked, now))
+            .await?;
+        let session = caller.is_some().then_some(session);
+        Ok((caller, session))
+    }
+
+    /// Runs the handler between the beginning and the end of a row of the audit log.
+    async fn audited(
+        &self,
+        route: &Route,
+        call: Call,
+        subject: String,
+    ) -> Result<Response, Problem> {
+        let begun = Begun {
+            at: call.now,
+            who: call.who(),
+            role: call.caller.as_ref().map_or("public", |c| c.role.word()),
+            route: format!("{} {}", route.method, call.uri.path()),
+            subject: match (route.about, call.caller.as_ref()) {
+                (About::Caller, Some(caller)) => caller.who.clone(),
+                _ => subject,
+            },
+        };
+        let store = &self.services.store;
+        let entry = store
+            .write(move |tx: &mut dyn Tx| audit::begin(tx, &begun))
+            .await?;
+        let notes = call.notes.clone();
+        let result = (route.run)(call).await;
+        let outcome = match &result {
+            Ok(_) => "done".to_owned(),
+            Err(problem) => format!("refused {}", problem.status().as_u16()),
+        };
+        let (before, after) = notes.take();
+        let before = before.as_ref().and_then(audit::kept);
+        let after = after.as_ref().and_then(audit::kept);
+        store
+            .write(move |tx: &mut dyn Tx| {
+                audit::end(tx, entry, &outcome, before.as_deref(), after.as_deref())
+            })
+            .await?;
+        result
+    }
+}
+
+/// The token of an Authorization field (RFC 6750 §2.1).
+fn bearer(said: &str) -> Option<&str> {
+    let (scheme, token) = said.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn path_params(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
+    let params = RawPathParams::from_request_parts(parts, &())
+        .await
+        .map_err(|error| Problem::unreadable(error.body_text()))?;
+    let params = params.iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
+    let params: Vec<_> = params.collect();
+    match params.iter().any(|(_, value)| value.contains('\0')) {
+        true => Err(Problem::not_here()),
+        false => Ok(params),
+    }
+}
+
+/// Refuses what a page of another site made a browser send (with the cookie, which it sends by itself).
+fn check_origin(
+    route: &Route,
+    caller: Option<&Caller>,
+    session: Option<&str>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<(), Problem> {
+    if route.method == Method::GET {
+        return Ok(());
+    }
+    let is_own = match (caller.map(|caller| caller.proof), session) {
+        // No browser sends these by itself.
+        (Some(Proof::Local | Proof::Token), _) => true,
+        (Some(Proof::Session), Some(session)) if route.right != Right::Public => {
+            let said = headers.get("x-form-token").and_then(|v| v.to_str().ok());
+            let said = said.map(str::to_owned);
+            let said = said.or_else(|| form::field(body, pages::FORM_TOKEN));
+            session::is_own_form(headers, session, said.as_deref())
+        }
+        (Some(Proof::Session) | None, _) => session::is_same_site(headers),
+    };
+    match is_own {
+        true => Ok(()),
+        false => Err(Problem::foreign_form()),
     }
 }

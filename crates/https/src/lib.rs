@@ -2,14 +2,37 @@
 //! support. Decides nothing about mail; it asks the same services as the protocols and the CLI. The server's wiring
 //! hands it connections (`serve`) and the local socket of the CLI (`serve_local`).
 
+mod access;
 mod answer;
+mod api;
+pub mod audit;
+mod call;
+pub mod client;
+mod credentials;
 mod face;
+mod form;
+mod grants;
 mod headers;
+mod language;
 mod limits;
+mod openapi;
+mod pages;
+mod problem;
+mod rate;
 mod redirect;
+mod route;
+mod routes;
+mod schema;
 mod serve;
 mod services;
+mod session;
 
+pub use access::Role;
+pub use credentials::{
+    CredentialError, NewToken, TokenSecret, TokenView, add_token, revoke_token, tokens,
+};
 pub use face::Face;
+pub use grants::{Grant, GrantView, add_grant, grants, remove_grant};
+pub use schema::{SCHEMA, remove_account, remove_domain};
 pub use serve::{serve, serve_local};
 pub use services::Services;

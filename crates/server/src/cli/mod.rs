@@ -1,6 +1,7 @@
 //! Commands of the program. Every one works on the store the settings file names, whether a node
 //! runs there or not; a running node is told what changed.
 
+mod api;
 mod backup;
 mod clock;
 mod directory;
@@ -13,6 +14,7 @@ mod serve;
 mod settings;
 mod stores;
 mod tls;
+mod token;
 mod trace;
 mod verify;
 
@@ -174,6 +176,31 @@ enum Command {
     ///           rohrpost tls rollover mx --host mx.example.org
     #[command(subcommand, verbatim_doc_comment)]
     Tls(tls::Verb),
+    /// Tokens for programs that use the admin API over HTTPS.
+    ///
+    /// A token is shown once, when it is made; only its hash is kept. It has one role: operator, support,
+    /// domain-admin (of the domains named) or user (of one account).
+    ///
+    /// Example: rohrpost token add --role domain-admin --domain firma.example --label "firma's portal"
+    #[command(subcommand)]
+    Token(token::TokenVerb),
+    /// Who administers what on the pages and over the API, and what was changed there.
+    ///
+    /// Whoever has an account logs in with its address and password; without a grant it sees the own account only.
+    ///
+    /// Examples: rohrpost admin add anna@firma.example --role domain-admin --domain firma.example
+    ///           rohrpost admin log --limit 20
+    #[command(subcommand, verbatim_doc_comment)]
+    Admin(token::AdminVerb),
+    /// Asks the admin API of the running node, as its operator.
+    ///
+    /// Prints the answer. The exit code is 1 where the status is not 2xx. `rohrpost api GET /api/v1/openapi.json`
+    /// says what there is.
+    ///
+    /// Examples: rohrpost api GET /api/v1/domains
+    ///           rohrpost api PATCH /api/v1/domains/firma.example '{"contact": "anna@firma.example"}'
+    #[command(verbatim_doc_comment)]
+    Api(api::Options),
     /// Makes a running node read its certificates again.
     ///
     /// Connections that are open stay. A file that cannot be used is reported, exit code 1, and
@@ -215,6 +242,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Route(options) => route::run(&read_settings(&config)?, &options),
         Command::Trace(options) => trace::run(&read_settings(&config)?, &options),
         Command::Reports(options) => reports::run(&read_settings(&config)?, &options),
+        Command::Token(verb) => token::run_token(&read_settings(&config)?, &verb),
+        Command::Admin(verb) => token::run_admin(&read_settings(&config)?, &verb),
+        Command::Api(options) => api::run(&read_settings(&config)?, &options),
         Command::Reload => tell(&read_settings(&config)?, &crate::control::Request::Reload),
         Command::Clock(options) => clock::run(&read_settings(&config)?, &options),
         Command::Settings(options) => settings::run(&config, &options),

@@ -5,6 +5,7 @@ use super::routing::{Sources, router};
 use super::secret::{installation_secret, secret_path};
 use crate::compaction::Holds;
 use crate::settings::{Settings, StoreEngine};
+use admission::{Desk, DeskParts};
 use directory::settings::BackOff;
 use directory::{AddressBlock, AddressKey, Directory};
 use mailbox::Mailboxes;
@@ -32,12 +33,16 @@ pub(crate) const COMPONENTS: &[Component] = &[
     policy::SCHEMA,
     policy::CLIENTS_SCHEMA,
     policy::CONNECTIONS_SCHEMA,
+    policy::LEGACY_SCHEMA,
     policy::RULES_SCHEMA,
     mailbox::SCHEMA,
     routing::SCHEMA,
     queue::SCHEMA,
     signing::SCHEMA,
     reports::SCHEMA,
+    https::SCHEMA,
+    rollout::zone_change::SCHEMA,
+    rollout::dmarc::seen::SCHEMA,
 ];
 /// Segments whose newest committed body is looked up at the start: more than a crash can leave
 /// unsealed.
@@ -95,6 +100,8 @@ pub(crate) struct Parts {
     pub findings: Findings,
     /// How accounts connect.
     pub connections: Connections,
+    /// Who may log in, and how.
+    pub desk: Desk,
     /// How much of its limits everybody has used.
     pub usage: Usage,
     /// Where mail goes, and how securely.
@@ -176,6 +183,18 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         .read(queue::trace::newest)
         .await
         .map_err(|error| StartError::new("the store", error))?;
+    let (findings, connections) = (
+        Findings::new(store.clone()),
+        Connections::new(store.clone()),
+    );
+    let desk = Desk::new(DeskParts {
+        directory: directory.clone(),
+        policies: policies.clone(),
+        connections: connections.clone(),
+        findings: findings.clone(),
+        clock: clock.clone(),
+        host_name: settings.host_name.0.as_str().into(),
+    });
     Ok(Parts {
         settings: Arc::new(settings.clone()),
         queue: Queue::new(store.clone(), segments.clone(), mailboxes.clone())
@@ -184,8 +203,9 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         traces: TraceIds::after(clock.clone(), newest),
         clock,
         random,
-        findings: Findings::new(store.clone()),
-        connections: Connections::new(store.clone()),
+        findings,
+        connections,
+        desk,
         policies,
         usage,
         store,

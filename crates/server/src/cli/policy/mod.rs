@@ -2,7 +2,9 @@
 //! self-check of the DNS. A face over `policy::admin`, `policy::identities` and `policy::dns_check`; works
 //! on the store beside a running node or without one, and tells a running node.
 
+mod check;
 mod destination;
+mod dmarc;
 mod dns;
 mod findings;
 mod identity;
@@ -19,6 +21,7 @@ use clap::{Args, Subcommand};
 use directory::{AddressKey, DomainName};
 use platform::clock::{Clock, Timestamp};
 use platform::store::Store;
+use policy::Policies;
 use policy::admin::{Admin, Author, PolicyError};
 use policy::setting::NAMES;
 
@@ -75,6 +78,16 @@ pub(crate) enum Verb {
     /// Looks whether the DNS fits what mail of a domain leaves with.
     #[command(subcommand)]
     Dns(dns::Verb),
+    /// The way of a domain to a strict DMARC policy: figures, advice, the change of the DNS on a date.
+    ///
+    /// Examples: rohrpost dmarc status firma.example
+    ///           rohrpost dmarc sources firma.example
+    ///           rohrpost dmarc plan firma.example --to quarantine --on 2026-12-01
+    #[command(subcommand, verbatim_doc_comment)]
+    Dmarc(dmarc::Verb),
+    /// Checks a domain against the rules of large receivers for senders.
+    #[command(subcommand)]
+    Check(check::Verb),
 }
 
 /// Who changes something and why.
@@ -107,6 +120,12 @@ impl Desk<'_> {
 }
 
 impl Desk<'_> {
+    /// The time zone in which dates are meant.
+    async fn zone(&self) -> Result<policy::measure::Zone, PolicyError> {
+        let policies = Policies::open(self.store.clone(), Clock::settable(self.now)).await?;
+        Ok(policies.snapshot().zone().clone())
+    }
+
     /// A running node writes what it has counted; without one everything is written.
     fn keep(&self) {
         let _ = ask(&self.settings.data_dir, &Request::Keep);
@@ -114,7 +133,7 @@ impl Desk<'_> {
 }
 
 /// Who sits at the terminal.
-fn operator() -> String {
+pub(super) fn operator() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())
 }
 
@@ -155,6 +174,8 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
             Verb::Identity(verb) => identity::run(verb, &desk).await.map(Done::from),
             Verb::Findings(options) => findings::run(options, &desk).await.map(Done::from),
             Verb::Dns(verb) => dns::run(verb, &desk).await,
+            Verb::Dmarc(verb) => dmarc::run(verb, &desk).await.map(Done::from),
+            Verb::Check(verb) => check::run(verb, &desk).await,
         };
         done.map_err(|error| error.to_string())
     })??;
@@ -187,7 +208,8 @@ impl Verb {
             Self::Pool(verb) => verb.changes_something(),
             Self::Destination(verb) => verb.changes_something(),
             Self::Identity(verb) => verb.changes_something(),
-            Self::Findings(_) | Self::Dns(_) => false,
+            Self::Dmarc(verb) => verb.changes_something(),
+            Self::Findings(_) | Self::Dns(_) | Self::Check(_) => false,
         }
     }
 }

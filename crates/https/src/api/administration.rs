@@ -1,0 +1,337 @@
+//! Tokens, who administers what, and the audit log.
+
+use crate::access::{Right, Role};
+use crate::audit::{self, Entry};
+use crate::call::{Call, Created, Done, Json, NoBody, NoQuery};
+use crate::credentials::{self, NewToken, TokenSecret, TokenView};
+use crate::grants::{self, Grant, GrantView};
+use crate::problem::Problem;
+use crate::route::{About, Route};
+use axum::http::Method;
+use directory::{AddressKey, DomainName};
+use platform::store::Tx;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+/// Lines of the audit log in one answer.
+const LINES_MAX: i64 = 1000;
+
+/// Their routes.
+pub(super) fn routes() -> Vec<Route> {
+    let operate = (Right::Change, About::Installation);
+    vec![
+        Route::api(Method::GET, "/api/v1/tokens", operate, "All tokens", tokens),
+        Route::api(
+            Method::POST,
+            "/api/v1/tokens",
+            operate,
+            "Make a token, shown once",
+            add_token,
+        ),
+        Route::api(
+            Method::DELETE,
+            "/api/v1/tokens/{token}",
+            operate,
+            "End a token",
+            revoke_token,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/administrators",
+            operate,
+            "Who administers what",
+            list,
+        ),
+        Route::api(
+            Method::POST,
+            "/api/v1/administrators",
+            operate,
+            "Make an account an administrator",
+            add,
+        ),
+        Route::api(
+            Method::DELETE,
+            "/api/v1/administrators",
+            operate,
+            "Take that back",
+            remove,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/audit",
+            operate,
+            "Who changed what, newest first",
+            log,
+        ),
+    ]
+}
+
+/// Roles as the API says them.
+#[derive(Serialize, Deserialize, Clone, Copy, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum RoleWord {
+    Operator,
+    Support,
+    DomainAdmin,
+    User,
+}
+
+impl From<RoleWord> for Role {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::Operator => Self::Operator,
+            RoleWord::Support => Self::Support,
+            RoleWord::DomainAdmin => Self::DomainAdmin,
+            RoleWord::User => Self::User,
+        }
+    }
+}
+
+impl From<Role> for RoleWord {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Operator => Self::Operator,
+            Role::Support => Self::Support,
+            Role::DomainAdmin => Self::DomainAdmin,
+            Role::User => Self::User,
+        }
+    }
+}
+
+/// A token; the secret is nowhere any more.
+#[derive(Serialize, ToSchema)]
+struct Token {
+    id: String,
+    role: RoleWord,
+    /// The account it acts for.
+    account: Option<String>,
+    /// The domains it administers.
+    domains: Vec<String>,
+    /// What it is for.
+    label: String,
+    created: String,
+    created_by: String,
+    /// When it ends.
+    expires: Option<String>,
+    /// The day it was last used.
+    last_used: Option<String>,
+}
+
+impl From<TokenView> for Token {
+    fn from(view: TokenView) -> Self {
+        Self {
+            id: view.id,
+            role: view.role.into(),
+            account: view.account,
+            domains: view.domains,
+            label: view.label,
+            created: super::time(view.created_at),
+            created_by: view.created_by,
+            expires: view.expires_at.map(super::time),
+            last_used: view.last_used_day.map(super::day),
+        }
+    }
+}
+
+/// A token to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AddToken {
+    role: RoleWord,
+    /// The account of a user's token.
+    account: Option<String>,
+    /// The domains of a domain admin's token.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    domains: Vec<String>,
+    /// What it is for.
+    #[schema(min_length = 1, max_length = 100)]
+    label: String,
+    /// When it ends (RFC 3339).
+    expires: Option<String>,
+}
+
+/// A token that was made.
+#[derive(Serialize, ToSchema)]
+struct MadeToken {
+    id: String,
+    /// In clear, for this one time.
+    token: String,
+}
+
+async fn tokens(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Token>>, Problem> {
+    let tokens = call.services.store.read(credentials::tokens).await?;
+    Ok(Json(tokens.into_iter().map(Token::from).collect()))
+}
+
+async fn add_token(
+    call: Call,
+    _: NoQuery,
+    sent: Json<AddToken>,
+) -> Result<Created<MadeToken>, Problem> {
+    let sent = sent.0;
+    let domains: Result<Vec<_>, _> = sent.domains.iter().map(|d| DomainName::parse(d)).collect();
+    let new = NewToken {
+        role: sent.role.into(),
+        account: sent.account.as_deref().map(AddressKey::parse).transpose()?,
+        domains: domains?,
+        label: sent.label,
+        expires_at: sent.expires.as_deref().map(super::time_in).transpose()?,
+    };
+    let secret = TokenSecret::new(&call.services.random);
+    let made = MadeToken {
+        id: secret.id().to_owned(),
+        token: secret.clear().to_owned(),
+    };
+    let (by, now) = (call.who(), call.now);
+    call.services
+        .store
+        .write(move |tx: &mut dyn Tx| credentials::add_token(tx, &new, &secret, &by, now))
+        .await?;
+    Ok(Created(made))
+}
+
+async fn revoke_token(call: Call, _: NoQuery, _: NoBody) -> Result<Done, Problem> {
+    let id = call.param("token").to_owned();
+    call.services
+        .store
+        .write(move |tx: &mut dyn Tx| credentials::revoke_token(tx, &id))
+        .await?;
+    Ok(Done)
+}
+
+/// Somebody who administers something.
+#[derive(Serialize, ToSchema)]
+struct Administrator {
+    account: String,
+    role: RoleWord,
+    /// Of which domain.
+    domain: Option<String>,
+    granted: String,
+    granted_by: String,
+}
+
+impl From<GrantView> for Administrator {
+    fn from(view: GrantView) -> Self {
+        Self {
+            account: view.account,
+            role: view.role.into(),
+            domain: view.domain,
+            granted: super::time(view.granted_at),
+            granted_by: view.granted_by,
+        }
+    }
+}
+
+/// Whom to make what, or take that from.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    /// The login address.
+    account: String,
+    role: RoleWord,
+    /// Of which domain; for `domain-admin`.
+    domain: Option<String>,
+}
+
+impl Named {
+    fn grant(&self) -> Result<Grant, Problem> {
+        Ok(Grant {
+            account: AddressKey::parse(&self.account)?,
+            role: self.role.into(),
+            domain: self.domain.as_deref().map(DomainName::parse).transpose()?,
+        })
+    }
+}
+
+async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Administrator>>, Problem> {
+    let grants = call.services.store.read(grants::grants).await?;
+    Ok(Json(grants.into_iter().map(Administrator::from).collect()))
+}
+
+async fn add(call: Call, _: NoQuery, sent: Json<Named>) -> Result<Done, Problem> {
+    let (grant, by, now) = (sent.0.grant()?, call.who(), call.now);
+    call.services
+        .store
+        .write(move |tx: &mut dyn Tx| grants::add_grant(tx, &grant, &by, now))
+        .await?;
+    Ok(Done)
+}
+
+async fn remove(call: Call, _: NoQuery, sent: Json<Named>) -> Result<Done, Problem> {
+    let grant = sent.0.grant()?;
+    call.services
+        .store
+        .write(move |tx: &mut dyn Tx| grants::remove_grant(tx, &grant))
+        .await?;
+    Ok(Done)
+}
+
+/// Which lines of the audit log.
+#[derive(Deserialize, IntoParams)]
+struct Which {
+    /// Only about this, such as `domain firma.test`.
+    subject: Option<String>,
+    /// Only of this caller.
+    who: Option<String>,
+    /// Only before this entry, for the next page.
+    #[param(minimum = 1)]
+    before: Option<i64>,
+    /// At most so many; 100 where it is not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+}
+
+/// A line of the audit log.
+#[derive(Serialize, ToSchema)]
+struct Line {
+    entry: i64,
+    at: String,
+    who: String,
+    role: String,
+    /// Method and path.
+    route: String,
+    subject: String,
+    /// `done`, `refused` with the status, or `begun`: it never came to an end.
+    outcome: String,
+    /// What was before.
+    #[schema(value_type = Object)]
+    before: Option<Value>,
+    /// What was asked for, or is after.
+    #[schema(value_type = Object)]
+    after: Option<Value>,
+}
+
+impl From<Entry> for Line {
+    fn from(entry: Entry) -> Self {
+        let read = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            entry: entry.entry,
+            at: super::time(entry.at),
+            who: entry.who,
+            role: entry.role,
+            route: entry.route,
+            subject: entry.subject,
+            outcome: entry.outcome,
+            before: read(entry.before),
+            after: read(entry.after),
+        }
+    }
+}
+
+async fn log(call: Call, which: Which, _: NoBody) -> Result<Json<Vec<Line>>, Problem> {
+    let no_nul = |text: Option<String>| text.filter(|text| !text.contains('\0'));
+    let wanted = audit::Wanted {
+        subject: no_nul(which.subject),
+        who: no_nul(which.who),
+        before: which.before,
+        lines_max: which.limit.unwrap_or(100).clamp(1, LINES_MAX),
+    };
+    let entries = call
+        .services
+        .store
+        .read(move |tx: &mut dyn Tx| audit::entries(tx, &wanted))
+        .await?;
+    Ok(Json(entries.into_iter().map(Line::from).collect()))
+}

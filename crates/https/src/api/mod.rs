@@ -1,0 +1,81 @@
+//! The API under `/api/v1`: typed requests and answers over the same operations as the CLI. A file per part; each gives
+//! its routes.
+
+mod accounts;
+mod administration;
+mod document;
+mod domains;
+mod policy;
+pub(crate) mod session;
+mod state;
+
+use crate::access::{Right, Subject};
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::route::Route;
+use directory::AddressKey;
+use formats::rfc3339;
+use platform::clock::Timestamp;
+
+/// All routes of the API.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = Vec::new();
+    routes.extend(session::routes());
+    routes.extend(domains::routes());
+    routes.extend(accounts::routes());
+    routes.extend(policy::routes());
+    routes.extend(state::routes());
+    routes.extend(administration::routes());
+    routes.extend(document::routes());
+    routes
+}
+
+/// A time as the API says it.
+fn time(ms: i64) -> String {
+    rfc3339::format(ms)
+}
+
+/// A day as the API says it.
+fn day(since_1970: i64) -> String {
+    let mut text = time(since_1970.saturating_mul(86_400_000));
+    text.truncate("2026-11-22".len());
+    text
+}
+
+/// A time as the API takes it.
+fn time_in(text: &str) -> Result<Timestamp, Problem> {
+    rfc3339::parse(text)
+        .map(Timestamp)
+        .map_err(|error| Problem::invalid(error.to_string()))
+}
+
+/// Refuses to remove what something that the caller does not see leads to: that would change it, and its name is
+/// nobody's business.
+async fn refuse_foreign_references(call: &Call, key: &AddressKey) -> Result<(), Problem> {
+    let caller = call.caller()?;
+    if caller.may(Right::See, &Subject::Installation) {
+        return Ok(());
+    }
+    let accounts = &call.services.accounts;
+    let address = key.to_string();
+    let aliases = accounts.aliases(None).await?;
+    let by_alias = aliases.iter().any(|alias| {
+        let leads_here = alias.to.iter().any(|target| is_same(target, key));
+        leads_here && !caller.sees_account(&alias.address)
+    });
+    let domains = accounts.domains().await?;
+    let by_domain = domains.iter().any(|domain| {
+        let mut named = [&domain.catch_all, &domain.contact].into_iter().flatten();
+        named.any(|target| is_same(target, key)) && !caller.sees_domain(&domain.name)
+    });
+    match by_alias || by_domain {
+        true => Err(Problem::conflict(format!(
+            "Something outside of what you administer leads to {address}; please ask your provider to remove it."
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn is_same(target: &str, key: &AddressKey) -> bool {
+    AddressKey::parse(target).is_ok_and(|target| target == *key)
+}

@@ -74,7 +74,7 @@ impl Announced {
             Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n\n"))
         };
         let each = |part: &str| kinds.iter().map(|kind| format!("{part}.{kind}")).collect();
-        let mut transition = vec!["transition".to_owned()];
+        let mut transition = vec!["transition.all".to_owned()];
         if rollout.legacy.is_some() {
             transition.push("transition.legacy".to_owned());
         }

@@ -11,17 +11,21 @@ pub mod dmarc;
 pub mod facts;
 pub mod fill;
 pub mod guides;
+pub mod ledger;
 pub mod model;
 pub mod plan;
 pub mod post;
 pub mod preview;
+pub mod rounds;
 mod rows;
+pub mod runner;
 mod schema;
 pub mod sight;
 #[cfg(test)]
 mod testing;
 pub mod voice;
 pub mod wording;
+mod writing;
 pub mod zone_change;
 
 pub use admin::{Plan, RolloutError, Rollouts, TakenBack};
@@ -30,5 +34,6 @@ pub use model::{
 };
 pub use post::{Fate, Letter, Post, PostError, Posted, Stream, Token, Unsubscribe};
 pub use rows::{Kept, Past, document, remove_account, remove_domain};
+pub use runner::{Runner, RunnerParts, Stepped, UNSUBSCRIBE};
 pub use schema::SCHEMA;
 pub use voice::Voice;

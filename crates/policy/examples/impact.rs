@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         policy::SCHEMA,
         policy::CLIENTS_SCHEMA,
         policy::CONNECTIONS_SCHEMA,
+        policy::LEGACY_SCHEMA,
         policy::RULES_SCHEMA,
     ];
     let store = Store::open(options, &schemas)?;

@@ -30,6 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             directory::SCHEMA,
             policy::SCHEMA,
             policy::CLIENTS_SCHEMA,
+            policy::LEGACY_SCHEMA,
             policy::RULES_SCHEMA,
         ],
     )?;

@@ -12,6 +12,9 @@ use platform::clock::Timestamp;
 use platform::tls::TlsVersion;
 use words::Why;
 
+/// The reason of a refusal at a legacy host that serves nobody any more, or not this account.
+pub const LEGACY_OVER: &str = "legacy-over";
+
 /// Somebody who wants to log in.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
@@ -86,6 +89,9 @@ impl Ruling {
 
 /// Whether a login is offered at all: refuses only what would be refused whoever it is.
 pub fn before_login(policy: &Snapshot, attempt: &Attempt<'_>) -> Ruling {
+    if switched_off(policy, attempt) {
+        return refuse(attempt, Why::normal(attempt.tls, TlsVersion::V1_2));
+    }
     let (service, now) = (attempt.service, attempt.now);
     let open = match (attempt.door, attempt.tls) {
         (Door::Legacy, tls) => return before_legacy(policy, attempt, tls),
@@ -134,7 +140,23 @@ pub fn login(policy: &Snapshot, attempt: &Attempt<'_>) -> Ruling {
     }
 }
 
+/// Whether what the connection uses at a normal host was switched off for everybody, whatever its measure says. At
+/// the legacy hosts it counts as not spoken there.
+fn switched_off(policy: &Snapshot, attempt: &Attempt<'_>) -> bool {
+    let stopped = policy.legacy_stopped();
+    attempt.door == Door::Normal
+        && match attempt.tls {
+            None => stopped.stops_clear(),
+            Some(TlsVersion::V1_0) => stopped.versions.tls10,
+            Some(TlsVersion::V1_1) => stopped.versions.tls11,
+            Some(_) => false,
+        }
+}
+
 fn normal(policy: &Snapshot, attempt: &Attempt<'_>, sender: &Sender<'_>) -> Ruling {
+    if switched_off(policy, attempt) {
+        return refuse(attempt, Why::normal(attempt.tls, TlsVersion::V1_2));
+    }
     let (service, now) = (attempt.service, attempt.now);
     let Some(tls) = attempt.tls else {
         let measure = Measure::Cleartext(service);

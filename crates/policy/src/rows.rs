@@ -532,6 +532,7 @@ pub fn remove_account(tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreEr
     }
     crate::findings::remove_account(tx, account)?;
     crate::connections::remove_account(tx, account)?;
+    crate::legacy::remove_account(tx, account)?;
     remove_scope(tx, &Scope::Account(account))
 }
 

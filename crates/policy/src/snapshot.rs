@@ -7,6 +7,7 @@ mod measures;
 pub(crate) use build::Contents;
 
 use crate::identities::Usable;
+use crate::legacy::Stopped;
 use crate::local_time;
 use crate::measure::Zone;
 use crate::model::*;
@@ -58,6 +59,8 @@ pub struct Snapshot {
     pub(crate) zone: Zone,
     /// Accounts that are enrolled for the legacy hosts.
     pub(crate) enrolled: HashSet<AccountId>,
+    /// What was switched off before its date.
+    pub(crate) stopped: Stopped,
     pub(crate) rules: Compiled,
     /// When settings in it end; a later snapshot leaves them out.
     pub(crate) ends: Vec<Timestamp>,
@@ -81,6 +84,7 @@ impl Default for Snapshot {
             help_url: None,
             zone: Zone::default(),
             enrolled: HashSet::new(),
+            stopped: Stopped::default(),
             rules: Compiled::default(),
             ends: Vec::new(),
             changes: Box::default(),
@@ -200,7 +204,12 @@ impl Snapshot {
 
     /// When mail of `group` that is accepted `now` may leave; `None`: at once.
     pub fn release_at(&self, group: Option<&str>, now: Timestamp) -> Option<Timestamp> {
-        match self.class(group).delay {
+        self.delayed(self.class(group).delay, now)
+    }
+
+    /// When mail that is delayed like this and accepted `now` may leave; `None`: at once.
+    pub fn delayed(&self, delay: Delay, now: Timestamp) -> Option<Timestamp> {
+        match delay {
             Delay::None => None,
             Delay::For(wait) => Some(now.plus(wait)),
             Delay::Window {

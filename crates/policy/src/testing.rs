@@ -71,6 +71,7 @@ impl Fixture {
                 SCHEMA,
                 crate::CLIENTS_SCHEMA,
                 crate::CONNECTIONS_SCHEMA,
+                crate::LEGACY_SCHEMA,
                 crate::RULES_SCHEMA,
             ],
         )

@@ -41,6 +41,7 @@ fn open_engine(engine: Engine) -> Store {
             policy::SCHEMA,
             policy::CLIENTS_SCHEMA,
             policy::CONNECTIONS_SCHEMA,
+            policy::LEGACY_SCHEMA,
             policy::RULES_SCHEMA,
             crate::SCHEMA,
         ],

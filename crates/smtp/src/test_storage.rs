@@ -27,6 +27,7 @@ pub(crate) fn open(dir: &Path, clock: &Clock) -> (Store, Segments) {
         policy::SCHEMA,
         policy::CLIENTS_SCHEMA,
         policy::CONNECTIONS_SCHEMA,
+        policy::LEGACY_SCHEMA,
         policy::RULES_SCHEMA,
         mailbox::SCHEMA,
         routing::SCHEMA,

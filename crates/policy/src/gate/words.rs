@@ -46,7 +46,7 @@ impl Why {
             Self::Clear => "cleartext",
             Self::OldTls => "tls-below-1.2",
             Self::Tls12 => "tls-below-1.3",
-            Self::LegacyOver => "legacy-over",
+            Self::LegacyOver => super::LEGACY_OVER,
             Self::LegacyForbidden => "legacy-forbidden",
             Self::NotEnrolled => "legacy-not-enrolled",
             Self::LegacyClear => "legacy-cleartext",

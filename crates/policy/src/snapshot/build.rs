@@ -3,6 +3,7 @@
 use super::measures::{At, Measures};
 use super::{Scoped, Snapshot};
 use crate::identities::Usable;
+use crate::legacy::Stopped;
 use crate::measure::Zone;
 use crate::model::{Limits, Scope};
 use crate::rows::Setting;
@@ -19,8 +20,10 @@ use std::time::Duration;
 pub(crate) struct Contents {
     pub(crate) settings: Vec<Setting>,
     pub(crate) send_as: Vec<(AccountId, Usable)>,
-    /// Accounts that are enrolled for the legacy hosts.
-    pub(crate) enrolled: Vec<AccountId>,
+    /// Accounts that are enrolled for the legacy hosts, and until when.
+    pub(crate) enrolled: Vec<(AccountId, Option<Timestamp>)>,
+    /// What was switched off there.
+    pub(crate) stopped: Stopped,
     /// The rules that hold, and their version.
     pub(crate) rules: (i64, RuleSet),
 }
@@ -47,7 +50,13 @@ impl Snapshot {
         }
         let boxed = of_account.into_iter().map(|(at, all)| (at, all.into()));
         snapshot.send_as = boxed.collect();
-        snapshot.enrolled = contents.enrolled.into_iter().collect();
+        for (account, until) in contents.enrolled {
+            if until.is_none_or(|until| until > now) {
+                snapshot.enrolled.insert(account);
+                snapshot.ends.extend(until);
+            }
+        }
+        snapshot.stopped = contents.stopped;
         let (version, rules) = contents.rules;
         snapshot.rules = Compiled::new(Arc::new(rules), &snapshot.zone, version);
         snapshot.sum_up();

@@ -2,6 +2,7 @@
 //! Pure; a lookup allocates nothing.
 
 use super::{Scoped, Snapshot};
+use crate::legacy::Stopped;
 use crate::measure::{DatedStep, Measure, Schedule, Service, Timeline, Zone};
 use crate::model::*;
 use directory::AccountId;
@@ -272,6 +273,21 @@ impl Snapshot {
         let set = |at: &Scoped| at.measures.as_deref()?.legacy;
         match self.narrowest_first(sender).find_map(set) {
             Some(Legacy::Until { end, .. }) if end <= now => Legacy::Off,
+            Some(Legacy::Until {
+                end,
+                versions,
+                clear,
+            }) => Legacy::Until {
+                end,
+                versions: OldVersions {
+                    tls10: versions.tls10 && !self.stopped.versions.tls10,
+                    tls11: versions.tls11 && !self.stopped.versions.tls11,
+                },
+                clear: match self.stopped.stops_clear() {
+                    true => LegacyClear::Refused,
+                    false => clear,
+                },
+            },
             Some(legacy) => legacy,
             None => Legacy::Off,
         }
@@ -419,7 +435,7 @@ impl Snapshot {
         changes.sort_unstable();
         changes.dedup();
         self.changes = changes.into();
-        self.legacy_ends = legacy;
+        self.legacy_ends = legacy.without(self.stopped);
         self.open = OpenToSomebody {
             clear: clear.map(Openings::of),
             below_12: below_12.map(Openings::of),
@@ -436,6 +452,19 @@ impl Snapshot {
 }
 
 impl LegacyEnds {
+    fn without(self, stopped: Stopped) -> Self {
+        let unless = |stopped: bool, end: Timestamp| match stopped {
+            true => Timestamp(i64::MIN),
+            false => end,
+        };
+        Self {
+            at_all: self.at_all,
+            tls10: unless(stopped.versions.tls10, self.tls10),
+            tls11: unless(stopped.versions.tls11, self.tls11),
+            clear: unless(stopped.stops_clear(), self.clear),
+        }
+    }
+
     fn take(&mut self, end: Timestamp, versions: OldVersions, clear: LegacyClear) {
         let later = |known: &mut Timestamp, on: bool| {
             if on {

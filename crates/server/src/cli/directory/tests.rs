@@ -41,7 +41,18 @@ impl Terminal {
             },
             ..Settings::default()
         };
-        let store = Store::open(options, &[SCHEMA, policy::SCHEMA, policy::CLIENTS_SCHEMA, policy::CONNECTIONS_SCHEMA, policy::RULES_SCHEMA]).unwrap();
+        let store = Store::open(
+            options,
+            &[
+                SCHEMA,
+                policy::SCHEMA,
+                policy::CLIENTS_SCHEMA,
+                policy::CONNECTIONS_SCHEMA,
+                policy::LEGACY_SCHEMA,
+                policy::RULES_SCHEMA,
+            ],
+        )
+        .unwrap();
         let directory = Directory::open(store, settings, Random::seeded(1))
             .await
             .unwrap();

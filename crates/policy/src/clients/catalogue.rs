@@ -1,7 +1,7 @@
 //! The catalogue and the recognition by it. Pure but for a small memory of what was recognised before, because the same
 //! programs connect all day. Made by `Policies` from the built-in data and the operator's entries.
 
-use super::entry::{self, Entry, Number, Version};
+use super::entry::{self, Entry, MAJOR, Number, Version, VersionFrom};
 use super::pattern::{Pattern, cut};
 use super::{Confidence, Hints, Platform, Recognised};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 const REMEMBERED_MAX: usize = 4096;
 
 /// The data that comes with the program, a file per kind of client.
-const BUILT_IN: &[&str] = &[
+pub(super) const BUILT_IN: &[&str] = &[
     include_str!("../../clients/mail-programs.toml"),
     include_str!("../../clients/phones.toml"),
     include_str!("../../clients/devices.toml"),
@@ -127,7 +127,10 @@ impl Catalogue {
     fn by_own_words(&self, hints: &Hints<'_>) -> Option<Recognised> {
         let (entry, version) = self
             .first_fit(hints.imap_id_name, |entry| &entry.imap_id)
-            .map(|(entry, found)| (entry, hints.imap_id_version.map(cut).or(found)))
+            .map(|(entry, found)| match entry.version_from {
+                VersionFrom::Program => (entry, hints.imap_id_version.map(cut).or(found)),
+                VersionFrom::System => (entry, hints.imap_id_os.map(cut)),
+            })
             .or_else(|| self.first_fit(hints.mailer, |entry| &entry.mailer))?;
         Some(describe(entry, version, hints, Confidence::Certain))
     }
@@ -137,7 +140,7 @@ impl Catalogue {
         Some(describe(entry, version, hints, Confidence::Likely))
     }
 
-    /// A fingerprint in full is a program's; one with a wildcard only a family's.
+    /// A fingerprint with its last hash is a program's; one without only a family's.
     fn by_fingerprint(&self, hints: &Hints<'_>) -> Option<Recognised> {
         let fingerprint = hints.fingerprint?;
         let mut guess = None;
@@ -147,7 +150,7 @@ impl Catalogue {
                 if pattern.fit(fingerprint).is_none() {
                     continue;
                 }
-                if pattern.is_exact() {
+                if pattern.has_fixed_end() {
                     return Some(describe(entry, None, hints, Confidence::Likely));
                 }
                 guess = guess.or(Some(entry));
@@ -193,10 +196,14 @@ impl Catalogue {
                 ..Recognised::unknown()
             };
         };
-        let version = label.and_then(|label| entry.version_labelled(label));
+        let version = label.and_then(|label| {
+            let by_number = || entry.version_of(Number::parse(label)?);
+            let labelled = entry.version_labelled(label);
+            labelled.or_else(|| by_number().filter(|version| version.label.as_ref() == MAJOR))
+        });
         let label = match version {
-            Some(version) => Some(version.label.clone()),
-            None => label.map(Arc::from),
+            Some(version) if version.label.as_ref() != MAJOR => Some(version.label.clone()),
+            _ => label.map(Arc::from),
         };
         recognised(entry, version, label, platform, confidence)
     }
@@ -224,12 +231,12 @@ fn describe(
         .and_then(|number| entry.version_of(number))
         .or_else(|| version_by_fingerprint(entry, hints.fingerprint));
     let label = match (known, number) {
-        (Some(version), _) => Some(version.label.clone()),
-        // What nobody listed is told by its first number; five digits are no version any more.
-        (None, Some(Number([major, ..]))) if (1..10_000).contains(&major) => {
+        (Some(version), _) if version.label.as_ref() != MAJOR => Some(version.label.clone()),
+        // What nobody labelled is told by its first number; five digits are no version any more.
+        (_, Some(Number([major, ..]))) if (1..10_000).contains(&major) => {
             Some(major.to_string().into())
         }
-        (None, _) => None,
+        _ => None,
     };
     let platform = match entry.platform {
         Platform::Any => said_platform(hints),

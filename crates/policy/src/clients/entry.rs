@@ -14,6 +14,11 @@ const PATTERNS_MAX: usize = 40;
 const VERSIONS_MAX: usize = 60;
 /// Longest identifier that goes into a key, in bytes.
 const ID_BYTES_MAX: usize = 32;
+/// Of `version-from`.
+const SYSTEM: &str = "system";
+
+/// The label of versions that are called by their first number.
+pub const MAJOR: &str = "{major}";
 
 /// Shown with every error.
 const EXAMPLE: &str = r#"[[client]]
@@ -51,6 +56,8 @@ pub struct Entry {
     pub guide: Arc<str>,
     /// The newest TLS of versions that are not listed.
     pub newest_tls: Option<TlsAbility>,
+    /// Which version of the IMAP command ID tells what it can.
+    pub version_from: VersionFrom,
     /// Its names in the IMAP command ID.
     pub imap_id: Vec<Pattern>,
     /// Its X-Mailer and User-Agent.
@@ -63,10 +70,20 @@ pub struct Entry {
     pub versions: Vec<Version>,
 }
 
+/// Where the version of an entry comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VersionFrom {
+    /// The program: its field `version`.
+    #[default]
+    Program,
+    /// The system it runs on, whose TLS it uses: its field `os`.
+    System,
+}
+
 /// Versions that are alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
-    /// As people call it: "2010".
+    /// As people call it: "2010"; `MAJOR` where that is the first number.
     pub label: Arc<str>,
     /// The numbers the client itself gives, from (included) to (excluded).
     pub ranges: Vec<(Number, Number)>,
@@ -154,6 +171,8 @@ struct RawEntry {
     guide: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     newest_tls: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version_from: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     imap_id: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -231,6 +250,7 @@ fn raw_entry(entry: &Entry) -> RawEntry {
         platform: (entry.platform != Platform::Any).then(|| entry.platform.word().to_owned()),
         guide: entry.guide.to_string(),
         newest_tls: tls(entry.newest_tls),
+        version_from: (entry.version_from == VersionFrom::System).then(|| SYSTEM.to_owned()),
         imap_id: texts(&entry.imap_id),
         mailer: texts(&entry.mailer),
         hello: texts(&entry.hello),
@@ -282,6 +302,11 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
             .ok_or_else(|| format!("class is one of {}", words(Class::ALL, Class::word)))?,
         platform,
         newest_tls: ability(raw.newest_tls.as_deref())?,
+        version_from: match raw.version_from.as_deref() {
+            None => VersionFrom::Program,
+            Some(SYSTEM) => VersionFrom::System,
+            Some(_) => return Err(format!("version-from is \"{SYSTEM}\" or left out")),
+        },
         imap_id: patterns(&raw.imap_id)?,
         mailer: patterns(&raw.mailer)?,
         hello: patterns(&raw.hello)?,
@@ -300,6 +325,9 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
 
 fn version(raw: RawVersion) -> Result<Version, String> {
     named("label", &raw.label)?;
+    if raw.label.contains(['/', '?']) {
+        return Err("a label has neither / nor ?, which divide the parts of a key".to_owned());
+    }
     if let Some(guide) = &raw.guide {
         identifier("guide", guide)?;
     }

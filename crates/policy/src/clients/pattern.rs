@@ -83,11 +83,10 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it has no wildcard: such a fingerprint is one program's and not a family's.
-    pub fn is_exact(&self) -> bool {
-        self.parts
-            .iter()
-            .all(|part| matches!(part, Part::Literal(_)))
+    /// Whether its end is fixed. A fingerprint ends with the hash that tells one program's TLS from another's; one
+    /// without it is a family's.
+    pub fn has_fixed_end(&self) -> bool {
+        self.parts.last() != Some(&Part::Any)
     }
 
     /// How `text` fits. Only its first `HINT_BYTES_MAX` bytes count.

@@ -10,7 +10,22 @@ use std::sync::LazyLock;
 const SHARED: &str = include_str!("../../guides/shared.toml");
 
 /// A file per guide, in the order they are listed to people.
-const FILES: &[&str] = &[include_str!("../../guides/generic.toml")];
+const FILES: &[&str] = &[
+    include_str!("../../guides/outlook.toml"),
+    include_str!("../../guides/outlook-new.toml"),
+    include_str!("../../guides/windows-mail.toml"),
+    include_str!("../../guides/thunderbird.toml"),
+    include_str!("../../guides/apple-mail.toml"),
+    include_str!("../../guides/ios.toml"),
+    include_str!("../../guides/android.toml"),
+    include_str!("../../guides/samsung.toml"),
+    include_str!("../../guides/k9.toml"),
+    include_str!("../../guides/printer.toml"),
+    include_str!("../../guides/device.toml"),
+    include_str!("../../guides/website.toml"),
+    include_str!("../../guides/program.toml"),
+    include_str!("../../guides/generic.toml"),
+];
 
 /// A text in both languages.
 #[derive(Debug, Clone, Deserialize)]

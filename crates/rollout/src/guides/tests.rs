@@ -185,3 +185,86 @@ fn what_is_filled_in_cannot_break_the_page() {
         "{html}"
     );
 }
+
+fn text_of(id: &str, transition: Option<Transition<'_>>) -> String {
+    let voice = Voice::of_host("mail.firma.test");
+    let places = Places {
+        voice: &voice,
+        ports: Ports::default(),
+        transition,
+    };
+    let guide = get(id).unwrap();
+    let account = Some("anna@firma.test");
+    guide.render(Language::German, &places, account).to_text()
+}
+
+/// S1-34 and S1-25: the path that keeps port 143, and that adding the account again makes no new address.
+#[test]
+fn outlook_has_the_path_that_keeps_the_port_and_says_what_adding_again_means() {
+    let text = text_of("outlook", None);
+    let mut rest = text.as_str();
+    for next in [
+        "„Datei“",
+        "„Kontoeinstellungen“",
+        "„Servereinstellungen“",
+        "„Eingehende E-Mail“",
+        "„STARTTLS“",
+        "Der Port kann auf 143 gesetzt bleiben",
+        "„Ausgehende E-Mail“",
+        "„STARTTLS“, Port 587",
+        "Das ist keine neue E-Mail-Adresse: anna@firma.test bleibt",
+        "PST",
+    ] {
+        let at = rest
+            .find(next)
+            .unwrap_or_else(|| panic!("{next} is missing\n{text}"));
+        rest = &rest[at..];
+    }
+}
+
+/// S1-13: update, relay, transitional access, in this order; the last one only while there is one.
+#[test]
+fn devices_have_three_options_and_two_when_the_transition_is_over() {
+    let until = Transition {
+        end: civil::date(2025, 5, 30),
+        page: "https://mail.firma.test/access",
+    };
+    for id in ["printer", "device"] {
+        let text = text_of(id, Some(until));
+        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}\n{text}"));
+        let update = at("Update des Herstellers: ");
+        let relay = at("Relay im eigenen Netz: ");
+        assert!(update < relay && relay < at("bis zum 30.05.2025"), "{text}");
+        assert!(!text_of(id, None).contains("Übergangszugang"));
+    }
+}
+
+/// S1-27.
+#[test]
+fn a_website_learns_whether_it_is_concerned() {
+    let text = text_of("website", None);
+    for told in [
+        "WordPress",
+        "Postfach als Relay",
+        "mail()",
+        "nichts weiter zu tun",
+        "STARTTLS",
+    ] {
+        assert!(text.contains(told), "{told}\n{text}");
+    }
+}
+
+#[test]
+fn every_client_of_the_catalogue_has_its_guide() {
+    let catalogue = policy::clients::Catalogue::new(Vec::new());
+    for entry in catalogue.entries() {
+        let own = entry.versions.iter().filter_map(|v| v.guide.as_ref());
+        for guide in own.chain([&entry.guide]) {
+            assert!(get(guide).is_some(), "{} wants {guide}", entry.id);
+        }
+    }
+    assert_eq!(
+        for_client(&Recognised::unknown()).unwrap().id(),
+        GENERIC_GUIDE
+    );
+}

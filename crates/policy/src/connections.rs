@@ -12,7 +12,7 @@ mod tests;
 mod waiting;
 
 pub use live::{Event, Live};
-pub use rows::{Stranger, list, strangers};
+pub use rows::{Stranger, insecure, list, strangers};
 pub(crate) use rows::{belief_number, belief_of, connection, manner, remove_account, tls_number};
 pub use schema::SCHEMA;
 pub use status::{ActionNeeded, Demanded, Device, STATUS_DAYS, Status, status};
@@ -222,6 +222,14 @@ impl Connections {
     /// Notes a connection in which an account was named. Costs no store access.
     pub fn note(&self, seen: &Seen<'_>) {
         self.waiting().note(seen);
+    }
+
+    /// The mail program said after its login who it is: the login noted as `before` counts as `after` instead.
+    /// Costs no store access.
+    pub fn recognised(&self, before: &Seen<'_>, after: &Seen<'_>) {
+        let mut waiting = self.waiting();
+        waiting.take_back(before);
+        waiting.note(after);
     }
 
     /// Notes a failure before anybody was named (`HandshakeFailed`, `WrongMode`). It becomes a row of an

@@ -2,11 +2,13 @@
 //! through, from what was seen in the last days. Names everybody, changes nothing. The CLI, the API and
 //! rollouts ask before a change that can break mail.
 
+mod change;
 mod sheet;
 #[cfg(test)]
 mod tests;
 mod trend;
 
+pub use change::changes;
 pub use trend::{Day, record, standing, today, trend};
 
 use crate::connections::{Outcome, tls_number, window};

@@ -6,6 +6,7 @@ use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{Store, StoreError, Tx};
 use platform::tls::TlsVersion;
+use policy::impact::{Proposed, Server};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,19 +99,6 @@ struct Key {
     theirs: Box<str>,
     protection: Protection,
     day: i64,
-}
-
-/// A domain on the other side, and how mail to or from it was protected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    /// The other side's domain, as A-labels.
-    pub domain: String,
-    /// Messages in clear.
-    pub clear: u64,
-    /// Messages over TLS 1.2 or newer.
-    pub protected: u64,
-    /// The last day with a message in clear, as midnight UTC at which it began.
-    pub last_clear: Timestamp,
 }
 
 impl Seen {
@@ -247,41 +235,23 @@ fn add(tx: &mut dyn Tx, rows: &[(Key, i64)]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Where mail from `sender_domain` went in clear in the last `days` days (today counts): who could not
-/// be written to any more with mandatory TLS. Most messages first.
+/// The domains of other servers that mandatory TLS would cut off, for a preview of it: where mail of a domain
+/// went in clear in the last `days` days (today counts), or which domains sent mail for it in clear. Most
+/// messages first; none for a change that is not about mandatory TLS.
 ///
 /// # Errors
 /// Those of the store.
-pub fn outbound_preview(
+pub fn servers(
     tx: &mut dyn Tx,
-    sender_domain: &str,
+    proposed: &Proposed,
     days: u32,
     now: Timestamp,
-) -> Result<Vec<Counted>, StoreError> {
-    preview(tx, Direction::Outbound, sender_domain, days, now)
-}
-
-/// Which domains sent mail for `recipient_domain` in clear in the last `days` days (today counts): who
-/// would be refused. Most messages first.
-///
-/// # Errors
-/// Those of the store.
-pub fn inbound_preview(
-    tx: &mut dyn Tx,
-    recipient_domain: &str,
-    days: u32,
-    now: Timestamp,
-) -> Result<Vec<Counted>, StoreError> {
-    preview(tx, Direction::Inbound, recipient_domain, days, now)
-}
-
-fn preview(
-    tx: &mut dyn Tx,
-    direction: Direction,
-    ours: &str,
-    days: u32,
-    now: Timestamp,
-) -> Result<Vec<Counted>, StoreError> {
+) -> Result<Vec<Server>, StoreError> {
+    let (direction, ours) = match proposed {
+        Proposed::OutboundTls(domain) => (Direction::Outbound, domain.as_str()),
+        Proposed::InboundTls(domain) => (Direction::Inbound, domain.as_str()),
+        _ => return Ok(Vec::new()),
+    };
     let first = day(now) - i64::from(days.clamp(1, KEPT_DAYS)) + 1;
     // CAST: PostgreSQL adds BIGINTs up to a NUMERIC.
     tx.all(
@@ -295,11 +265,12 @@ fn preview(
          ORDER BY 2 DESC, theirs LIMIT ?4",
         params![direction.number(), ours, first, PREVIEW_ROWS_MAX],
         |row| {
-            Ok(Counted {
+            Ok(Server {
+                ours: ours.to_owned(),
                 domain: row.text(0)?.to_owned(),
                 clear: u64::try_from(row.int(1)?).unwrap_or(0),
                 protected: u64::try_from(row.int(2)?).unwrap_or(0),
-                last_clear: Timestamp(row.int(3)?.saturating_mul(DAY_MS)),
+                last_day: row.int(3)?,
             })
         },
     )
@@ -309,6 +280,7 @@ fn preview(
 mod tests {
     use super::*;
     use crate::testing;
+    use directory::DomainName;
 
     const NOW: Timestamp = Timestamp(20_000 * DAY_MS + 5);
 
@@ -342,22 +314,30 @@ mod tests {
         seen.flush().await.unwrap();
         seen.outbound("firma.test", "clear.test", Protection::Clear, NOW);
         seen.flush().await.unwrap();
-        let (out, week, inbound) = store
+        let (out, week, inbound, none) = store
             .read(|tx| {
+                let firma = DomainName::parse("firma.test").unwrap();
+                let (to, from) = (
+                    Proposed::OutboundTls(firma.clone()),
+                    Proposed::InboundTls(firma),
+                );
                 Ok::<_, StoreError>((
-                    outbound_preview(tx, "firma.test", 8, NOW)?,
-                    outbound_preview(tx, "firma.test", 7, NOW)?,
-                    inbound_preview(tx, "firma.test", 30, NOW)?,
+                    servers(tx, &to, 8, NOW)?,
+                    servers(tx, &to, 7, NOW)?,
+                    servers(tx, &from, 30, NOW)?,
+                    servers(tx, &Proposed::SenderOwnership, 30, NOW)?,
                 ))
             })
             .await
             .unwrap();
-        let counted = |domain: &str, clear, protected, ago| Counted {
+        let counted = |domain: &str, clear, protected, ago| Server {
+            ours: "firma.test".to_owned(),
             domain: domain.to_owned(),
             clear,
             protected,
-            last_clear: Timestamp(days_ago(ago).0 - 5),
+            last_day: day(days_ago(ago)),
         };
+        assert_eq!(none, []);
         assert_eq!(
             out,
             [counted("clear.test", 4, 1, 0), counted("old.test", 1, 0, 7)]

@@ -29,7 +29,38 @@ pub(super) fn put(tx: &mut dyn Tx, part: &Part) -> Result<(), StoreError> {
             Some(account) => put_named(tx, account, row),
             None => put_stranger(tx, row),
         },
+        Part::Mistaken {
+            account, manner, ..
+        } => take_back(tx, *account, manner),
     }
+}
+
+/// One login of this manner was another; a row of which nothing is left goes.
+fn take_back(tx: &mut dyn Tx, account: AccountId, manner: &Manner) -> Result<(), StoreError> {
+    for sql in [
+        "UPDATE policy_connections SET seen = seen - 1 WHERE account = ?1 AND service = ?2 \
+         AND client = ?3 AND port = ?4 AND encryption = ?5 AND door = ?6 AND tls = ?7 \
+         AND cipher = ?8 AND outcome = ?9",
+        "DELETE FROM policy_connections WHERE account = ?1 AND service = ?2 \
+         AND client = ?3 AND port = ?4 AND encryption = ?5 AND door = ?6 AND tls = ?7 \
+         AND cipher = ?8 AND outcome = ?9 AND seen < 1",
+    ] {
+        tx.execute(
+            sql,
+            params![
+                account.0,
+                manner.service.word(),
+                &*manner.client,
+                i64::from(manner.port),
+                manner.encryption.word(),
+                manner.door.word(),
+                tls_number(manner.tls),
+                &*manner.cipher,
+                manner.outcome.word(),
+            ],
+        )?;
+    }
+    Ok(())
 }
 
 fn put_origin(
@@ -315,6 +346,31 @@ pub fn list(tx: &mut dyn Tx, account: AccountId) -> Result<Vec<Connection>, Stor
          ORDER BY last_day DESC, service, client, port, encryption, door, tls DESC, cipher, outcome",
         params![account.0],
         |row| connection(row),
+    )?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Every account's insecure connections that were seen on `first_day` (days since 1970, UTC) or later, with the
+/// account's address, by domain and name; at most `rows_max`.
+///
+/// # Errors
+/// Those of the store.
+pub fn insecure(
+    tx: &mut dyn Tx,
+    first_day: i64,
+    rows_max: u32,
+) -> Result<Vec<(String, Connection)>, StoreError> {
+    let rows = tx.all(
+        "SELECT c.account, c.service, c.client, c.port, c.encryption, c.door, c.tls, c.cipher, \
+         c.outcome, c.believed, c.settled, c.seen, c.first_day, c.last_day, a.local, a.domain \
+         FROM policy_connections c JOIN directory_accounts a ON a.account = c.account \
+         WHERE c.last_day >= ?1 AND c.tls < 12 AND (c.tls > 0 OR c.encryption = ?2) \
+         ORDER BY a.domain, a.local, c.last_day DESC, c.service, c.client, c.port LIMIT ?3",
+        params![first_day, Encryption::Clear.word(), rows_max],
+        |row| {
+            let login = format!("{}@{}", row.text(14)?, row.text(15)?);
+            Ok(connection(row)?.map(|connection| (login, connection)))
+        },
     )?;
     Ok(rows.into_iter().flatten().collect())
 }

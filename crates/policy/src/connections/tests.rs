@@ -248,6 +248,58 @@ async fn a_secure_login_settles_what_the_same_program_did_before() {
 }
 
 #[tokio::test]
+async fn a_program_that_says_its_name_late_is_counted_once() {
+    let rig = Rig::new().await;
+    let anna = rig.fixture.anna;
+    let before = Seen {
+        account: anna,
+        contact: Contact {
+            client: "unknown",
+            ..contact(Outcome::LoggedIn, GOOD)
+        },
+    };
+    let after = Seen {
+        account: anna,
+        contact: contact(Outcome::LoggedIn, GOOD),
+    };
+    let clients = |rows: Vec<Connection>| -> Vec<(String, u64)> {
+        let each = rows.into_iter();
+        each.map(|row| (row.manner.client.into(), row.seen))
+            .collect()
+    };
+    // While it still waits, and after it was written.
+    rig.connections.note(&before);
+    rig.connections.recognised(&before, &after);
+    assert_eq!(clients(rig.rows().await), [(OUTLOOK.to_owned(), 1)]);
+    rig.connections.note(&before);
+    assert_eq!(rig.rows().await.len(), 2);
+    rig.connections.recognised(&before, &after);
+    assert_eq!(clients(rig.rows().await), [(OUTLOOK.to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn insecure_connections_are_listed_for_everybody() {
+    let rig = Rig::new().await;
+    rig.anna(contact(Outcome::LoggedIn, GOOD));
+    rig.anna(contact(Outcome::LoggedIn, OLD));
+    rig.anna(Contact {
+        now: days(-20),
+        ..contact(Outcome::PasswordInClear, None)
+    });
+    rig.connections.flush().await.unwrap();
+    let since = async |ago: i64| {
+        let first_day: i64 = day(days(-ago));
+        let read = move |tx: &mut dyn Tx| insecure(tx, first_day, 100);
+        rig.fixture.store.read(read).await.unwrap()
+    };
+    let found = since(14).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0, "anna@firma.test");
+    assert_eq!(found[0].1.manner.tls, Some(TlsVersion::V1_0));
+    assert_eq!(since(20).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_password_in_clear_is_flagged_until_the_credentials_change() {
     let rig = Rig::new().await;
     let anna = rig.fixture.anna;

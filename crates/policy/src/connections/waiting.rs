@@ -29,6 +29,12 @@ pub(super) enum Part {
     Named { account: AccountId, row: Row },
     /// A failure before anybody was named.
     Stranger(Row),
+    /// One of an account's logins was counted for the wrong program.
+    Mistaken {
+        account: AccountId,
+        manner: Manner,
+        order: u64,
+    },
 }
 
 /// Connections of one manner, added up.
@@ -48,6 +54,7 @@ pub(super) struct Row {
 pub(super) struct Waiting {
     named: HashMap<AccountId, Vec<Row>>,
     strangers: HashMap<(IpAddr, Manner), Row>,
+    mistaken: Vec<(AccountId, Manner, u64)>,
     origins: Vec<(IpAddr, AccountId, Timestamp)>,
     /// When an account's address was handed on to be written.
     handed_on: HashMap<(IpAddr, AccountId), Timestamp>,
@@ -90,6 +97,27 @@ impl Waiting {
                 rows.push(Row::once(manner(contact), peer, today, order));
                 self.kept += 1;
             }
+        }
+    }
+
+    /// The login that was noted as `before` is taken back.
+    pub(super) fn take_back(&mut self, before: &Seen<'_>) {
+        let rows = self.named.entry(before.account).or_default();
+        let waits = rows
+            .iter()
+            .position(|row| row.peer.is_none() && is_like(&row.manner, &before.contact));
+        if let Some(row) = waits.and_then(|n| rows.get_mut(n)) {
+            row.seen -= 1;
+        } else if self.mistaken.len() < WAITING_MAX {
+            self.order += 1;
+            let manner = manner(&before.contact);
+            self.mistaken.push((before.account, manner, self.order));
+        }
+        if let Some(n) = waits
+            && rows.get(n).is_some_and(|row| row.seen == 0)
+        {
+            rows.swap_remove(n);
+            self.kept -= 1;
         }
     }
 
@@ -146,7 +174,16 @@ impl Waiting {
                 .map(move |row| Part::Named { account, row })
         });
         let strangers = std::mem::take(&mut self.strangers).into_values();
-        let mut parts: Vec<Part> = named.chain(strangers.map(Part::Stranger)).collect();
+        let mistaken = std::mem::take(&mut self.mistaken).into_iter();
+        let mistaken = mistaken.map(|(account, manner, order)| Part::Mistaken {
+            account,
+            manner,
+            order,
+        });
+        let mut parts: Vec<Part> = named
+            .chain(strangers.map(Part::Stranger))
+            .chain(mistaken)
+            .collect();
         parts.sort_by_key(Part::order);
         self.kept = 0;
         (
@@ -177,6 +214,11 @@ impl Waiting {
                     }
                 }
             }
+            Part::Mistaken {
+                account,
+                manner,
+                order,
+            } => self.mistaken.push((account, manner, order)),
             Part::Stranger(row) => {
                 let Some(peer) = row.peer else { return };
                 let known = self.strangers.get_mut(&(peer, row.manner.clone()));
@@ -198,6 +240,7 @@ impl Part {
         match self {
             Self::Origin { .. } => 0,
             Self::Named { row, .. } | Self::Stranger(row) => row.order,
+            Self::Mistaken { order, .. } => *order,
         }
     }
 }

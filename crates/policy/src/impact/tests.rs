@@ -277,6 +277,51 @@ async fn a_trend_is_a_row_a_day() {
 }
 
 #[tokio::test]
+async fn a_setting_tells_what_it_can_break() {
+    let (rig, _) = Rig::new().await;
+    let of = async |scope: Scope, name: Name, item: &'static str, text: &str| {
+        let value = crate::setting::Value::parse(name, text).unwrap();
+        let read = move |tx: &mut dyn Tx| changes(tx, &scope, name, item, &value);
+        let found = rig.fixture.store.read(read).await.unwrap();
+        let words: Vec<String> = found.iter().map(ToString::to_string).collect();
+        words.join(" ")
+    };
+    let all = Scope::Installation;
+    let firma = domain("firma.test");
+    let found = of(
+        all.clone(),
+        Name::TlsVersion,
+        "imap",
+        "1.3 observe; 2027-03-01 enforce",
+    )
+    .await;
+    assert_eq!(found, "tls-version/imap=1.3");
+    assert_eq!(
+        of(all.clone(), Name::TlsVersion, "imap", "1.3 observe").await,
+        ""
+    );
+    let found = of(all.clone(), Name::Cleartext, "*", "enforce").await;
+    assert!(
+        found.starts_with("cleartext/submission cleartext/imap "),
+        "{found}"
+    );
+    let found = of(
+        all.clone(),
+        Name::SenderOwnership,
+        "",
+        "warn; 2027-03-01 enforce",
+    )
+    .await;
+    assert_eq!(found, "sender-ownership");
+    let found = of(all.clone(), Name::OutboundTls, "", "required").await;
+    assert_eq!(found, "outbound-tls/firma.test outbound-tls/other.test");
+    assert_eq!(of(all.clone(), Name::OutboundTls, "", "off").await, "");
+    let found = of(firma, Name::InboundTls, "", "required").await;
+    assert_eq!(found, "inbound-tls/firma.test");
+    assert_eq!(of(all, Name::HoldBack, "", "10").await, "");
+}
+
+#[tokio::test]
 async fn words_of_changes_can_be_read_back() {
     let mut all: Vec<Proposed> = Service::ALL
         .into_iter()

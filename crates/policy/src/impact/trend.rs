@@ -1,9 +1,10 @@
 //! How many a change would have locked out, day by day: whether letters help. A chore writes a row per
 //! standing question and day; the CLI, the API and pages read.
 
+use super::change::LOGIN_SERVICES;
 use super::{Proposed, Question, preview};
 use crate::connections::day;
-use crate::measure::{Measure, Service};
+use crate::measure::Measure;
 use crate::model::Scope;
 use crate::snapshot::Snapshot;
 use platform::clock::Timestamp;
@@ -33,13 +34,6 @@ pub struct Day {
 /// # Errors
 /// Those of the store.
 pub fn standing(tx: &mut dyn Tx) -> Result<Vec<Proposed>, StoreError> {
-    let services = [
-        Service::Submission,
-        Service::Imap,
-        Service::Pop3,
-        Service::ManageSieve,
-        Service::Http,
-    ];
     let of = |service| {
         [
             Proposed::TlsVersion {
@@ -53,7 +47,7 @@ pub fn standing(tx: &mut dyn Tx) -> Result<Vec<Proposed>, StoreError> {
             Proposed::Cleartext(service),
         ]
     };
-    let mut all: Vec<Proposed> = services.into_iter().flat_map(of).collect();
+    let mut all: Vec<Proposed> = LOGIN_SERVICES.into_iter().flat_map(of).collect();
     all.push(Proposed::SenderOwnership);
     let rules = tx.all(
         "SELECT DISTINCT measure FROM policy_findings WHERE measure LIKE 'rule/%' \

@@ -1,0 +1,84 @@
+//! What a setting that is about to be made can break: the questions a preview asks before it.
+
+use super::Proposed;
+use crate::measure::{Schedule, Service};
+use crate::model::{OutboundTls, Scope, Stage};
+use crate::rows::domains_of;
+use crate::setting::{Name, Value};
+use directory::DomainName;
+use platform::store::{StoreError, Tx};
+
+/// Services people log in to.
+pub(super) const LOGIN_SERVICES: [Service; 5] = [
+    Service::Submission,
+    Service::Imap,
+    Service::Pop3,
+    Service::ManageSieve,
+    Service::Http,
+];
+
+/// The changes that a value of `name` (and `item`: a service's word or `*`) makes once it is enforced, for the
+/// domains of `scope` one by one where they are asked so. Empty: it breaks nothing.
+///
+/// # Errors
+/// Those of the store.
+pub fn changes(
+    tx: &mut dyn Tx,
+    scope: &Scope,
+    name: Name,
+    item: &str,
+    value: &Value,
+) -> Result<Vec<Proposed>, StoreError> {
+    Ok(match value {
+        Value::LowestTls(lowest) if is_ever_enforced(&lowest.schedule) => services(item)
+            .into_iter()
+            .map(|service| Proposed::TlsVersion {
+                service,
+                lowest: lowest.version,
+            })
+            .collect(),
+        Value::Schedule(schedule) if is_ever_enforced(schedule) => match name {
+            Name::Cleartext => services(item)
+                .into_iter()
+                .map(Proposed::Cleartext)
+                .collect(),
+            Name::SenderOwnership => vec![Proposed::SenderOwnership],
+            _ => Vec::new(),
+        },
+        Value::InboundTls(Some(demand)) if is_ever_enforced(&demand.schedule) => {
+            of_domains(tx, scope, Proposed::InboundTls)?
+        }
+        Value::OutboundTls(demand)
+            if demand.level > OutboundTls::Off && is_ever_enforced(&demand.schedule) =>
+        {
+            of_domains(tx, scope, Proposed::OutboundTls)?
+        }
+        _ => Vec::new(),
+    })
+}
+
+fn is_ever_enforced(schedule: &Schedule) -> bool {
+    schedule
+        .steps
+        .iter()
+        .any(|step| step.stage == Stage::Enforce)
+}
+
+fn services(item: &str) -> Vec<Service> {
+    match Service::from_word(item) {
+        Some(service) => vec![service],
+        None => LOGIN_SERVICES.to_vec(),
+    }
+}
+
+fn of_domains(
+    tx: &mut dyn Tx,
+    scope: &Scope,
+    proposed: impl Fn(DomainName) -> Proposed,
+) -> Result<Vec<Proposed>, StoreError> {
+    let domains = domains_of(tx, scope)?;
+    let names = domains
+        .iter()
+        .filter_map(|name| DomainName::parse(name).ok());
+    Ok(names.map(proposed).collect())
+}

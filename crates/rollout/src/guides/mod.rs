@@ -153,8 +153,8 @@ impl Guide {
 fn values<'v>(language: Language, places: &Places<'v>, account: Option<&'v str>) -> Values<'v> {
     let Places { voice, ports, .. } = places;
     let of_reader = match language {
-        Language::German => "{Ihre vollständige E-Mail-Adresse|deine vollständige E-Mail-Adresse}",
-        Language::English => "your full e-mail address",
+        Language::German => "{ihre-adresse@ihre|deine-adresse@deine}-domain.example",
+        Language::English => "you@your-domain.example",
     };
     let reader = account.map_or_else(
         || {

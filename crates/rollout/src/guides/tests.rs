@@ -68,7 +68,7 @@ fn no_variant_has_a_placeholder_left_or_a_gap() {
             rendered.brief.clone(),
         ] {
             assert!(!text.contains(['{', '}', '|']), "{text}");
-            assert!(!text.contains("  .") && !text.contains("()"), "{text}");
+            assert!(!text.contains("  .") && !text.contains(" ()"), "{text}");
         }
         assert!(!rendered.title.is_empty() && !rendered.brief.is_empty());
         assert!(!rendered.sections.is_empty());

@@ -2,7 +2,7 @@
 //! mailbox, a row per remote recipient and the trace. Returns after that transaction is durable;
 //! only then may anybody answer 250. On an error nothing of the message exists.
 
-use crate::dispatch::{Dispatch, Front, Hold, Origin, RequireTls, TlsRequiredNo};
+use crate::dispatch::{Dispatch, Folder, Front, Hold, Origin, RequireTls, TlsRequiredNo};
 use crate::envelope::{DeliverTo, DsnOptions, Recipient, Return, ReversePath};
 use crate::front;
 use crate::relay::{self, Attempt, HERE, Ordered};
@@ -434,7 +434,10 @@ pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<
             tx,
             &Delivery {
                 account: copy.account,
-                mailbox: mailbox::DeliverInto::Inbox,
+                mailbox: match message.dispatch.folder {
+                    Folder::Inbox => mailbox::DeliverInto::Inbox,
+                    Folder::Junk => mailbox::DeliverInto::SpecialUse(mailbox::SpecialUse::Junk),
+                },
                 body,
                 prefix: &copy.prefix,
                 flags: mailbox::Flags::default(),

@@ -31,6 +31,18 @@ pub struct Dispatch {
     /// ours that forwards it, so that a circle is seen when it comes back. Copies that stay here do
     /// not have them: their readers need not know of each other.
     pub marks: String,
+    /// Where copies for mailboxes here go.
+    pub folder: Folder,
+}
+
+/// The mailbox a copy is put into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Folder {
+    /// INBOX.
+    #[default]
+    Inbox,
+    /// The mailbox for junk; INBOX where an account has none.
+    Junk,
 }
 
 /// Whether a message is kept back until somebody releases it.

@@ -22,7 +22,7 @@ mod work;
 pub mod xtext;
 
 pub use accept::{Accept, AcceptError, Queue};
-pub use dispatch::{Dispatch, Hold, Origin, RequireTls, TlsRequiredNo};
+pub use dispatch::{Dispatch, Folder, Hold, Origin, RequireTls, TlsRequiredNo};
 pub use envelope::{DeliverTo, DsnOptions, Notify, Recipient, Return, ReversePath};
 pub use schema::SCHEMA;
 pub use trace::{TraceId, TraceIds};

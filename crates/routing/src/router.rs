@@ -246,7 +246,8 @@ impl Router {
         let Some(target) = self.target(request, &snapshot) else {
             return Route::Never(Refusal::other(no_domain(request.destination)));
         };
-        let demands = demands(request, &snapshot, &target.name);
+        let outgoing = snapshot.outgoing(&request.sender, &target.name, request.now);
+        let demands = demands(request, &snapshot, &outgoing, &target.name);
         match self.look(&target.target, ask_tlsa(&demands)).await {
             Looked::Found(destination) => {
                 let rulings = self.rule(&demands, &destination, request.now);
@@ -273,7 +274,8 @@ impl Router {
         };
         explained.asked = target.target.name().to_owned();
         explained.next_hop = target.why.map(str::to_owned);
-        let demands = demands(request, &snapshot, &target.name);
+        let outgoing = snapshot.outgoing(&request.sender, &target.name, request.now);
+        let demands = demands(request, &snapshot, &outgoing, &target.name);
         explained.route = match self.look(&target.target, ask_tlsa(&demands)).await {
             Looked::Never(reply) => Route::Never(Refusal::other(reply)),
             Looked::Later(reply) => Route::Later(Refusal::other(reply)),
@@ -562,13 +564,14 @@ fn explained_host((host, ruling): (&Host, &Ruling)) -> ExplainedHost {
 
 fn demands<'a>(
     request: &Request<'a>,
-    snapshot: &'a policy::Snapshot,
+    snapshot: &policy::Snapshot,
+    outgoing: &'a policy::rules::Outgoing<'_>,
     destination: &'a str,
 ) -> Demands<'a> {
     Demands {
         destination,
         sender: snapshot.outbound_tls(&request.sender, request.now),
-        rule: snapshot.destination(&request.sender, destination),
+        rule: outgoing.destination.as_deref(),
         dane: snapshot.dane(),
         require_tls: request.require_tls,
         tls_required_no: request.tls_required_no,

@@ -71,6 +71,9 @@ pub struct Case {
     /// Header fields as `(name in lower case, hash of the value)`, of recorded cases.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hashed_headers: Vec<(String, u64)>,
+    /// Names of header fields that would have been seen; left out: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen_headers: Option<Vec<Box<str>>>,
     /// Tags that were set before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Box<str>>,
@@ -118,7 +121,11 @@ impl Case {
             case: self,
             sender_domain: domain_of(self.sender.as_deref().unwrap_or_default()),
             domains: recipients.map(|r| domain_of(&r.address)).collect(),
-            headers: HeaderFacts::recorded(texts.chain(hashes).collect(), salt),
+            headers: HeaderFacts::described(
+                texts.chain(hashes).collect(),
+                self.seen_headers.clone(),
+                salt,
+            ),
         }
     }
 
@@ -240,6 +247,7 @@ impl Case {
                     (name.to_string(), hash)
                 })
                 .collect(),
+            seen_headers: facts.headers.value().and_then(HeaderFacts::looked_for),
             tags: facts.tags.to_vec(),
         }
     }

@@ -2,6 +2,7 @@
 //! demands (a recipient's domain, an account ...), so that hundreds of rules about single customers cost as
 //! little as a few. Immutable; made when a snapshot is built. Pure.
 
+use super::action::Action;
 use super::check::{Check, Truth};
 use super::condition::Condition;
 use super::fact::Fact;
@@ -10,7 +11,7 @@ use super::rule::{Point, RULES_MAX, Rule, RuleSet};
 use crate::local_time;
 use crate::measure::{Timeline, Zone};
 use platform::clock::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Words of 64 bits that hold a bit per rule.
@@ -26,6 +27,8 @@ pub struct Compiled {
     rules: Box<[Ready]>,
     points: [Index; Point::ALL.len()],
     headers: HeaderNames,
+    changes_headers: bool,
+    mentioned: HashSet<Fact>,
     zone: Zone,
     version: i64,
 }
@@ -83,6 +86,9 @@ impl Compiled {
         let points = Point::ALL.map(|point| Index::of(&set, &rules, point));
         Self {
             headers: HeaderNames::of(&set),
+            changes_headers: (set.rules().iter())
+                .any(|rule| rule.then.iter().any(|a| matches!(a, Action::Header { .. }))),
+            mentioned: mentioned(&set),
             zone: zone.clone(),
             set,
             rules,
@@ -104,6 +110,16 @@ impl Compiled {
     /// The header fields rules ask about.
     pub fn header_names(&self) -> &HeaderNames {
         &self.headers
+    }
+
+    /// Whether the header of a message has to be at hand: a rule asks about it or changes it.
+    pub fn needs_header(&self) -> bool {
+        self.changes_headers || !self.headers.is_empty()
+    }
+
+    /// Whether any rule asks about this fact, so that finding it out is worth something.
+    pub fn mentions(&self, fact: &Fact) -> bool {
+        self.mentioned.contains(fact)
     }
 
     /// Whether any rule is asked at this point.
@@ -142,6 +158,21 @@ impl Compiled {
             }),
         }
     }
+}
+
+fn mentioned(set: &RuleSet) -> HashSet<Fact> {
+    let mut mentioned = HashSet::new();
+    for rule in set.rules() {
+        rule.when.each_test(&mut |test| {
+            mentioned.insert(test.fact.clone());
+        });
+        for action in &rule.then {
+            if let Action::Rate { by, .. } = action {
+                mentioned.extend(by.iter().cloned());
+            }
+        }
+    }
+    mentioned
 }
 
 /// A time of the day and a day.
@@ -366,13 +397,18 @@ fn truth(fact: &Fact, check: &Check, view: &View<'_>) -> Truth {
         Fact::Header(name) => match facts.headers {
             Known::Unknown => Truth::Unknown,
             Known::Absent => Truth::No,
+            Known::Is(headers) if !headers.knows(name) => Truth::Unknown,
             Known::Is(headers) => {
                 let each = headers.values(name);
                 Truth::any(each.map(|value| check.header(value, headers.salt)))
             }
         },
         Fact::HeaderCount(name) => {
-            check.number(facts.headers.map(|h| h.values(name).count() as u64))
+            let known = match facts.headers {
+                Known::Is(headers) if !headers.knows(name) => Known::Unknown,
+                headers => headers.map(|h| h.values(name).count() as u64),
+            };
+            check.number(known)
         }
         Fact::Tag => {
             let earlier = facts.tags.iter().map(|tag| &**tag);

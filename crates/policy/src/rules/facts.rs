@@ -8,6 +8,7 @@ use directory::AccountId;
 use formats::header;
 use platform::tls::TlsVersion;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Longest value of a header field that rules see, in bytes; what is longer is cut.
 pub(super) const HEADER_VALUE_BYTES_MAX: usize = 2_000;
@@ -145,6 +146,8 @@ pub enum HeaderValue {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderFacts {
     fields: Vec<(Box<str>, HeaderValue)>,
+    /// The names that were looked for; `None`: all.
+    looked_for: Option<HeaderNames>,
     /// What the hashes of recorded values were made with.
     pub(super) salt: u64,
 }
@@ -152,7 +155,7 @@ pub struct HeaderFacts {
 /// The names of header fields a set of rules asks about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderNames {
-    names: Box<[Box<str>]>,
+    names: Arc<[Box<str>]>,
 }
 
 impl HeaderNames {
@@ -188,10 +191,11 @@ impl HeaderFacts {
     /// Reads the header once; fields nobody asks about are not kept.
     pub fn read(header: &[u8], names: &HeaderNames) -> Self {
         let mut fields = Vec::new();
-        if names.is_empty() {
-            return Self::default();
-        }
         for field in header::fields(header) {
+            // Nobody asks: the header is not even walked through.
+            if names.is_empty() {
+                break;
+            }
             let Some(name) = names.find(field.name) else {
                 continue;
             };
@@ -203,12 +207,40 @@ impl HeaderFacts {
             let text = header::decode_text(cut);
             fields.push((name.into(), HeaderValue::Text(text.into())));
         }
-        Self { fields, salt: 0 }
+        Self {
+            fields,
+            looked_for: Some(names.clone()),
+            salt: 0,
+        }
     }
 
-    /// Of recorded values, whose hashes were made with `salt`.
-    pub(super) fn recorded(fields: Vec<(Box<str>, HeaderValue)>, salt: u64) -> Self {
-        Self { fields, salt }
+    /// Of described and recorded values. `looked_for` are the names that would have been found, `None` for all;
+    /// hashes were made with `salt`.
+    pub(super) fn described(
+        fields: Vec<(Box<str>, HeaderValue)>,
+        looked_for: Option<Vec<Box<str>>>,
+        salt: u64,
+    ) -> Self {
+        let looked_for = looked_for.map(|names| HeaderNames {
+            names: names.into(),
+        });
+        Self {
+            fields,
+            looked_for,
+            salt,
+        }
+    }
+
+    /// Whether fields of this name would have been found.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let names = self.looked_for.as_ref();
+        names.is_none_or(|names| names.find(name.as_bytes()).is_some())
+    }
+
+    /// The names that were looked for; `None`: all.
+    pub(super) fn looked_for(&self) -> Option<Vec<Box<str>>> {
+        let names = self.looked_for.as_ref()?;
+        Some(names.names.to_vec())
     }
 
     /// The values of the fields with this name, in lower case, from the top.

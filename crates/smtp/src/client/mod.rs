@@ -120,11 +120,15 @@ impl Client {
             group: attempt.group.as_deref(),
         };
         let snapshot = self.parts.policies.snapshot();
-        let origin = Origin::of(snapshot.pool(&sender), &to, &self.settings.host);
-        let chosen = attempt.route.is_some()
-            || snapshot
-                .destination(&sender, &to)
-                .is_some_and(|rule| rule.next_hop.is_some());
+        let now = self.parts.router.clock().now();
+        let outgoing = snapshot.outgoing(&sender, &to, now);
+        let watch = self.parts.policies.watch();
+        watch.note(&outgoing.decision, sender.account, &from, now);
+        let origin = Origin::of(outgoing.pool.as_deref(), &to, &self.settings.host);
+        let next_hop = outgoing
+            .destination
+            .is_some_and(|rule| rule.next_hop.is_some());
+        let chosen = attempt.route.is_some() || next_hop;
         drop(snapshot);
         let hops = match self
             .parts

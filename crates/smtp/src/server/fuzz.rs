@@ -85,6 +85,7 @@ fn begin(dots: Dots, limits: &Limits) -> Incoming {
             domain: "example.org".into(),
             direction: policy::Direction::Outbound,
         }),
+        rules: None,
     }));
     Incoming::begin(front, spool, dots, BareEndings::Normalise, limits)
 }

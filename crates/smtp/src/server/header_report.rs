@@ -6,6 +6,7 @@ use super::rulings::message::Fault;
 use formats::address::Address;
 use formats::header::{Field, fields};
 use policy::ownership::{self, Claims, Nature};
+use policy::rules::HeaderFacts;
 
 /// Delivered-To fields that are remembered; more are a loop whoever put them there.
 const DELIVERED_TO_MAX: usize = 100;
@@ -21,6 +22,8 @@ pub(super) struct HeaderReport {
     pub(super) tls_required_no: bool,
     /// Addresses in Delivered-To, in lower case.
     pub(super) delivered_to: Vec<String>,
+    /// What the operator's rules ask about, as it came.
+    pub(super) for_rules: Option<HeaderFacts>,
 }
 
 impl Default for HeaderReport {
@@ -31,6 +34,7 @@ impl Default for HeaderReport {
             nature: Nature::Personal,
             tls_required_no: false,
             delivered_to: Vec::new(),
+            for_rules: None,
         }
     }
 }

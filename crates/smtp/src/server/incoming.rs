@@ -9,7 +9,9 @@ use crate::data::{BareEndings, Dots, Lines, Progress};
 use crate::limits::Limits;
 use formats::header_edit::{self, Action};
 use formats::message::Scanner;
+use platform::clock::Timestamp;
 use platform::spool::Spool;
+use policy::rules::{self, Case, Facts, HeaderFacts, Known, Point, evaluate};
 use policy::{Direction, Snapshot};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,6 +45,43 @@ pub(super) struct HeldFront {
     pub(super) author: Author,
     /// Changes, if any are to be made.
     pub(super) edits: Option<Edits>,
+    /// What the operator's rules do with it.
+    pub(super) rules: Option<Box<HeaderRules>>,
+}
+
+/// The operator's rules about a header.
+#[derive(Debug)]
+pub(super) struct HeaderRules {
+    /// The rules when the message began.
+    pub(super) policy: Arc<Snapshot>,
+    /// What was known then.
+    pub(super) case: Case,
+    /// When that was.
+    pub(super) now: Timestamp,
+}
+
+impl HeaderRules {
+    /// What rules see of the header, and what they do to it.
+    fn read(&self, header: &[u8]) -> (HeaderFacts, Vec<Action>) {
+        let rules = self.policy.rules();
+        let seen = HeaderFacts::read(header, rules.header_names());
+        let actions = self.case.prepare(0).at(Point::Data, |facts| {
+            let facts = Facts {
+                headers: Known::Is(&seen),
+                ..*facts
+            };
+            let decision = evaluate(rules, Point::Data, &facts, self.now);
+            let edits = decision
+                .actions
+                .iter()
+                .filter_map(|acting| match acting.action {
+                    rules::Action::Header { action } => Some(action.0.clone()),
+                    _ => None,
+                });
+            edits.collect()
+        });
+        (seen, actions)
+    }
 }
 
 /// Which changes a header gets.
@@ -57,9 +96,10 @@ pub(super) struct Edits {
 }
 
 impl Edits {
-    /// The header as it is kept. Nothing is copied where nothing changes.
-    fn apply<'h>(&self, header: &'h [u8]) -> Cow<'h, [u8]> {
+    /// The header as it is kept, after what is set and what rules do. Nothing is copied where nothing changes.
+    fn apply<'h>(&self, header: &'h [u8], by_rules: &[Action]) -> Cow<'h, [u8]> {
         let actions = self.policy.header_actions(&self.domain, self.direction);
+        let actions = actions.chain(by_rules);
         match self.direction {
             Direction::Inbound => header_edit::apply(header, actions),
             Direction::Outbound => {
@@ -142,12 +182,18 @@ impl Kept {
             missing,
             author,
             edits,
+            rules,
         } = &held.front;
+        let (for_rules, by_rules) = match rules.as_ref().map(|rules| rules.read(&held.header)) {
+            Some((seen, actions)) => (Some(seen), actions),
+            None => (None, Vec::new()),
+        };
         let header = match edits {
-            Some(edits) => edits.apply(&held.header),
+            Some(edits) => edits.apply(&held.header, &by_rules),
             None => Cow::Borrowed(&held.header[..]),
         };
         self.report = HeaderReport::read(&header, *author)?;
+        self.report.for_rules = for_rules;
         self.write(fields.as_bytes())?;
         if let Some(missing) = missing {
             if !seen.date {
@@ -325,6 +371,7 @@ mod tests {
                 domain: "firma.test".into(),
                 direction: Direction::Outbound,
             }),
+            rules: None,
         }))
     }
 
@@ -408,6 +455,7 @@ mod tests {
                 domain: "firma.test".into(),
                 direction: Direction::Inbound,
             }),
+            rules: None,
         }));
         let mut message = incoming(front, &limits);
         let sent = "Bcc: x@y.test\r\nDelivered-To: Anna@Firma.test\r\n\r\nhi\r\n";

@@ -131,6 +131,15 @@ impl State {
         }
     }
 
+    /// What MAIL said, until the message begins.
+    pub(super) fn sender(&self) -> Option<&Sender> {
+        match self {
+            Self::InMail(_, sender) => Some(sender),
+            Self::HasRecipients(_, envelope) => Some(&envelope.sender),
+            Self::Connected | Self::Greeted(..) | Self::InChunks(..) => None,
+        }
+    }
+
     /// The state after RSET, and after the end of a transaction (RFC 5321 §4.1.1.5).
     pub(super) fn without_transaction(self) -> State {
         match self {

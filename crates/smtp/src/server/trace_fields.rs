@@ -3,6 +3,7 @@
 
 use super::header_report::Author;
 use super::incoming::{Edits, Front, HeldFront, Missing};
+use super::rules;
 use super::senders;
 use super::session::Session;
 use super::state::{Envelope, Greeting, Sender};
@@ -42,6 +43,7 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
             domain: senders::login_domain(login).into(),
             direction: Direction::Outbound,
         }),
+        rules: rules::header(session, envelope).map(Box::new),
     }))
 }
 
@@ -49,12 +51,15 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
 /// changed. What leaves again goes as it came, or its author's signature would no longer fit. One body
 /// serves all recipients, so a domain's own actions count where all are its own.
 fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Front {
+    let rules = rules::header(session, envelope).map(Box::new);
+    let looked_at = rules.is_some();
     let held = |fields, edits| {
         Front::Held(Box::new(HeldFront {
             fields,
             missing: None,
             author: Author::Server,
             edits,
+            rules,
         }))
     };
     if !envelope.forwarding.is_empty() {
@@ -69,7 +74,7 @@ fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Fro
         .header_actions(&domain, Direction::Inbound)
         .next()
         .is_some();
-    if !acts {
+    if !acts && !looked_at {
         return Front::Fields(fields);
     }
     let edits = Edits {

@@ -3,6 +3,7 @@
 //! DIR/tls/ca.pem is what clients must trust. Never part of a release.
 
 use access::imap::{ImapContext, ImapSettings, serve};
+use admission::{Desk, DeskParts};
 use directory::admin::{AccountHooks, Admin, NewAccount, NewDomain, NewPassword};
 use directory::{AccountId, AddressKey, Directory, DomainName};
 use mailbox::{Flags, Keywords, MailboxName, Mailboxes, NewMessage, create_account_mailboxes};
@@ -18,6 +19,7 @@ use platform::signals::Signals;
 use platform::spool::{Spool, SpoolLimits};
 use platform::store::{Engine, Options, Store, StoreError, Tx};
 use platform::tls::{CertStore, ServerTls, ServerTlsSettings, demo_ca};
+use policy::{Connections, Findings, Policies};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,8 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         messages.parse::<usize>()?,
     );
     std::fs::create_dir_all(dir)?;
-    let context = open(dir).await?;
-    if let Some(account) = add_account(&context).await? {
+    let (context, directory) = open(dir).await?;
+    if let Some(account) = add_account(&context, directory).await? {
         fill(&context, account, messages).await?;
     }
     let files = demo_ca(&dir.join("tls"), &["localhost"])?;
@@ -82,7 +84,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::future::pending().await
 }
 
-async fn open(dir: &Path) -> Result<ImapContext, Box<dyn Error>> {
+async fn open(dir: &Path) -> Result<(ImapContext, Directory), Box<dyn Error>> {
     let clock = Clock::system();
     let options = SegmentOptions::new(clock.clone(), Random::from_os());
     let (segments, _) = Segments::open(&dir.join("segments"), options, Arc::new(RealFiles))?;
@@ -94,11 +96,28 @@ async fn open(dir: &Path) -> Result<ImapContext, Box<dyn Error>> {
         gather_max: Duration::from_millis(1),
         before_commit: Some(segments.before_commit()),
     };
-    let store = Store::open(options, &[directory::SCHEMA, mailbox::SCHEMA])?;
+    let schemas = [
+        directory::SCHEMA,
+        mailbox::SCHEMA,
+        policy::SCHEMA,
+        policy::CLIENTS_SCHEMA,
+        policy::CONNECTIONS_SCHEMA,
+        policy::LEGACY_SCHEMA,
+        policy::RULES_SCHEMA,
+    ];
+    let store = Store::open(options, &schemas)?;
     let settings = directory::Settings::default();
     let directory = Directory::open(store.clone(), settings, Random::from_os()).await?;
-    Ok(ImapContext {
-        directory,
+    let desk = Desk::new(DeskParts {
+        directory: directory.clone(),
+        policies: Policies::open(store.clone(), clock.clone()).await?,
+        connections: Connections::new(store.clone()),
+        findings: Findings::new(store.clone()),
+        clock: clock.clone(),
+        host_name: "localhost".into(),
+    });
+    let context = ImapContext {
+        desk,
         mailboxes: Mailboxes::new(store, segments, Signals::default(), clock.clone()),
         clock,
         spool: SpoolLimits {
@@ -106,16 +125,17 @@ async fn open(dir: &Path) -> Result<ImapContext, Box<dyn Error>> {
             dir: dir.into(),
         },
         settings: ImapSettings::default(),
-    })
+    };
+    Ok((context, directory))
 }
 
 /// `None` where the account is there already.
-async fn add_account(context: &ImapContext) -> Result<Option<AccountId>, Box<dyn Error>> {
+async fn add_account(
+    context: &ImapContext,
+    directory: Directory,
+) -> Result<Option<AccountId>, Box<dyn Error>> {
     let now = context.clock.now();
-    let admin = Admin::new(
-        context.directory.clone(),
-        Arc::new(Hooks(context.clock.clone())),
-    );
+    let admin = Admin::new(directory, Arc::new(Hooks(context.clock.clone())));
     let domain = DomainName::parse("firma.test")?;
     if admin
         .add_domain(&domain, &NewDomain::default(), now)

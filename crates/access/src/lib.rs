@@ -3,3 +3,5 @@
 
 pub mod imap;
 pub mod pop3;
+#[cfg(test)]
+mod test_desk;

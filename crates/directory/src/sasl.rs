@@ -31,16 +31,20 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
+    /// Every mechanism, the strongest first: the order in which they are shown unless somebody says
+    /// otherwise.
+    pub const ALL: [Self; 4] = [
+        Self::ScramSha256Plus,
+        Self::ScramSha256,
+        Self::Plain,
+        Self::Login,
+    ];
+
     /// The mechanism of this name, in any case (RFC 4422 §3.1).
     pub fn parse(name: &str) -> Option<Self> {
-        [
-            Self::Plain,
-            Self::Login,
-            Self::ScramSha256,
-            Self::ScramSha256Plus,
-        ]
-        .into_iter()
-        .find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
     }
 
     /// The registered name.

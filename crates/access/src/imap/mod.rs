@@ -12,7 +12,8 @@ mod selected;
 mod session;
 mod wire;
 
-use directory::Directory;
+use admission::Desk;
+use directory::sasl::Mechanism;
 use mailbox::{Mailboxes, Quota};
 use platform::clock::Clock;
 use platform::net::{Connection, Deadline};
@@ -22,8 +23,8 @@ use std::sync::Arc;
 /// What all IMAP sessions share.
 #[derive(Clone)]
 pub struct ImapContext {
-    /// Who may log in.
-    pub directory: Directory,
+    /// Who may log in, and how.
+    pub desk: Desk,
     /// Their mail.
     pub mailboxes: Mailboxes,
     /// The time.
@@ -43,6 +44,8 @@ pub struct ImapSettings {
     pub product_name: String,
     /// And its version.
     pub product_version: String,
+    /// Mechanisms of AUTHENTICATE, in the order they are shown.
+    pub mechanisms: Arc<[Mechanism]>,
     /// The largest message APPEND takes, in bytes; 1 MiB to 2 GiB.
     pub append_bytes_max: u64,
     /// What each account may store; `None` for no limit.
@@ -58,6 +61,7 @@ impl Default for ImapSettings {
             host_name: "localhost".to_owned(),
             product_name: "Rohrpost".to_owned(),
             product_version: env!("CARGO_PKG_VERSION").to_owned(),
+            mechanisms: Mechanism::ALL.into(),
             append_bytes_max: 64 << 20,
             quota: None,
             spool_budget: None,

@@ -1,6 +1,7 @@
 //! The last line of an answer: OK, NO or BAD with a response code (RFC 3501 §7.1, RFC 5530) and a text
 //! that helps. The one place where faults of other crates become words of IMAP.
 
+use admission::Barred;
 use directory::LoginRuling;
 
 /// How a command ended.
@@ -33,6 +34,7 @@ pub(super) enum Code {
     Unavailable,
     AuthenticationFailed,
     PrivacyRequired,
+    ContactAdmin,
     ExpungeIssued,
     ServerBug,
     Cannot,
@@ -57,6 +59,7 @@ impl Code {
             Self::Unavailable => "UNAVAILABLE",
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Self::PrivacyRequired => "PRIVACYREQUIRED",
+            Self::ContactAdmin => "CONTACTADMIN",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::ServerBug => "SERVERBUG",
             Self::Cannot => "CANNOT",
@@ -178,6 +181,17 @@ fn our_fault(error: &mailbox::Error) -> Reply {
         Code::Unavailable,
         "The server cannot do this right now; please try again in a moment.",
     )
+}
+
+impl From<&Barred> for Reply {
+    /// RFC 5530 §3: more privacy where encryption helps, the provider where only it can.
+    fn from(barred: &Barred) -> Self {
+        let code = match barred.wants_encryption() {
+            true => Code::PrivacyRequired,
+            false => Code::ContactAdmin,
+        };
+        Reply::no(code, barred.text())
+    }
 }
 
 impl From<&LoginRuling> for Reply {

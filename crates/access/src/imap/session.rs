@@ -17,9 +17,9 @@ use super::reply::{Code, Reply, Status};
 use super::selected::{Expunges, Selected};
 use super::wire::{Condstore, Ended, Wire};
 use super::{capability, limits};
+use admission::{Barred, Standing, Told, Visit};
 use directory::Identity;
-use directory::sasl::PlusOffer;
-use platform::net::{Connection, Deadline, Event, StreamError, WrongMode};
+use platform::net::{Connection, Deadline, Door, Event, StreamError, WrongMode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +62,10 @@ impl Stranger {
 pub(super) struct Session {
     pub(super) wire: Wire,
     pub(super) state: State,
+    /// What the client says it is.
+    pub(super) told: Option<Box<Told>>,
+    /// Whether it may go on.
+    pub(super) standing: Standing,
     bad_commands: u32,
 }
 
@@ -118,8 +122,21 @@ impl Session {
                 condstore: Condstore::Off,
             },
             state: State::Stranger(Stranger::new()),
+            told: None,
+            standing: Standing::default(),
             bad_commands: 0,
         }
+    }
+
+    /// What is known of the session at a login.
+    pub(super) fn visit(&self) -> Visit<'_> {
+        Visit::of(&self.wire.connection, self.told.as_deref())
+    }
+
+    /// Has it watched whether the session may go on; anew whenever TLS or the login changed.
+    pub(super) fn watch(&mut self) {
+        let identity = self.state.identity().map(|identity| &**identity);
+        self.standing = (self.wire.context.desk).standing(&self.visit(), identity);
     }
 
     /// Goes on until the peer leaves or has to.
@@ -135,14 +152,16 @@ impl Session {
     }
 
     async fn greet(&mut self) -> Result<(), Ended> {
+        self.watch();
+        if self.wire.connection.door == Door::Legacy
+            && let Err(barred) = self.offer()
+            && barred.whatever_it_does(&self.visit())
+        {
+            // RFC 3501 §7.1.5: BYE in place of a greeting.
+            return Err(self.wire.bye(barred.text()).await);
+        }
         let mut line = b"* OK [CAPABILITY ".to_vec();
-        let append_bytes_max = self.wire.context.settings.append_bytes_max;
-        capability::write(
-            &mut line,
-            When::Stranger,
-            self.tls_state(),
-            append_bytes_max,
-        );
+        capability::write_stranger(&mut line, &self.capabilities());
         line.extend_from_slice(b"] ");
         line.extend_from_slice(self.wire.context.settings.host_name.as_bytes());
         line.extend_from_slice(b" ready.\r\n");
@@ -150,14 +169,24 @@ impl Session {
         self.wire.flush().await
     }
 
-    /// Whether the connection is encrypted, and whether a login can be bound to it.
-    pub(super) fn tls_state(&self) -> capability::Tls {
-        match self.wire.connection.stream.tls() {
-            None => capability::Tls::Off,
-            Some(tls) if tls.tls_exporter.is_some() || tls.server_end_point.is_some() => {
-                capability::Tls::On(PlusOffer::Offered)
-            }
-            Some(_) => capability::Tls::On(PlusOffer::NotOffered),
+    /// Whether a login is offered at all.
+    pub(super) fn offer(&self) -> Result<(), Barred> {
+        self.wire.context.desk.offer(&self.visit())
+    }
+
+    /// What is told of it to strangers.
+    pub(super) fn capabilities(&self) -> capability::Offer {
+        let visit = self.visit();
+        let context = &self.wire.context;
+        capability::Offer {
+            starttls: match visit.tls {
+                None => capability::StartTls::Offered,
+                Some(_) => capability::StartTls::Done,
+            },
+            login: context.desk.offer(&visit).is_ok().then(|| {
+                let mechanisms = &context.settings.mechanisms;
+                context.desk.mechanisms(&visit, mechanisms).collect()
+            }),
         }
     }
 
@@ -397,19 +426,36 @@ impl Session {
             () = shutdown.requested() => {
                 Err(self.wire.bye("The server is restarting; please connect again.").await)
             }
+            barred = self.standing.withdrawn() => Err(self.wire.bye(barred.text()).await),
         }
     }
 
-    /// RFC 3501 §6.2.3: before TLS, credentials are not even asked for.
+    /// RFC 3501 §6.2.3: where no login is offered, credentials are not even asked for.
     fn refuse_before_literal(&self) -> Option<(Option<Box<str>>, Reply)> {
-        if self.wire.connection.stream.tls().is_some() || !matches!(self.state, State::Stranger(_))
-        {
+        if !matches!(self.state, State::Stranger(_)) {
             return None;
         }
         let input = self.wire.connection.stream.buffer();
         let name = Assembler::name(input);
-        matches!(name.as_str(), "LOGIN" | "AUTHENTICATE")
-            .then(|| (super::grammar::command::tag_of(input), privacy_required()))
+        if !matches!(name.as_str(), "LOGIN" | "AUTHENTICATE") {
+            return None;
+        }
+        let barred = self.offer().err()?;
+        let tag = super::grammar::command::tag_of(input);
+        Some((tag, self.no_login(&barred)))
+    }
+
+    /// The answer to every login where none is offered, whoever asks and whatever they send (RFC 5530 §3).
+    pub(super) fn no_login(&self, barred: &Barred) -> Reply {
+        let connection = &self.wire.connection;
+        if connection.stream.tls().is_some() || connection.door == Door::Legacy {
+            return Reply::from(barred);
+        }
+        Reply::no(
+            Code::PrivacyRequired,
+            "Logins need an encrypted connection. Set the connection security in your mail program to \
+             STARTTLS on this port, or to SSL/TLS on port 993.",
+        )
     }
 
     /// Changes the state along an edge of the picture.
@@ -417,13 +463,4 @@ impl Session {
         debug_assert!(self.state.may_become(&next), "no such edge");
         self.state = next;
     }
-}
-
-/// The answer to every login before TLS, whoever asks and whatever they send (RFC 5530 §3).
-pub(super) fn privacy_required() -> Reply {
-    Reply::no(
-        Code::PrivacyRequired,
-        "Logins need an encrypted connection. Set the connection security in your mail program to \
-         STARTTLS on this port, or to SSL/TLS on port 993.",
-    )
 }

@@ -9,18 +9,22 @@ use super::commands;
 use super::grammar::{self, Command};
 use super::limits::{self, ERRORS_MAX, LINE_BYTES_MAX, SKIP_BYTES_MAX};
 use super::lock::{MaildropLock, MaildropLocks};
-use directory::{Directory, Identity};
+use admission::{Barred, Desk, Standing, Visit};
+use directory::Identity;
+use directory::sasl::Mechanism;
 use mailbox::{Mailboxes, Maildrop};
 use platform::clock::Clock;
-use platform::net::{Connection, Deadline, Event, StreamError, WrongMode};
+use platform::net::{Connection, Deadline, Door, Event, StreamError, WrongMode};
+use platform::tls::HandshakeError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What every POP3 session needs.
+#[derive(Clone)]
 pub struct Pop3Context {
-    /// Who may log in.
-    pub directory: Directory,
+    /// Who may log in, and how.
+    pub desk: Desk,
     /// The mail.
     pub mailboxes: Mailboxes,
     /// The time.
@@ -29,6 +33,8 @@ pub struct Pop3Context {
     pub locks: MaildropLocks,
     /// This server's name, for the greeting.
     pub host: String,
+    /// Mechanisms of AUTH, in the order they are shown.
+    pub mechanisms: Arc<[Mechanism]>,
     /// How long a client may be silent; at least 10 minutes (RFC 1939 §3).
     pub idle_time_max: Duration,
     /// How long the TLS handshake may take.
@@ -73,15 +79,20 @@ pub(super) enum Ended {
     /// This server is being stopped.
     #[error("the server is being stopped")]
     Shutdown,
+    /// Policy no longer lets in who came this way.
+    #[error("no longer let in: {}", .0.refusal.reason)]
+    Withdrawn(Barred),
     /// TLS could not be agreed on.
     #[error("TLS handshake: {0}")]
-    Handshake(String),
+    Handshake(Box<HandshakeError>),
 }
 
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) context: Arc<Pop3Context>,
     pub(super) state: State,
+    /// Whether it may go on.
+    standing: Standing,
     pub(super) logins_failed: u32,
     /// When the login must be done.
     login_by: Deadline,
@@ -94,6 +105,7 @@ pub async fn serve(connection: Connection, context: Arc<Pop3Context>) {
         connection,
         context,
         state: State::Authorization { user: None },
+        standing: Standing::default(),
         logins_failed: 0,
         login_by: Deadline::after(limits::LOGIN_TIME_MAX),
         errors: 0,
@@ -110,7 +122,42 @@ pub async fn serve(connection: Connection, context: Arc<Pop3Context>) {
 }
 
 impl Session {
+    /// What is known of the session at a login.
+    pub(super) fn visit(&self) -> Visit<'_> {
+        // Clients do not say what they are in this protocol.
+        Visit::of(&self.connection, None)
+    }
+
+    /// Whether a login is offered at all.
+    pub(super) fn offer(&self) -> Result<(), Barred> {
+        self.context.desk.offer(&self.visit())
+    }
+
+    /// Has it watched whether the session may go on; anew whenever TLS or the login changed.
+    pub(super) fn watch(&mut self) {
+        let identity = match &self.state {
+            State::Authorization { .. } => None,
+            State::Transaction(transaction) => Some(&transaction.identity),
+        };
+        self.standing = self.context.desk.standing(&self.visit(), identity);
+    }
+
+    /// A legacy host that serves nobody any more says so in place of a greeting.
+    fn check_door(&self) -> Result<(), Ended> {
+        match self.offer() {
+            Err(barred)
+                if self.connection.door == Door::Legacy
+                    && barred.whatever_it_does(&self.visit()) =>
+            {
+                Err(Ended::Withdrawn(barred))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn run(&mut self) -> Result<(), Ended> {
+        self.check_door()?;
+        self.watch();
         let greeting = format!("{} POP3 server ready", self.context.host);
         self.ok(&greeting);
         loop {
@@ -152,6 +199,7 @@ impl Session {
         let line = tokio::select! {
             line = self.connection.stream.read_line(LINE_BYTES_MAX, deadline) => line,
             () = shutdown.requested() => return Err(Ended::Shutdown),
+            barred = self.standing.withdrawn() => return Err(Ended::Withdrawn(barred)),
         };
         let line = match line {
             Ok(line) => line,
@@ -235,7 +283,12 @@ impl Session {
                 "[SYS/PERM] a line does not end; the connection is closed"
             }
             Ended::Shutdown => "[SYS/TEMP] the server is being restarted; connect again",
-            _ => return,
+            Ended::Withdrawn(barred) => &format!("[SYS/PERM] {}", barred.text()),
+            Ended::Handshake(error) => {
+                self.connection.report(&Event::of_handshake(error));
+                return;
+            }
+            Ended::Stream(_) => return,
         };
         if let Ended::Stream(StreamError::TlsOnClearPort(hello)) = ended {
             let mode = WrongMode::TlsOnClearPort(hello.as_deref());

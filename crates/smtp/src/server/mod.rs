@@ -5,11 +5,13 @@
 mod commands;
 mod device;
 mod dispatch;
+mod extension;
 pub mod fuzz;
 mod header_gate;
 mod header_report;
 mod incoming;
 mod quota;
+mod rules;
 mod rulings;
 mod senders;
 mod session;
@@ -18,6 +20,7 @@ mod state;
 mod takeover;
 mod trace_fields;
 
+pub use extension::Extension;
 pub use settings::{Listener, LoginOffer, Role, ServerContext, Services, Settings};
 
 use platform::net::Connection;

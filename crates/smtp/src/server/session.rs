@@ -5,12 +5,14 @@
 //! §3.2); the reply to an accepted message never waits for the next message to be stored.
 
 use super::commands;
+use super::rules::{self, Remembered};
 use super::settings::{Listener, LoginOffer, Role, ServerContext};
 use super::state::{self, State};
 use crate::limits::Limits;
 use crate::reply::{Permanent, Reply, Status, Success, Transient};
+use admission::{Barred, Standing, Told, Visit};
 use directory::Identity;
-use platform::net::{Connection, Deadline, Event, Line, StreamError, WrongMode};
+use platform::net::{Connection, Deadline, Door, Event, Line, StreamError, WrongMode};
 use platform::tls::HandshakeError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub(super) enum End {
     Stream(StreamError),
     /// STARTTLS failed.
     Tls(Box<HandshakeError>),
+    /// Policy no longer lets in who came this way.
+    Withdrawn(Barred),
 }
 
 impl From<StreamError> for End {
@@ -90,6 +94,12 @@ pub(super) struct Session {
     pub(super) client_name: Option<Box<str>>,
     pub(super) xclient: Xclient,
     pub(super) counters: Counters,
+    /// What the client says it is.
+    pub(super) told: Option<Box<Told>>,
+    /// Whether it may go on.
+    pub(super) standing: Standing,
+    /// What the operator's rules remember of it.
+    pub(super) rules: Remembered,
     gathered: Gathered,
     session_ends: Deadline,
     login_ends: Deadline,
@@ -127,6 +137,9 @@ impl Session {
             login: None,
             client_name: None,
             counters: Counters::default(),
+            told: None,
+            standing: Standing::default(),
+            rules: Remembered::default(),
             gathered: Gathered::Other,
             line: Vec::new(),
         }
@@ -152,14 +165,54 @@ impl Session {
 
     /// Serves the connection to its end.
     pub(super) async fn run(&mut self) {
-        let greeting = self.greeting();
-        self.gather(&greeting);
-        let end = loop {
-            if let Err(end) = self.one_command().await {
-                break end;
+        let end = match self.refused_at_the_door() {
+            Some(refusal) => {
+                self.gather(&refusal);
+                End::Closed("door-closed")
             }
+            None => self.dialogue().await,
         };
         self.say_goodbye(end).await;
+    }
+
+    async fn dialogue(&mut self) -> End {
+        if let Some(refusal) = rules::connect(self).await {
+            self.gather(&refusal);
+            return End::Closed("rule");
+        }
+        let greeting = self.greeting();
+        self.gather(&greeting);
+        self.watch();
+        loop {
+            if let Err(end) = self.one_command().await {
+                return end;
+            }
+        }
+    }
+
+    /// RFC 5321 §3.1: a legacy host that serves nobody any more says so in place of a greeting.
+    fn refused_at_the_door(&self) -> Option<Reply> {
+        if self.connection.door != Door::Legacy {
+            return None;
+        }
+        let barred = self.context.desk.offer(&self.visit()).err()?;
+        barred.whatever_it_does(&self.visit()).then(|| {
+            Reply::permanent(
+                Permanent::Failed,
+                Status::SECURITY,
+                barred.text().to_owned(),
+            )
+        })
+    }
+
+    /// What is known of the session at a login.
+    pub(super) fn visit(&self) -> Visit<'_> {
+        Visit::of(&self.connection, self.told.as_deref())
+    }
+
+    /// Has it watched whether the session may go on; anew whenever TLS or the login changed.
+    pub(super) fn watch(&mut self) {
+        self.standing = (self.context.desk).standing(&self.visit(), self.login.as_ref());
     }
 
     async fn one_command(&mut self) -> Result<(), End> {
@@ -328,6 +381,7 @@ impl Session {
                 biased;
                 line = read => Ok(line?),
                 () = self.connection.shutdown.requested() => Err(End::Closed("shutdown")),
+                barred = self.standing.withdrawn() => Err(End::Withdrawn(barred)),
             },
             Waiting::ForAuth => Ok(read.await?),
         }
@@ -382,6 +436,15 @@ impl Session {
                 Status::SHUTTING_DOWN,
                 "The server is going down for a moment. Try again soon.",
             )),
+            End::Withdrawn(barred) => {
+                let reason = barred.refusal.reason;
+                tracing::info!(role, reason, "smtp session closed");
+                self.gather(&Reply::transient(
+                    Transient::Closing,
+                    Status::SECURITY,
+                    barred.text().to_owned(),
+                ));
+            }
             End::Closed(reason) => tracing::info!(role, reason, "smtp session closed"),
             End::Stream(error) => tracing::debug!(role, %error, "smtp session broken off"),
             End::Tls(error) => self.connection.report(&Event::of_handshake(error)),
@@ -412,7 +475,7 @@ impl Session {
     /// Whether AUTH exists on this connection, before and after TLS.
     pub(super) fn login_offer(&self) -> LoginOffer {
         match self.role {
-            Role::Mx | Role::SecureMx => self.context.settings.mx_login,
+            Role::Mx | Role::SecureMx => self.listener.login,
             Role::Submission => LoginOffer::AfterTls,
         }
     }

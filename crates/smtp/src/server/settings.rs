@@ -1,8 +1,10 @@
 //! What the operator decides about the SMTP server, and the services it works with. Values only.
 //! Made once by the wiring in `server`; shared by all sessions.
 
+use super::extension::Extension;
 use crate::data::BareEndings;
 use crate::limits::Limits;
+use admission::Desk;
 use directory::Directory;
 use directory::sasl::Mechanism;
 use platform::clock::Clock;
@@ -60,6 +62,13 @@ pub struct Listener {
     pub places: Arc<[(Box<str>, Box<str>)]>,
     /// Its own limits; `None`: the node's.
     pub limits: Option<Limits>,
+    /// Whether an mx offers AUTH too, for customers whose mail programs still send by port 25. What they
+    /// send after it is a submission in everything. A submission listener always offers AUTH.
+    pub login: LoginOffer,
+    /// Mechanisms of AUTH in the order they are shown; `None`: the node's.
+    pub mechanisms: Option<Box<[Mechanism]>>,
+    /// Extensions of ESMTP that are neither offered nor accepted.
+    pub extensions_off: Box<[Extension]>,
 }
 
 impl Listener {
@@ -74,6 +83,16 @@ impl Listener {
             || group.is_some_and(|group| self.groups.iter().any(|g| **g == *group))
     }
 
+    /// Whether an extension is offered.
+    pub(super) fn offers(&self, extension: Extension) -> bool {
+        !self.extensions_off.contains(&extension)
+    }
+
+    /// Its own mechanisms, else the node's.
+    pub(super) fn mechanisms<'a>(&'a self, node: &'a Settings) -> &'a [Mechanism] {
+        self.mechanisms.as_deref().unwrap_or(&node.mechanisms)
+    }
+
     /// Where mail for `group` comes in.
     pub(super) fn place_of(&self, group: Option<&str>) -> Option<&str> {
         let (_, name) = self.places.iter().find(|(of, _)| group == Some(of))?;
@@ -82,11 +101,13 @@ impl Listener {
 }
 
 /// Whether customers may log in on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoginOffer {
-    /// AUTH is offered, after TLS only.
+    /// AUTH is offered, after TLS only; on a submission listener before it, too, while policy does not
+    /// refuse that to everybody.
     AfterTls,
     /// AUTH is not offered. The default of an mx.
+    #[default]
     Never,
 }
 
@@ -97,9 +118,7 @@ pub struct Settings {
     pub host_name: Box<str>,
     /// Every limit.
     pub limits: Limits,
-    /// Whether an mx offers AUTH too, for customers whose clients still send by port 25.
-    pub mx_login: LoginOffer,
-    /// What becomes of bare CR and LF in submitted messages. An mx always refuses them.
+    /// What becomes of bare CR and LF in submitted messages. Those of other servers are always refused.
     pub submission_bare_endings: BareEndings,
     /// Mechanisms of AUTH, in the order they are shown.
     pub mechanisms: Vec<Mechanism>,
@@ -113,14 +132,8 @@ impl Settings {
         Self {
             host_name: host_name.into(),
             limits: Limits::default(),
-            mx_login: LoginOffer::Never,
             submission_bare_endings: BareEndings::Normalise,
-            mechanisms: vec![
-                Mechanism::ScramSha256Plus,
-                Mechanism::ScramSha256,
-                Mechanism::Plain,
-                Mechanism::Login,
-            ],
+            mechanisms: Mechanism::ALL.into(),
             xclient_networks: Vec::new(),
         }
     }
@@ -128,8 +141,10 @@ impl Settings {
 
 /// The services sessions work with.
 pub struct Services {
-    /// Who is here, and who may log in.
+    /// Who is here.
     pub directory: Directory,
+    /// Who may log in, and how.
+    pub desk: Desk,
     /// Takes messages over.
     pub queue: Queue,
     /// What the provider decided about senders, limits, TLS and headers.
@@ -146,8 +161,10 @@ pub struct Services {
 
 /// What sessions work with.
 pub struct ServerContext {
-    /// Who is here, and who may log in.
+    /// Who is here.
     pub directory: Directory,
+    /// Who may log in, and how.
+    pub desk: Desk,
     /// Takes messages over.
     pub queue: Queue,
     /// What the provider decided about senders, limits, TLS and headers.
@@ -186,6 +203,7 @@ impl ServerContext {
     ) -> Self {
         let Services {
             directory,
+            desk,
             queue,
             policies,
             findings,
@@ -197,6 +215,7 @@ impl ServerContext {
         let budget = u64::try_from(limits.total_message_memory_bytes_max).unwrap_or(u64::MAX);
         Self {
             directory,
+            desk,
             queue,
             policies,
             findings,

@@ -6,11 +6,11 @@ use super::commands::directory_failed;
 use super::device;
 use super::dispatch::{check_circle, dispatch};
 use super::incoming::{Incoming, Message};
+use super::rules;
 use super::rulings::message::{self, Fault};
 use super::rulings::{Refusal, Ruling};
 use super::senders::{self, Passed};
 use super::session::{End, Outcome, Session};
-use super::settings::Role;
 use super::state::{Envelope, Greeting};
 use super::trace_fields;
 use crate::data::BareEndings;
@@ -23,9 +23,9 @@ use routing::seen::{Identity, Protection};
 
 /// What becomes of bare CR and LF on this connection.
 pub(super) fn bare_endings(session: &Session) -> BareEndings {
-    match session.role {
-        Role::Mx | Role::SecureMx => BareEndings::Refuse,
-        Role::Submission => session.context.settings.submission_bare_endings,
+    match &session.login {
+        None => BareEndings::Refuse,
+        Some(_) => session.context.settings.submission_bare_endings,
     }
 }
 
@@ -55,11 +55,16 @@ pub(super) async fn run(
     };
     session.flush_acknowledgement().await?;
     let now = session.context.clock.now();
-    let (dispatch, noted) = match judge(session, &greeting, &envelope, &message, now).await {
+    let (mut dispatch, noted) = match judge(session, &greeting, &envelope, &message, now).await {
         Ok(Ok(judged)) => judged,
         Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
         Err(error) => return Ok(Some(directory_failed(&error))),
     };
+    match rules::message(session, &envelope, &message, &mut dispatch).await {
+        Ok(Ok(taken)) => envelope.recipients.extend(taken.copies),
+        Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
+        Err(error) => return Ok(Some(directory_failed(&error))),
+    }
     let bytes = message.bytes;
     let trace = envelope.sender.trace;
     let recipients = envelope.accepted;

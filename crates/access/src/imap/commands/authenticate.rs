@@ -1,14 +1,14 @@
 //! AUTHENTICATE (RFC 3501 §6.2.2) with an initial response (RFC 4959). Frames base64; what is said inside
-//! is `directory::sasl`'s. Before TLS no mechanism is begun.
+//! and who may come in is the login desk's business. Where no login is offered no mechanism is begun.
 
 use super::{Outcome, login};
+use crate::imap::limits;
 use crate::imap::reply::{Code, Reply};
-use crate::imap::session::{Session, privacy_required};
-use crate::imap::{capability, limits};
+use crate::imap::session::Session;
+use admission::{Step, Unoffered};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use directory::Protocol;
-use directory::sasl::{ChannelBindings, Exchange, Mechanism, Peer, PlusOffer, Step};
+use directory::sasl::Mechanism;
 use platform::net::Deadline;
 
 pub(super) async fn run(
@@ -16,34 +16,54 @@ pub(super) async fn run(
     mechanism: &str,
     initial: Option<Vec<u8>>,
 ) -> Outcome {
-    let capability::Tls::On(plus) = session.tls_state() else {
-        return Ok(privacy_required());
-    };
-    let Some(mechanism) = Mechanism::parse(mechanism) else {
-        return Ok(Reply::no(
-            Code::Cannot,
-            "Please use PLAIN, LOGIN, SCRAM-SHA-256 or SCRAM-SHA-256-PLUS.",
-        ));
-    };
+    let mechanism = Mechanism::parse(mechanism);
     // RFC 4959 §3: "=" is an initial response without a byte.
     let initial = match initial.as_deref() {
-        None => None,
-        Some(b"=") => Some(Vec::new()),
-        Some(base64) => match STANDARD.decode(base64) {
-            Ok(bytes) => Some(bytes),
-            Err(_) => return Ok(not_base64()),
-        },
+        None => Ok(None),
+        Some(b"=") => Ok(Some(Vec::new())),
+        Some(base64) => STANDARD.decode(base64).map(Some),
     };
+    if let Err(barred) = session.offer() {
+        if let (Some(mechanism), Ok(Some(initial))) = (mechanism, &initial) {
+            note_unoffered(session, mechanism, initial).await;
+        }
+        return Ok(session.no_login(&barred));
+    }
+    let Some(mechanism) = mechanism.filter(|wanted| offers(session, *wanted)) else {
+        let offered = session.capabilities().login.unwrap_or_default();
+        let names: Vec<_> = offered.into_iter().map(Mechanism::name).collect();
+        let text = format!("Please use one of these: {}.", names.join(", "));
+        return Ok(Reply::no(Code::Cannot, text));
+    };
+    let Ok(initial) = initial else {
+        return Ok(not_base64());
+    };
+    exchange(session, mechanism, initial.as_deref()).await
+}
+
+/// Of a client that wants -PLUS where nothing can be bound the exchange itself says what is wrong.
+fn offers(session: &Session, mechanism: Mechanism) -> bool {
+    let mechanisms = &session.wire.context.settings.mechanisms;
+    mechanisms.contains(&mechanism)
+}
+
+async fn note_unoffered(session: &Session, mechanism: Mechanism, initial: &[u8]) {
+    let context = &session.wire.context;
+    let attempt = Unoffered::Exchange(mechanism, initial);
+    let now = context.clock.now();
+    let desk = &context.desk;
+    desk.turned_away(&session.visit(), &attempt, now).await;
+}
+
+async fn exchange(session: &mut Session, mechanism: Mechanism, initial: Option<&[u8]>) -> Outcome {
     let context = session.wire.context.clone();
-    let mut exchange = Exchange::start(&context.directory, mechanism, peer(session, plus));
-    let mut step = exchange
-        .first(initial.as_deref(), context.clock.now())
-        .await;
+    let mut exchange = context.desk.exchange(mechanism, &session.visit());
+    let now = context.clock.now();
+    let mut step = exchange.first(&session.visit(), initial, now).await;
     loop {
         match step {
-            Step::Done(ruling) => return login::carry_out(session, ruling).await,
+            Step::Done(outcome) => return login::carry_out(session, outcome).await,
             Step::Malformed(text) => return Ok(Reply::bad(text)),
-            Step::Named(_) => step = exchange.admit(context.clock.now()).await,
             Step::Challenge(challenge) => {
                 session
                     .wire
@@ -51,7 +71,8 @@ pub(super) async fn run(
                     .await?;
                 match answer(session).await? {
                     Answer::Bytes(bytes) => {
-                        step = exchange.step(&bytes, context.clock.now()).await;
+                        let now = context.clock.now();
+                        step = exchange.step(&session.visit(), &bytes, now).await;
                     }
                     Answer::Cancelled => return Ok(Reply::bad("Cancelled, as you wished.")),
                     Answer::NotBase64 => return Ok(not_base64()),
@@ -90,20 +111,4 @@ async fn answer(session: &mut Session) -> Result<Answer, crate::imap::wire::Ende
     };
     stream.consume(line.total_bytes);
     Ok(answer)
-}
-
-fn peer(session: &Session, plus: PlusOffer) -> Peer {
-    let stream = &session.wire.connection.stream;
-    let bindings = stream
-        .tls()
-        .map_or_else(ChannelBindings::default, |tls| ChannelBindings {
-            tls_exporter: tls.tls_exporter,
-            tls_server_end_point: tls.server_end_point.as_deref().map(<[u8]>::to_vec),
-        });
-    Peer {
-        protocol: Protocol::Imap,
-        address: stream.peer().ip(),
-        bindings,
-        plus,
-    }
 }

@@ -7,6 +7,7 @@ use crate::imap::reply::Reply;
 use crate::imap::selected::Expunges;
 use crate::imap::session::{Session, State};
 use crate::imap::wire::Ended;
+use admission::Barred;
 use platform::net::Deadline;
 
 /// What ended a wait.
@@ -17,6 +18,8 @@ enum Woken {
     Change,
     /// The server wants to stop.
     Shutdown,
+    /// Policy no longer lets in who came this way.
+    Withdrawn(Barred),
 }
 
 pub(super) async fn run(session: &mut Session) -> Outcome {
@@ -42,6 +45,7 @@ pub(super) async fn run(session: &mut Session) -> Outcome {
                     return Ok(reply);
                 }
             }
+            Woken::Withdrawn(barred) => return Err(session.wire.bye(barred.text()).await),
             Woken::Shutdown => {
                 let text = "The server is restarting; please connect again.";
                 return Err(session.wire.bye(text).await);
@@ -51,12 +55,18 @@ pub(super) async fn run(session: &mut Session) -> Outcome {
 }
 
 async fn wait(session: &mut Session, deadline: Deadline) -> Result<Woken, Ended> {
-    let Session { wire, state, .. } = session;
+    let Session {
+        wire,
+        state,
+        standing,
+        ..
+    } = session;
     let readable = wire.connection.stream.wait_readable(deadline);
     let State::Selected(selected) = state else {
         tokio::select! {
             readable = readable => readable?,
             () = wire.connection.shutdown.requested() => return Ok(Woken::Shutdown),
+            barred = standing.withdrawn() => return Ok(Woken::Withdrawn(barred)),
         }
         return Ok(Woken::Peer);
     };
@@ -64,6 +74,7 @@ async fn wait(session: &mut Session, deadline: Deadline) -> Result<Woken, Ended>
         readable = readable => { readable?; Ok(Woken::Peer) }
         () = selected.changed() => Ok(Woken::Change),
         () = wire.connection.shutdown.requested() => Ok(Woken::Shutdown),
+        barred = standing.withdrawn() => Ok(Woken::Withdrawn(barred)),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) type Outcome = Result<Reply, Ended>;
 
 /// In which states a command may be given (RFC 3501 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub(super) enum When {
     /// In every state.
     Always,
     /// Before login only.

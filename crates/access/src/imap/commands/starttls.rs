@@ -29,5 +29,7 @@ pub(super) async fn run(session: &mut Session) -> Result<Option<Reply>, Ended> {
         );
     }
     session.become_state(State::Stranger(Stranger::new()));
+    session.told = None;
+    session.watch();
     Ok(None)
 }

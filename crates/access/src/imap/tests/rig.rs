@@ -2,6 +2,7 @@
 
 use crate::imap::session::{Session, State};
 use crate::imap::{ImapContext, ImapSettings};
+use crate::test_desk::{SCHEMAS, TestDesk};
 use directory::admin::{AccountHooks, Admin, NewAccount, NewDomain, NewPassword};
 use directory::{AccountId, AddressKey, Credential, Directory, DomainName, Identity, Pop3Delete};
 use mailbox::{MailboxName, Mailboxes, NewMessage, create_account_mailboxes};
@@ -40,6 +41,7 @@ pub(super) enum As {
 
 pub(super) struct Rig {
     pub(super) context: Arc<ImapContext>,
+    pub(super) desk: TestDesk,
     pub(super) trigger: ShutdownTrigger,
     shutdown: Shutdown,
     tls: ServerTls,
@@ -101,15 +103,16 @@ impl Rig {
             gather_max: Duration::ZERO,
             before_commit: Some(segments.before_commit()),
         };
-        let store = Store::open(options, &[directory::SCHEMA, mailbox::SCHEMA]).unwrap();
+        let store = Store::open(options, SCHEMAS).unwrap();
         let mailboxes = Mailboxes::new(store.clone(), segments, Signals::default(), clock.clone());
         let settings = directory::Settings::default();
         let directory = Directory::open(store.clone(), settings, Random::seeded(2))
             .await
             .unwrap();
         add_anna(&directory, &clock).await;
+        let desk = TestDesk::open(&store, &directory, &clock).await;
         let context = ImapContext {
-            directory,
+            desk: desk.desk.clone(),
             mailboxes,
             clock,
             spool: SpoolLimits {
@@ -127,6 +130,7 @@ impl Rig {
         let tls = tls(dir.path());
         Self {
             context: Arc::new(context),
+            desk,
             trigger,
             shutdown,
             tls,

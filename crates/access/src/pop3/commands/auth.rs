@@ -1,27 +1,24 @@
-//! AUTH (RFC 5034): a SASL exchange in base64 lines.
+//! AUTH (RFC 5034): a SASL exchange in base64 lines. Who may come in is the login desk's business.
 
 use super::super::limits::{SASL_LINE_BYTES_MAX, SKIP_BYTES_MAX};
 use super::super::session::{Ended, Session, Then};
-use super::{TLS_FIRST, pass};
+use super::{no_login, pass};
+use admission::{Step, Unoffered};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use directory::Protocol;
-use directory::sasl::{ChannelBindings, Exchange, Mechanism, Peer, PlusOffer, Step};
+use directory::sasl::Mechanism;
 use platform::net::StreamError;
 
 /// The mechanisms offered in this session, separated by spaces.
 pub(super) fn offered(session: &Session) -> String {
-    let names = [
-        Mechanism::ScramSha256Plus,
-        Mechanism::ScramSha256,
-        Mechanism::Plain,
-        Mechanism::Login,
-    ];
-    let plus = plus_offer(&bindings(session));
-    let names = names
-        .iter()
-        .filter(|m| **m != Mechanism::ScramSha256Plus || plus == PlusOffer::Offered);
-    names.map(|m| m.name()).collect::<Vec<_>>().join(" ")
+    let context = &session.context;
+    let mechanisms = context
+        .desk
+        .mechanisms(&session.visit(), &context.mechanisms);
+    mechanisms
+        .map(Mechanism::name)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 pub(super) async fn run(
@@ -29,8 +26,16 @@ pub(super) async fn run(
     mechanism: Option<&str>,
     initial: Option<&str>,
 ) -> Result<Then, Ended> {
-    if session.connection.stream.tls().is_none() {
-        session.refuse(TLS_FIRST);
+    let initial = initial.map(decode_initial).transpose();
+    if let Err(barred) = session.offer() {
+        if let (Some(name), Ok(Some(initial))) = (mechanism, &initial)
+            && let Some(mechanism) = Mechanism::parse(name)
+        {
+            let attempt = Unoffered::Exchange(mechanism, initial);
+            let (desk, now) = (&session.context.desk, session.context.clock.now());
+            desk.turned_away(&session.visit(), &attempt, now).await;
+        }
+        no_login(session, &barred);
         return Ok(Then::GoOn);
     }
     let Some(name) = mechanism else {
@@ -44,7 +49,7 @@ pub(super) async fn run(
         session.refuse(&format!("unknown mechanism; there are {offered}"));
         return Ok(session.count_error());
     };
-    let initial = match initial.map(decode_initial).transpose() {
+    let initial = match initial {
         Ok(initial) => initial,
         Err(text) => {
             session.refuse(text);
@@ -59,21 +64,14 @@ async fn exchange(
     mechanism: Mechanism,
     initial: Option<Vec<u8>>,
 ) -> Result<Then, Ended> {
-    let bindings = bindings(session);
-    let peer = Peer {
-        protocol: Protocol::Pop3,
-        address: session.connection.stream.peer().ip(),
-        plus: plus_offer(&bindings),
-        bindings,
-    };
-    let mut exchange = Exchange::start(&session.context.directory, mechanism, peer);
+    let now = session.context.clock.now();
+    let mut exchange = session.context.desk.exchange(mechanism, &session.visit());
     let mut step = exchange
-        .first(initial.as_deref(), session.context.clock.now())
+        .first(&session.visit(), initial.as_deref(), now)
         .await;
     loop {
         match step {
-            Step::Done(ruling) => return Ok(pass::conclude(session, ruling).await),
-            Step::Named(_) => step = exchange.admit(session.context.clock.now()).await,
+            Step::Done(outcome) => return Ok(pass::conclude(session, outcome).await),
             Step::Malformed(text) => {
                 session.refuse(text);
                 return Ok(session.count_error());
@@ -84,7 +82,8 @@ async fn exchange(
                 let Some(answer) = read_answer(session).await? else {
                     return Ok(session.count_error());
                 };
-                step = exchange.step(&answer, session.context.clock.now()).await;
+                let now = session.context.clock.now();
+                step = exchange.step(&session.visit(), &answer, now).await;
             }
         }
     }
@@ -143,24 +142,5 @@ fn decode_initial(text: &str) -> Result<Vec<u8>, &'static str> {
         Ok(Vec::new())
     } else {
         decode(text.as_bytes())
-    }
-}
-
-fn bindings(session: &Session) -> ChannelBindings {
-    session
-        .connection
-        .stream
-        .tls()
-        .map_or_else(ChannelBindings::default, |facts| ChannelBindings {
-            tls_exporter: facts.tls_exporter,
-            tls_server_end_point: facts.server_end_point.as_deref().map(<[u8]>::to_vec),
-        })
-}
-
-fn plus_offer(bindings: &ChannelBindings) -> PlusOffer {
-    if bindings.tls_exporter.is_some() || bindings.tls_server_end_point.is_some() {
-        PlusOffer::Offered
-    } else {
-        PlusOffer::NotOffered
     }
 }

@@ -19,9 +19,12 @@ mod user;
 
 use super::grammar::Command;
 use super::session::{Ended, Session, State, Then, Transaction};
+use admission::Barred;
+use directory::sasl::Mechanism;
+use platform::net::Door;
 
 /// What a client before TLS is told (RFC 3206 §4, RFC 8314 §4.1). The same whatever it sent.
-pub(super) const TLS_FIRST: &str = "[SYS/PERM] logging in needs encryption: set your mail program \
+const TLS_FIRST: &str = "[SYS/PERM] logging in needs encryption: set your mail program \
      to STARTTLS (command STLS) on this port, or to SSL/TLS on port 995";
 
 pub(super) async fn run(session: &mut Session, command: Command) -> Result<Then, Ended> {
@@ -31,7 +34,7 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<Then,
         Command::Noop => session.ok(""),
         Command::Quit => return quit::run(session).await,
         Command::Stls if before_login => return stls::run(session).await,
-        Command::User(name) if before_login => user::run(session, name),
+        Command::User(name) if before_login => user::run(session, name).await,
         Command::Pass(password) if before_login => return pass::run(session, &password).await,
         Command::Auth { mechanism, initial } if before_login => {
             return auth::run(session, mechanism.as_deref(), initial.as_deref()).await;
@@ -63,6 +66,26 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<Then,
         }
     }
     Ok(Then::GoOn)
+}
+
+/// Answers a login where none is offered.
+fn no_login(session: &mut Session, barred: &Barred) {
+    let connection = &session.connection;
+    if connection.stream.tls().is_some() || connection.door == Door::Legacy {
+        session.refuse(&barred_text(barred));
+    } else {
+        session.refuse(TLS_FIRST);
+    }
+}
+
+/// RFC 3206 §4: nothing the client sends again helps.
+fn barred_text(barred: &Barred) -> String {
+    format!("[SYS/PERM] {}", barred.text())
+}
+
+/// USER and PASS are PLAIN by another name.
+fn password_is_offered(session: &Session) -> bool {
+    session.context.mechanisms.contains(&Mechanism::Plain)
 }
 
 /// Runs a command that needs an open maildrop and answers with one line.

@@ -16,7 +16,7 @@ pub(super) async fn run(session: &mut Session) -> Result<Then, Ended> {
         .stream
         .start_tls(&tls, deadline)
         .await
-        .map_err(|error| Ended::Handshake(error.to_string()))?;
+        .map_err(|error| Ended::Handshake(Box::new(error)))?;
     if started.discarded_bytes > 0 {
         tracing::warn!(
             bytes = started.discarded_bytes,
@@ -24,5 +24,6 @@ pub(super) async fn run(session: &mut Session) -> Result<Then, Ended> {
         );
     }
     session.state = State::Authorization { user: None };
+    session.watch();
     Ok(Then::GoOn)
 }

@@ -2,7 +2,9 @@
 //! knows lines, with and without TLS.
 
 use crate::pop3::{MaildropLocks, Pop3Context, serve};
+use crate::test_desk::{SCHEMAS, TestDesk};
 use directory::admin::{AccountHooks, Admin, NewAccount, NewDomain, NewPassword};
+use directory::sasl::Mechanism;
 use directory::{AccountId, AddressKey, Directory, DomainName, Pop3Delete};
 use mailbox::{
     ExpungeScope, Flags, INBOX, Keywords, MailboxName, Mailboxes, NewMessage, UidSet,
@@ -32,6 +34,7 @@ const START: Timestamp = Timestamp(1_700_000_000_000);
 
 pub(super) struct Rig {
     pub(super) context: Arc<Pop3Context>,
+    pub(super) desk: TestDesk,
     pub(super) trigger: ShutdownTrigger,
     spool: SpoolLimits,
     shutdown: Shutdown,
@@ -92,24 +95,27 @@ impl Rig {
             gather_max: Duration::ZERO,
             before_commit: Some(segments.before_commit()),
         };
-        let store = Store::open(options, &[directory::SCHEMA, mailbox::SCHEMA]).unwrap();
+        let store = Store::open(options, SCHEMAS).unwrap();
         let mailboxes = Mailboxes::new(store.clone(), segments, Signals::default(), clock.clone());
         let settings = directory::Settings::default();
-        let directory = Directory::open(store, settings, Random::seeded(2))
+        let directory = Directory::open(store.clone(), settings, Random::seeded(2))
             .await
             .unwrap();
         add_anna(&directory, pop3_delete).await;
+        let desk = TestDesk::open(&store, &directory, &clock).await;
         let (trigger, shutdown) = Shutdown::new();
         Self {
             context: Arc::new(Pop3Context {
-                directory,
+                desk: desk.desk.clone(),
                 mailboxes,
                 clock,
                 locks: MaildropLocks::default(),
                 host: "pop3.example".to_owned(),
+                mechanisms: Mechanism::ALL.into(),
                 idle_time_max: Duration::from_secs(600),
                 handshake_time_max: Duration::from_secs(10),
             }),
+            desk,
             trigger,
             spool: SpoolLimits {
                 memory_bytes: 64 << 10,

@@ -1,15 +1,18 @@
-//! AUTH (RFC 4954): frames SASL exchanges in 334 replies and base64; what is said in them is the
-//! directory's business. Never runs before TLS; never logs what the client sent.
+//! AUTH (RFC 4954): frames SASL exchanges in 334 replies and base64; what is said in them and who may
+//! come in is the login desk's business. Runs before TLS only where policy does not refuse that to everybody;
+//! never logs what the client sent.
 
+use super::super::rules;
 use super::super::session::End;
 use super::super::session::{Outcome, Session, Waiting};
 use super::hello::offered_mechanisms;
-use crate::grammar::Auth;
+use crate::grammar::{self, Auth, Command, Verb};
 use crate::reply::{Intermediate, Permanent, Reply, Status, Success, Transient};
+use admission::{Barred, Outcome as Login, Step, Unoffered};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use directory::sasl::{ChannelBindings, Exchange, Mechanism, Peer, PlusOffer, Step};
-use directory::{LoginRuling, Protocol};
+use directory::LoginRuling;
+use directory::sasl::Mechanism;
 use platform::net::StreamError;
 
 pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
@@ -19,6 +22,10 @@ pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
             Status::SEQUENCE,
             "You are logged in already.",
         )));
+    }
+    if let Err(barred) = session.context.desk.offer(&session.visit()) {
+        note_unoffered(session, &auth).await;
+        return Ok(Some(barred_reply(&barred)));
     }
     let mechanism = Mechanism::parse(auth.mechanism)
         .filter(|wanted| offered_mechanisms(session).any(|offered| offered == *wanted));
@@ -38,19 +45,30 @@ pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
             Err(_) => return Ok(Some(not_base64())),
         },
     };
-    let mut exchange = Exchange::start(&session.context.directory, mechanism, peer(session));
-    let mut step = exchange
-        .first(initial.as_deref(), session.context.clock.now())
-        .await;
+    if let Some(refusal) = rules::auth(session, mechanism) {
+        return Ok(Some(refusal));
+    }
+    exchange(session, mechanism, initial.as_deref()).await
+}
+
+async fn exchange(session: &mut Session, mechanism: Mechanism, initial: Option<&[u8]>) -> Outcome {
+    let now = session.context.clock.now();
+    let mut exchange = session.context.desk.exchange(mechanism, &session.visit());
+    let mut step = exchange.first(&session.visit(), initial, now).await;
     loop {
         let challenge = match step {
             Step::Challenge(challenge) => challenge,
-            Step::Named(_) => {
-                step = exchange.admit(session.context.clock.now()).await;
-                continue;
-            }
             Step::Malformed(why) => return Ok(Some(malformed(why))),
-            Step::Done(ruling) => return Ok(Some(finish(session, ruling))),
+            Step::Done(outcome) => {
+                let reply = finish(session, outcome);
+                if session.login.is_some()
+                    && let Some(refusal) = rules::logged_in(session, mechanism)
+                {
+                    rules::withdraw(session);
+                    return Ok(Some(refusal));
+                }
+                return Ok(Some(reply));
+            }
         };
         session.gather(&Reply::intermediate(
             Intermediate::Challenge,
@@ -60,8 +78,33 @@ pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
             Ok(response) => response,
             Err(refused) => return Ok(Some(refused)),
         };
-        step = exchange.step(&response, session.context.clock.now()).await;
+        let now = session.context.clock.now();
+        step = exchange.step(&session.visit(), &response, now).await;
     }
+}
+
+/// AUTH came before TLS and is refused without a look at what it carries; but if that was a password, others
+/// may have read it, and whose it was is noted. `argument` is what followed the verb.
+pub(super) async fn refused_before_tls(session: &Session, argument: &[u8]) {
+    if session.connection.stream.tls().is_some() {
+        return;
+    }
+    if let Ok(Command::Auth(auth)) = grammar::argument(Verb::Auth, argument) {
+        note_unoffered(session, &auth).await;
+    }
+}
+
+async fn note_unoffered(session: &Session, auth: &Auth<'_>) {
+    let Some(mechanism) = Mechanism::parse(auth.mechanism) else {
+        return;
+    };
+    let Some(Ok(initial)) = auth.initial.map(|text| STANDARD.decode(text)) else {
+        return;
+    };
+    let attempt = Unoffered::Exchange(mechanism, &initial);
+    let now = session.context.clock.now();
+    let desk = &session.context.desk;
+    desk.turned_away(&session.visit(), &attempt, now).await;
 }
 
 /// One answer of the client, decoded; `Err` is the reply where it is none.
@@ -95,57 +138,43 @@ async fn read_response(session: &mut Session) -> Result<Result<Vec<u8>, Reply>, 
     })
 }
 
-/// What SASL wants to know about the connection.
-fn peer(session: &Session) -> Peer {
-    let tls = session.connection.stream.tls();
-    let plus = offered_mechanisms(session).any(|m| m == Mechanism::ScramSha256Plus);
-    Peer {
-        protocol: Protocol::Submission,
-        address: session.connection.stream.peer().ip(),
-        bindings: ChannelBindings {
-            tls_exporter: tls.and_then(|tls| tls.tls_exporter),
-            tls_server_end_point: tls
-                .and_then(|tls| tls.server_end_point.as_ref())
-                .map(|hash| hash.to_vec()),
-        },
-        plus: if plus {
-            PlusOffer::Offered
-        } else {
-            PlusOffer::NotOffered
-        },
+/// Carries out what the desk says.
+fn finish(session: &mut Session, outcome: Login) -> Reply {
+    let refused = match outcome {
+        Login::LoggedIn { identity, notice } => {
+            session.login = Some(identity);
+            session.watch();
+            let text = notice.map_or_else(|| "Welcome".to_owned(), |notice| notice.text);
+            return Reply::success(Success::LoggedIn, Status::SECURITY, text);
+        }
+        Login::Refused(ruling @ LoginRuling::TryLater { .. }) => {
+            return Reply::transient(Transient::NotAvailable, Status::SECURITY, ruling.text());
+        }
+        Login::Refused(ruling) => Reply::permanent(
+            Permanent::BadCredentials,
+            Status::CREDENTIALS,
+            ruling.text(),
+        ),
+        Login::Barred(barred) => barred_reply(&barred),
+    };
+    session.counters.login_failures += 1;
+    if session.counters.login_failures >= session.limits().login_failures_max {
+        return Reply::transient(
+            Transient::Closing,
+            Status::SECURITY,
+            "Too many failed logins. Check user name and password, then connect again.",
+        );
     }
+    refused
 }
 
-/// Carries out the directory's ruling.
-fn finish(session: &mut Session, ruling: LoginRuling) -> Reply {
-    let stream = &session.connection.stream;
-    directory::login::record(
-        &ruling,
-        Protocol::Submission,
-        stream.peer().ip(),
-        stream.tls(),
-    );
-    let text = ruling.text();
-    match ruling {
-        LoginRuling::Accepted(identity) => {
-            session.login = Some(identity);
-            Reply::success(Success::LoggedIn, Status::SECURITY, text)
-        }
-        LoginRuling::Refused(_) => {
-            session.counters.login_failures += 1;
-            if session.counters.login_failures >= session.limits().login_failures_max {
-                return Reply::transient(
-                    Transient::Closing,
-                    Status::SECURITY,
-                    "Too many failed logins. Check user name and password, then connect again.",
-                );
-            }
-            Reply::permanent(Permanent::BadCredentials, Status::CREDENTIALS, text)
-        }
-        LoginRuling::TryLater { .. } => {
-            Reply::transient(Transient::NotAvailable, Status::SECURITY, text)
-        }
-    }
+/// RFC 4954 §6: 530 where encryption is all that is missing.
+fn barred_reply(barred: &Barred) -> Reply {
+    let code = match barred.wants_encryption() {
+        true => Permanent::FirstDoThis,
+        false => Permanent::BadCredentials,
+    };
+    Reply::permanent(code, Status::SECURITY, barred.text().to_owned())
 }
 
 fn not_base64() -> Reply {

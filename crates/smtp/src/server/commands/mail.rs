@@ -3,7 +3,9 @@
 //! sender is theirs and how much they have sent. Whether another server's sender exists is not asked.
 
 use super::super::device;
+use super::super::extension::Extension;
 use super::super::quota::Quota;
+use super::super::rules;
 use super::super::rulings::sender::{self, SenderFacts};
 use super::super::rulings::travel::{self, Offered, Travel};
 use super::super::rulings::{Refusal, Ruling};
@@ -33,11 +35,18 @@ pub(super) async fn run(
         Ok(path) => path,
         Err(error) => return bad_sender(error),
     };
+    let off = &session.listener.extensions_off;
+    if let Some(off) = off.iter().find(|one| one.is_asked_by_mail(parameters)) {
+        return not_offered(*off);
+    }
     let facts = SenderFacts {
         declared_bytes: parameters.size,
         messages_before: session.counters.messages,
     };
     if let Ruling::Refuse(refusal) = sender::rule(facts, session.limits()) {
+        return refuse(session, refusal);
+    }
+    if let Some(refusal) = rules::mail(session, &path, parameters.size) {
         return refuse(session, refusal);
     }
     let travel = match rule_travel(session, parameters) {
@@ -83,9 +92,11 @@ fn rule_travel(session: &Session, parameters: &MailParameters<'_>) -> Result<Tra
 /// What of it this connection offers.
 pub(super) fn offered(session: &Session) -> Offered {
     let in_tls = session.connection.stream.tls().is_some();
+    // RFC 4865 §3 and RFC 6710 §9: for customers; on an mx whoever has not logged in is none.
+    let customer = session.role == Role::Submission || session.login.is_some();
     Offered {
         require_tls: in_tls,
-        submission: in_tls && session.role == Role::Submission,
+        submission: in_tls && customer,
     }
 }
 
@@ -121,6 +132,18 @@ pub(super) fn mailbox(text: &str, charset: Charset) -> Result<Address, AddressEr
         return Err(AddressError::NeedsUtf8);
     }
     Ok(address)
+}
+
+/// RFC 5321 §4.1.1.11.
+pub(super) fn not_offered(extension: Extension) -> Reply {
+    Reply::permanent(
+        Permanent::UnknownParameter,
+        Status::ARGUMENTS,
+        format!(
+            "{} is not offered here; the answer to EHLO lists what is.",
+            extension.keyword()
+        ),
+    )
 }
 
 fn bad_sender(error: AddressError) -> Reply {

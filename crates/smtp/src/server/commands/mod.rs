@@ -18,6 +18,7 @@ mod xclient;
 
 pub(super) use rcpt::directory_failed;
 
+use super::extension::Extension;
 use super::session::{End, Outcome, Session, Xclient};
 use super::settings::{LoginOffer, Role};
 use super::state::Kind;
@@ -98,15 +99,47 @@ struct Facts {
     in_tls: bool,
     logged_in: bool,
     login: LoginOffer,
+    clear_login: ClearLogin,
     xclient: Xclient,
+    /// Whether the extension that the command is belongs to those offered here.
+    offered: Offered,
+}
+
+/// Whether anybody may log in before TLS, and do then what a login is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClearLogin {
+    /// Policy does not refuse it to everybody, yet.
+    Open,
+    /// It is refused, whoever asks.
+    Closed,
+}
+
+/// Whether an extension is offered on this listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offered {
+    Yes,
+    No,
 }
 
 impl Facts {
-    fn of(session: &Session) -> Self {
+    fn of(session: &Session, verb: Verb) -> Self {
+        let extension = Extension::of_verb(verb);
+        let in_tls = session.connection.stream.tls().is_some();
+        let clear_login = match session.role {
+            Role::Submission if !in_tls && session.context.desk.offer(&session.visit()).is_ok() => {
+                ClearLogin::Open
+            }
+            _ => ClearLogin::Closed,
+        };
         Self {
+            clear_login,
+            offered: match extension.is_none_or(|one| session.listener.offers(one)) {
+                true => Offered::Yes,
+                false => Offered::No,
+            },
             state: session.state.kind(),
             role: session.role,
-            in_tls: session.connection.stream.tls().is_some(),
+            in_tls,
             logged_in: session.login.is_some(),
             login: session.login_offer(),
             xclient: session.xclient,
@@ -120,12 +153,14 @@ fn check(verb: Verb, facts: Facts) -> Option<Reply> {
     let exists = match verb {
         Verb::Xclient => facts.xclient == Xclient::Permitted,
         Verb::Auth => facts.login != LoginOffer::Never,
+        Verb::StartTls | Verb::Bdat => facts.offered == Offered::Yes,
         Verb::Expn => false,
         _ => true,
     };
-    // Also where AUTH is offered on an mx: no password is taken in clear anywhere.
-    let needs_tls = (facts.role == Role::Submission && row.needs != Needs::Nothing)
-        || (verb == Verb::Auth && exists);
+    // Also where AUTH is offered on an mx: there no password is taken in clear.
+    let needs_tls = facts.clear_login == ClearLogin::Closed
+        && ((facts.role == Role::Submission && row.needs != Needs::Nothing)
+            || (verb == Verb::Auth && exists));
     // RFC 3207 §4, for the MX of domains that take mail over TLS only.
     if facts.role == Role::SecureMx && row.needs == Needs::Login && !facts.in_tls {
         return Some(Reply::permanent(
@@ -181,7 +216,7 @@ pub(super) async fn run(session: &mut Session, line: &[u8]) -> Outcome {
     if let Some(closing) = count_idle(session, verb) {
         return Ok(Some(closing));
     }
-    let refused = check(verb, Facts::of(session));
+    let refused = check(verb, Facts::of(session, verb));
     if let Some(reply) = &refused {
         tracing::info!(
             role = session.role.name(),
@@ -190,6 +225,9 @@ pub(super) async fn run(session: &mut Session, line: &[u8]) -> Outcome {
             code = reply.code(),
             "smtp command out of order"
         );
+        if verb == Verb::Auth {
+            Box::pin(auth::refused_before_tls(session, rest)).await;
+        }
         // The octets of a chunk follow its line whatever we think of it.
         if verb != Verb::Bdat {
             return Ok(refused);
@@ -208,7 +246,9 @@ async fn proceed(session: &mut Session, command: Command<'_>, refused: Option<Re
     match command {
         Command::Ehlo(name) => Ok(Some(hello::ehlo(session, name))),
         Command::Helo(name) => Ok(Some(hello::helo(session, name))),
-        Command::Mail(path, parameters) => Ok(Some(mail::run(session, path, &parameters).await)),
+        Command::Mail(path, parameters) => {
+            Ok(Some(Box::pin(mail::run(session, path, &parameters)).await))
+        }
         Command::Rcpt(path, parameters) => Box::pin(rcpt::run(session, path, &parameters)).await,
         Command::Data => data::run(session).await,
         Command::Bdat(chunk) => Box::pin(bdat::run(session, chunk, refused)).await,
@@ -279,6 +319,8 @@ mod tests {
         logged_in: false,
         login: LoginOffer::AfterTls,
         xclient: Xclient::Hidden,
+        offered: Offered::Yes,
+        clear_login: ClearLogin::Closed,
     };
 
     fn code(verb: Verb, facts: Facts) -> u16 {

@@ -3,11 +3,12 @@
 //! rewritten for forwards lead notices back to whom they stand for.
 
 use super::super::device;
+use super::super::rules;
 use super::super::rulings::recipient::{self, Peer, Place, RecipientFacts, Rewritten, TlsDuty};
 use super::super::rulings::{Refusal, Ruling};
 use super::super::session::{Outcome, Session};
 use super::super::state::{Envelope, Sender, State};
-use super::mail::mailbox;
+use super::mail::{mailbox, not_offered};
 use super::out_of_order;
 use crate::grammar::{Path, RcptParameters};
 use crate::reply::{Permanent, Reply, Status, Success, Transient};
@@ -30,6 +31,10 @@ pub(super) async fn run(
         _ => return out_of_order(),
     };
     let refused = sender.refused;
+    let off = &session.listener.extensions_off;
+    if let Some(off) = off.iter().find(|one| one.is_asked_by_rcpt(parameters)) {
+        return Ok(Some(note_refused(session, not_offered(*off))));
+    }
     let written = match forward_path(path, sender.charset) {
         Ok(written) => written,
         Err(error) => return Ok(Some(note_refused(session, bad_recipient(error)))),
@@ -58,6 +63,13 @@ pub(super) async fn run(
     let login = session.login.as_ref();
     if let Err(refusal) = device::rule_recipient(login, written.as_ref()) {
         return refuse(session, refusal);
+    }
+    if let Some(written) = &written {
+        match rules::rcpt(session, written).await {
+            Ok(None) => {}
+            Ok(Some(refusal)) => return refuse(session, refusal),
+            Err(error) => return Ok(Some(directory_failed(&error))),
+        }
     }
     if let Some(address) = &address
         && let Err(refusal) = quota(session, address)
@@ -145,7 +157,8 @@ async fn look_up(
 /// What other servers are told where `domain`, as A-labels, takes mail over TLS only.
 fn tls_text(session: &Session, domain: &str) -> Option<String> {
     let policy = session.context.policies.snapshot();
-    let own = policy.inbound_tls(domain)?.text.clone();
+    let now = session.context.clock.now();
+    let own = policy.inbound_tls(domain, now)?.text.clone();
     Some(own.unwrap_or_else(|| recipient::tls_text(domain, session.context.help_url(&policy))))
 }
 

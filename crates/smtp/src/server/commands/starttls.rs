@@ -39,6 +39,8 @@ pub(super) async fn run(session: &mut Session) -> Outcome {
     }
     // RFC 3207 §4.2: all knowledge from before is discarded.
     session.login = None;
+    session.told = None;
     session.enter(State::Connected);
+    session.watch();
     Ok(None)
 }

@@ -30,7 +30,9 @@ pub(super) fn run(session: &mut Session, attributes: &[(&str, String)]) -> Reply
     session.connection.stream.set_addresses(peer, local);
     session.client_name = client_name;
     session.login = None;
+    session.told = None;
     session.enter(State::Connected);
+    session.watch();
     session.greeting()
 }
 

@@ -11,6 +11,7 @@ use super::{ServerContext, Services, Settings, serve};
 use crate::limits::Limits;
 use crate::server;
 use crate::test_storage;
+use admission::{Desk, DeskParts};
 use directory::{AccountId, AddressKey};
 use mailbox::Mailboxes;
 use platform::clock::{Clock, Timestamp};
@@ -24,7 +25,7 @@ use platform::signals::Signals;
 use platform::store::{Store, StoreError};
 use platform::tls::{CertStore, ClientTls, Demand, ServerTls, ServerTlsSettings, demo_ca};
 use policy::admin::{Author, Consent, Wanted};
-use policy::{Findings, Policies, Usage};
+use policy::{Connections, Findings, Policies, Usage};
 use queue::Queue;
 use routing::seen::Seen;
 use signing::{InstallationSecret, Signing, SigningParts};
@@ -56,6 +57,7 @@ pub(super) struct TestServer {
     pub(super) context: Arc<ServerContext>,
     pub(super) mailboxes: Mailboxes,
     pub(super) store: Store,
+    connections: Connections,
     pub(super) anna: AccountId,
     pub(super) bernd: AccountId,
     pub(super) mx: SocketAddr,
@@ -70,6 +72,11 @@ pub(super) struct TestServer {
 
 impl TestServer {
     pub(super) async fn start(settings: Settings) -> Self {
+        Self::start_with(settings, server::Listener::default()).await
+    }
+
+    /// The same; mx and submission listeners have something of their `own`.
+    pub(super) async fn start_with(settings: Settings, own: server::Listener) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::settable(START);
         let (store, segments) = test_storage::open(dir.path(), &clock);
@@ -82,11 +89,23 @@ impl TestServer {
         let (directory, [anna, bernd]) = people::directory(&store).await;
         let signing = signing(&store, &clock).await;
         let queue = Queue::new(store.clone(), segments, mailboxes.clone());
+        let policies = Policies::open(store.clone(), clock.clone()).await.unwrap();
+        let findings = Findings::new(store.clone());
+        let connections = Connections::new(store.clone());
+        let desk = Desk::new(DeskParts {
+            directory: directory.clone(),
+            policies: policies.clone(),
+            connections: connections.clone(),
+            findings: findings.clone(),
+            clock: clock.clone(),
+            host_name: settings.host_name.clone(),
+        });
         let services = Services {
             directory,
+            desk,
             queue: queue.with_signing(signing.clone()),
-            policies: Policies::open(store.clone(), clock.clone()).await.unwrap(),
-            findings: Findings::new(store.clone()),
+            policies,
+            findings,
             usage: Usage::open(store.clone()).await.unwrap(),
             signing,
             seen: Seen::new(store.clone()),
@@ -109,23 +128,17 @@ impl TestServer {
             groups: vec!["private".into()],
             places: [("private".into(), "mx2.rp.test".into())].into(),
             limits: Some(limits),
+            ..server::Listener::default()
         };
-        let mx = listen(Role::Mx, Mode::StartTls, server::Listener::default());
+        let mx = listen(Role::Mx, Mode::StartTls, own.clone());
         let securemx = listen(Role::SecureMx, Mode::StartTls, server::Listener::default());
         let groupmx = listen(Role::Mx, Mode::StartTls, group);
-        let submission = listen(
-            Role::Submission,
-            Mode::StartTls,
-            server::Listener::default(),
-        );
-        let submissions = listen(
-            Role::Submission,
-            Mode::ImplicitTls,
-            server::Listener::default(),
-        );
+        let submission = listen(Role::Submission, Mode::StartTls, own.clone());
+        let submissions = listen(Role::Submission, Mode::ImplicitTls, own);
         Self {
             mailboxes,
             store,
+            connections,
             anna,
             bernd,
             mx,
@@ -153,6 +166,7 @@ impl TestServer {
                 by: "anna".into(),
                 text_version: policy::admin::CONSENT_TEXT_VERSION.into(),
             }),
+            owner: None,
         };
         admin.set(wanted, author()).await.unwrap();
         self.context.policies.refresh().await.unwrap();

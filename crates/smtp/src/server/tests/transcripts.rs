@@ -20,7 +20,8 @@
 
 use super::{Client, TestServer};
 use crate::data::BareEndings;
-use crate::server::{LoginOffer, Settings};
+use crate::server::{Extension, Listener, LoginOffer, Settings};
+use directory::sasl::Mechanism;
 use std::time::Duration;
 
 macro_rules! transcripts {
@@ -67,7 +68,8 @@ async fn run_scenario(head: &str, steps: &[(String, &str)]) {
     let (place, _title) = head.split_once(": ").expect("== listener: title");
     let mut words = place.split(' ');
     let listener = words.next().unwrap_or_default();
-    let server = TestServer::start(settings(words)).await;
+    let (settings, own) = settings(words);
+    let server = TestServer::start_with(settings, own).await;
     let mut client = match listener {
         "mx" => Client::connect(server.mx).await,
         "securemx" => Client::connect(server.securemx).await,
@@ -118,8 +120,9 @@ async fn run_scenario(head: &str, steps: &[(String, &str)]) {
     }
 }
 
-fn settings<'a>(words: impl Iterator<Item = &'a str>) -> Settings {
+fn settings<'a>(words: impl Iterator<Item = &'a str>) -> (Settings, Listener) {
     let mut settings = Settings::new("mx.rp.test");
+    let mut own = Listener::default();
     let limits = &mut settings.limits;
     for word in words {
         let (name, value) = word.split_once('=').expect("name=value");
@@ -134,13 +137,21 @@ fn settings<'a>(words: impl Iterator<Item = &'a str>) -> Settings {
             "message_bytes_max" => limits.message_bytes_max = u64::from(number),
             "command_idle_ms" => limits.command_idle = Duration::from_millis(u64::from(number)),
             "data_idle_ms" => limits.data_idle = Duration::from_millis(u64::from(number)),
-            "mx_login" => settings.mx_login = LoginOffer::AfterTls,
+            "login" => own.login = LoginOffer::AfterTls,
+            "mechanisms" => {
+                let names = value.split(',').map(|name| Mechanism::parse(name).unwrap());
+                own.mechanisms = Some(names.collect());
+            }
+            "extensions_off" => {
+                let words = value.split(',').map(|word| Extension::parse(word).unwrap());
+                own.extensions_off = words.collect();
+            }
             "bare_endings" => settings.submission_bare_endings = BareEndings::Refuse,
             "xclient" => settings.xclient_networks = vec![value.parse().unwrap()],
             other => panic!("no setting {other}"),
         }
     }
-    settings
+    (settings, own)
 }
 
 fn outgoing(kind: &str, text: &str, at: &str) -> Vec<u8> {

@@ -1,0 +1,108 @@
+//! A login desk with its policies over a store, and what it noted, for the test rigs of IMAP and POP3.
+//! Tests only.
+
+use admission::{Desk, DeskParts};
+use directory::{AccountId, Directory};
+use platform::clock::Clock;
+use platform::store::{Component, Store, StoreError};
+use policy::admin::{Admin, Author, Wanted};
+use policy::connections::{self, Connection};
+use policy::setting::{Name, Value};
+use policy::{Connections, Findings, Policies};
+
+/// The tables of a store that has one.
+pub(crate) const SCHEMAS: &[Component] = &[
+    directory::SCHEMA,
+    mailbox::SCHEMA,
+    policy::SCHEMA,
+    policy::CLIENTS_SCHEMA,
+    policy::CONNECTIONS_SCHEMA,
+    policy::LEGACY_SCHEMA,
+    policy::RULES_SCHEMA,
+];
+
+/// A desk and what stands behind it.
+pub(crate) struct TestDesk {
+    pub(crate) desk: Desk,
+    pub(crate) connections: Connections,
+    policies: Policies,
+    findings: Findings,
+    store: Store,
+    clock: Clock,
+}
+
+impl TestDesk {
+    pub(crate) async fn open(store: &Store, directory: &Directory, clock: &Clock) -> Self {
+        let policies = Policies::open(store.clone(), clock.clone()).await.unwrap();
+        let connections = Connections::new(store.clone());
+        let findings = Findings::new(store.clone());
+        let desk = Desk::new(DeskParts {
+            directory: directory.clone(),
+            policies: policies.clone(),
+            connections: connections.clone(),
+            findings: findings.clone(),
+            clock: clock.clone(),
+            host_name: "mail.rp.test".into(),
+        });
+        Self {
+            desk,
+            connections,
+            policies,
+            findings,
+            store: store.clone(),
+            clock: clock.clone(),
+        }
+    }
+
+    /// Makes one setting of policy, such as `installation cleartext imap observe`; `-` for no item.
+    pub(crate) async fn set(&self, setting: &str) {
+        let mut words = setting.splitn(4, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let admin = Admin::new(self.store.clone());
+        let scope = admin.scope(word()).await.unwrap();
+        let name = Name::from_word(word()).unwrap();
+        let item = word().trim_matches('-').to_owned();
+        let wanted = Wanted {
+            scope,
+            name,
+            item,
+            value: Value::parse(name, word()).unwrap(),
+            expires_at: None,
+            consent: None,
+            owner: None,
+        };
+        let author = Author {
+            by: "test".into(),
+            reason: "a test".into(),
+            now: self.clock.now(),
+        };
+        admin.set(wanted, author).await.unwrap();
+        self.policies.refresh().await.unwrap();
+    }
+
+    /// How an account connected.
+    pub(crate) async fn seen(&self, account: AccountId) -> Vec<Connection> {
+        self.connections.flush().await.unwrap();
+        let list = self.store.read(move |tx| connections::list(tx, account));
+        list.await.map_err(|error: StoreError| error).unwrap()
+    }
+
+    /// What measures found: measure, detail, how often.
+    pub(crate) async fn found(&self) -> Vec<(String, String, u64)> {
+        self.findings.flush().await.unwrap();
+        let list = self.store.read(|tx| policy::findings::list(tx, None, 100));
+        let found = list.await.map_err(|error: StoreError| error).unwrap();
+        found
+            .into_iter()
+            .map(|(_, found)| (found.measure.to_string(), found.detail, found.seen))
+            .collect()
+    }
+
+    /// Whether the account's password came in clear.
+    pub(crate) async fn is_exposed(&self, account: AccountId) -> bool {
+        self.connections.flush().await.unwrap();
+        let exposed = self.store.read(move |tx| policy::exposed::of(tx, account));
+        let exposed = exposed.await.map_err(|error: StoreError| error).unwrap();
+        exposed.is_some()
+    }
+}

@@ -3,9 +3,10 @@
 //! inside a transaction of their own, directly.
 
 use super::{Admin, Around, Author, PolicyError, Wanted, checks, scope_words, set, unset};
-use crate::model::{Scope, Stage};
+use crate::model::{Scope, Sender, Stage};
 use crate::rows;
 use crate::setting::{Name, Value};
+use crate::snapshot::Snapshot;
 use platform::clock::Timestamp;
 use platform::store::Tx;
 
@@ -96,6 +97,65 @@ impl Admin {
         self.store
             .write(move |tx: &mut dyn Tx| except(tx, &exception, &author))
             .await
+    }
+}
+
+impl Admin {
+    /// What making a setting would warn of; changes nothing.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub async fn check(&self, wanted: Wanted, now: Timestamp) -> Result<Vec<String>, PolicyError> {
+        let check = self.store.read(move |tx: &mut dyn Tx| {
+            let (_, warnings) = checks::checked(tx, wanted.clone(), now)?;
+            Ok::<_, PolicyError>(warnings)
+        });
+        check.await
+    }
+
+    /// The value that holds at a place, wherever it was set.
+    ///
+    /// # Errors
+    /// `Missing` where the scope is gone, `Store`.
+    pub async fn in_force(&self, place: Place, now: Timestamp) -> Result<Value, PolicyError> {
+        let read = self
+            .store
+            .read(move |tx: &mut dyn Tx| in_force(tx, &place, now));
+        read.await
+    }
+
+    /// Asks the settings of the moment on behalf of a scope, such as a domain's accounts without settings of
+    /// their own.
+    ///
+    /// # Errors
+    /// `Missing` where the scope is gone, `Store`.
+    pub async fn on_behalf_of<T>(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        ask: impl FnOnce(&Snapshot, &Sender<'_>) -> T,
+    ) -> Result<T, PolicyError> {
+        let scope = scope.clone();
+        let (around, contents) = self
+            .store
+            .read(move |tx: &mut dyn Tx| {
+                Ok::<_, PolicyError>((Around::of(tx, &scope)?, crate::handle::contents(tx)?))
+            })
+            .await?;
+        let mut sender = Sender {
+            account: None,
+            domain: "",
+            group: None,
+        };
+        for scope in &around.0 {
+            match scope {
+                Scope::Account(number) => sender.account = Some(*number),
+                Scope::Domain(name) => sender.domain = name.as_str(),
+                Scope::Group(name) => sender.group = Some(name),
+                Scope::Installation => {}
+            }
+        }
+        Ok(ask(&Snapshot::build(contents, now), &sender))
     }
 }
 

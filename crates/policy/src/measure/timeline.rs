@@ -102,16 +102,19 @@ impl Timeline {
         }
     }
 
-    /// The lowest stage anybody is at.
-    fn lowest(&self, now: Timestamp) -> Stage {
+    /// The stage at `now` and, where it holds for a share of accounts only, that of the others.
+    pub fn stages(&self, now: Timestamp) -> (Stage, Option<Stage>) {
         if let Some(stage) = self.paused {
-            return stage;
+            return (stage, None);
         }
         let (stage, before) = self.reached(now);
-        match (self.canary, before) {
-            (Some(_), Some(before)) => before.min(stage),
-            _ => stage,
-        }
+        (stage, before.filter(|_| self.canary.is_some()))
+    }
+
+    /// The lowest stage anybody is at.
+    fn lowest(&self, now: Timestamp) -> Stage {
+        let (stage, others) = self.stages(now);
+        others.map_or(stage, |others| others.min(stage))
     }
 
     /// The times in which somebody is below `Enforce`; the end is not part of them.

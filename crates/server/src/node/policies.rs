@@ -5,9 +5,11 @@ use super::Parts;
 use platform::clock::Timestamp;
 use platform::store::StoreError;
 use policy::identities::Identities;
+use policy::nodes::{self, Report};
 use policy::{impact, samples};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// How soon a setting made by another process holds without a control message.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
@@ -24,14 +26,7 @@ pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
     let (refreshing, keeping, forgetting) = (parts.clone(), parts.clone(), parts.clone());
     vec![
         tokio::spawn(look_back(parts.clone())),
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(REFRESH_EVERY).await;
-                if let Err(error) = refreshing.policies.refresh().await {
-                    tracing::error!(%error, "policy.refresh_failed");
-                }
-            }
-        }),
+        tokio::spawn(refresh(refreshing)),
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(KEEP_EVERY).await;
@@ -53,6 +48,44 @@ pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
             }
         }),
     ]
+}
+
+/// Reads settings that were changed, and says now and then which ones this node holds.
+async fn refresh(parts: Parts) {
+    let mut said: Option<(Report, Instant)> = None;
+    loop {
+        let refreshed = parts.policies.refresh().await;
+        if let Err(error) = &refreshed {
+            tracing::error!(%error, "policy.refresh_failed");
+        }
+        let trouble = refreshed.err().map(|error| error.to_string());
+        let now = parts.clock.now();
+        let node = &parts.settings.host_name.0;
+        let report = parts.policies.report(node, now, trouble);
+        let is_new = said.as_ref().is_none_or(|(last, at)| {
+            at.elapsed() >= nodes::REPORTED_EVERY
+                || last.revision != report.revision
+                || last.trouble != report.trouble
+        });
+        if is_new {
+            let row = report.clone();
+            let written = parts.store.write(move |tx| nodes::report(tx, &row)).await;
+            match written {
+                Ok(()) => said = Some((report, Instant::now())),
+                Err(error) => tracing::warn!(%error, "policy.report_not_written"),
+            }
+        }
+        tokio::time::sleep(REFRESH_EVERY).await;
+    }
+}
+
+/// At the end: a node that stops holds no rules.
+pub(super) async fn leave(parts: &Parts) {
+    let node = parts.settings.host_name.0.clone();
+    let left = parts.store.write(move |tx| nodes::leave(tx, &node)).await;
+    if let Err(error) = left {
+        tracing::warn!(%error, "policy.node_not_removed");
+    }
 }
 
 /// Writes everything that waits in memory: at the end, and when somebody is about to look at it.

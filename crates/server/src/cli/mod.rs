@@ -3,6 +3,7 @@
 
 mod api;
 mod backup;
+mod clients;
 mod clock;
 mod directory;
 mod dkim;
@@ -201,6 +202,14 @@ enum Command {
     ///           rohrpost api PATCH /api/v1/domains/firma.example '{"contact": "anna@firma.example"}'
     #[command(verbatim_doc_comment)]
     Api(api::Options),
+    /// What is known of mail programs and devices: how they show themselves, what TLS they speak, which
+    /// guide helps. Entries of your own go before the built-in ones.
+    ///
+    /// Examples: rohrpost catalogue list
+    ///           rohrpost catalogue show outlook > outlook.toml
+    ///           rohrpost catalogue add outlook.toml --reason "our customers' build"
+    #[command(subcommand, verbatim_doc_comment)]
+    Catalogue(clients::Verb),
     /// Makes a running node read its certificates again.
     ///
     /// Connections that are open stay. A file that cannot be used is reported, exit code 1, and
@@ -245,6 +254,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Token(verb) => token::run_token(&read_settings(&config)?, &verb),
         Command::Admin(verb) => token::run_admin(&read_settings(&config)?, &verb),
         Command::Api(options) => api::run(&read_settings(&config)?, &options),
+        Command::Catalogue(verb) => clients::run(&read_settings(&config)?, &verb),
         Command::Reload => tell(&read_settings(&config)?, &crate::control::Request::Reload),
         Command::Clock(options) => clock::run(&read_settings(&config)?, &options),
         Command::Settings(options) => settings::run(&config, &options),

@@ -2,15 +2,17 @@
 //! self-check of the DNS. A face over `policy::admin`, `policy::identities` and `policy::dns_check`; works
 //! on the store beside a running node or without one, and tells a running node.
 
+mod audit;
 mod check;
 mod destination;
 mod dmarc;
 mod dns;
 mod findings;
 mod identity;
+mod impact;
+mod measure;
 mod output;
 mod pool;
-mod preview;
 mod settings;
 pub(super) mod state;
 
@@ -23,7 +25,7 @@ use platform::clock::{Clock, Timestamp};
 use platform::store::Store;
 use policy::Policies;
 use policy::admin::{Admin, Author, PolicyError};
-use policy::setting::NAMES;
+use policy::setting::{NAMES, Name};
 
 /// Commands about policy; flattened into the program's commands.
 #[derive(Subcommand)]
@@ -75,6 +77,40 @@ pub(crate) enum Verb {
     ///
     /// Example: rohrpost findings sender-ownership
     Findings(findings::Options),
+    /// Who would no longer get through if something were enforced today, by name.
+    ///
+    /// Counts what was seen in the last days: logins with old TLS or in clear, senders that are not an account's
+    /// own, what rules found, and domains mail is exchanged with in clear. Who has an exception, and who uses the
+    /// legacy hosts, is counted apart. Changes nothing.
+    ///
+    /// Examples: rohrpost impact tls-version/imap --since 14d
+    ///           rohrpost impact tls-version/imap=1.3 --csv > imap-1.3.csv
+    ///           rohrpost impact cleartext/submission --scope firma.example
+    ///           rohrpost impact sender-ownership --trend
+    #[command(verbatim_doc_comment)]
+    Impact(impact::Options),
+    /// How accounts connect: insecure ones, one account, random samples, exposed passwords. No IP addresses.
+    ///
+    /// Examples: rohrpost audit insecure --since 14d --csv
+    ///           rohrpost audit account anna@firma.example
+    ///           rohrpost audit sample -n 50 --seed 7
+    #[command(subcommand, verbatim_doc_comment)]
+    Audit(audit::Verb),
+    /// Tightening in stages: TLS versions, clear text, sender ownership, mandatory TLS.
+    ///
+    /// A measure is at off, observe (what would be refused is a finding), warn (whom it concerns is told)
+    /// or enforce. Its schedule names the day on which each stage begins, in the time zone of the
+    /// installation; every node switches at that moment by itself. Of several scopes the narrowest
+    /// decides; an exception is a narrower setting with an owner, a reason and an end. canary=10% holds
+    /// the last stage for that share of the accounts only.
+    ///
+    /// Examples: rohrpost measure plan installation cleartext observe 2025-03-01 warn 2025-03-05 enforce
+    ///           rohrpost measure set installation tls-version/imap 1.2 warn 2025-03-05 enforce
+    ///           rohrpost measure except anna@firma.example cleartext/submission --until 2025-05-30
+    ///           --owner "support, ticket 17" --reason "printer is replaced in May"
+    ///           rohrpost measure pause installation cleartext --reason "outage at a customer"
+    #[command(subcommand, verbatim_doc_comment)]
+    Measure(measure::Verb),
     /// Looks whether the DNS fits what mail of a domain leaves with.
     #[command(subcommand)]
     Dns(dns::Verb),
@@ -120,10 +156,14 @@ impl Desk<'_> {
 }
 
 impl Desk<'_> {
+    /// The settings of the moment, and what mail programs are called.
+    async fn policies(&self) -> Result<Policies, PolicyError> {
+        Ok(Policies::open(self.store.clone(), Clock::settable(self.now)).await?)
+    }
+
     /// The time zone in which dates are meant.
     async fn zone(&self) -> Result<policy::measure::Zone, PolicyError> {
-        let policies = Policies::open(self.store.clone(), Clock::settable(self.now)).await?;
-        Ok(policies.snapshot().zone().clone())
+        Ok(self.policies().await?.snapshot().zone().clone())
     }
 
     /// A running node writes what it has counted; without one everything is written.
@@ -135,6 +175,42 @@ impl Desk<'_> {
 /// Who sits at the terminal.
 pub(super) fn operator() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())
+}
+
+/// How far back to look, in whole days; today is one of them.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    days: u32,
+}
+
+impl Since {
+    /// Days at most that are looked back: as long as connections are kept at most.
+    const DAYS_MAX: u32 = 3650;
+
+    fn days(self) -> u32 {
+        self.days
+    }
+
+    /// The first day, in days since 1970 (UTC).
+    fn first_day(self, now: Timestamp) -> i64 {
+        now.0.div_euclid(24 * 3600 * 1000) - i64::from(self.days) + 1
+    }
+}
+
+impl std::str::FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim_end_matches('d').trim_end();
+        let days = number.parse().ok();
+        let days = days.filter(|days| (1..=Self::DAYS_MAX).contains(days));
+        days.map(|days| Self { days }).ok_or_else(|| {
+            format!(
+                "expected a number of days from 1d to {}d, such as 14d",
+                Self::DAYS_MAX
+            )
+        })
+    }
 }
 
 /// What is printed, and how the program ends.
@@ -172,7 +248,10 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
             Verb::Pool(verb) => pool::run(verb, &desk).await.map(Done::from),
             Verb::Destination(verb) => destination::run(verb, &desk).await.map(Done::from),
             Verb::Identity(verb) => identity::run(verb, &desk).await.map(Done::from),
+            Verb::Measure(verb) => measure::run(verb, &desk).await.map(Done::from),
             Verb::Findings(options) => findings::run(options, &desk).await.map(Done::from),
+            Verb::Impact(options) => impact::run(options, &desk).await.map(Done::from),
+            Verb::Audit(verb) => audit::run(verb, &desk).await.map(Done::from),
             Verb::Dns(verb) => dns::run(verb, &desk).await,
             Verb::Dmarc(verb) => dmarc::run(verb, &desk).await.map(Done::from),
             Verb::Check(verb) => check::run(verb, &desk).await,
@@ -208,8 +287,13 @@ impl Verb {
             Self::Pool(verb) => verb.changes_something(),
             Self::Destination(verb) => verb.changes_something(),
             Self::Identity(verb) => verb.changes_something(),
+            Self::Measure(verb) => verb.changes_something(),
             Self::Dmarc(verb) => verb.changes_something(),
-            Self::Findings(_) | Self::Dns(_) | Self::Check(_) => false,
+            Self::Findings(_)
+            | Self::Impact(_)
+            | Self::Audit(_)
+            | Self::Dns(_)
+            | Self::Check(_) => false,
         }
     }
 }
@@ -229,7 +313,8 @@ fn domain_name(text: &str) -> Result<DomainName, String> {
 /// The names that can be set, for the end of a help text.
 fn names() -> String {
     let mut text = String::from("Names that can be set:\n");
-    for described in NAMES.iter().filter(|d| !d.name.has_items()) {
+    let elsewhere = |name| matches!(name, Name::Destination | Name::PoolAddresses);
+    for described in NAMES.iter().filter(|d| !elsewhere(d.name)) {
         let scopes: Vec<_> = described.scopes.iter().map(|kind| kind.word()).collect();
         text.push_str(&format!(
             "\n  {}  {}\n      {}\n      For: {}.{}\n",

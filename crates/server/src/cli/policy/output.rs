@@ -13,6 +13,13 @@ pub(crate) struct Format {
     json: bool,
 }
 
+impl Format {
+    /// Whether JSON is wanted.
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+}
+
 /// A value as JSON, or the text `plain` makes.
 pub(super) fn value(
     format: Format,

@@ -1,8 +1,7 @@
 //! `rohrpost policy`: show, set, unset, list, history, names.
 
 use super::output::{self, Format};
-use super::preview::{self, Way};
-use super::{Desk, Why, invalid};
+use super::{Desk, Why, impact, invalid};
 use clap::Subcommand;
 use policy::admin::{Consent, Effective, PolicyError, Wanted};
 use policy::setting::{Name, Value};
@@ -93,9 +92,8 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
         } => {
             let at = desk.admin.scope(scope).await?;
             let author = desk.author(why);
-            desk.admin
-                .unset(at, name(word)?, String::new(), author)
-                .await?;
+            let (name, item) = name(word)?;
+            desk.admin.unset(at, name, item, author).await?;
             Ok(format!("{word} is no longer set for {scope}.\n"))
         }
         Verb::List(format) => list(desk, *format).await,
@@ -104,9 +102,12 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
     }
 }
 
-fn name(word: &str) -> Result<Name, PolicyError> {
-    let found = Name::from_word(word).filter(|name| !name.has_items());
-    found.ok_or_else(|| {
+/// The name and, behind a slash, which of several: `cleartext/imap`.
+fn name(word: &str) -> Result<(Name, String), PolicyError> {
+    let (kind, item) = word.split_once('/').unwrap_or((word, ""));
+    let elsewhere = |name: &Name| matches!(name, Name::Destination | Name::PoolAddresses);
+    let found = Name::from_word(kind).filter(|name| !elsewhere(name));
+    found.map(|name| (name, item.to_owned())).ok_or_else(|| {
         invalid(match word {
             "destination" => "rules for destinations are set by `rohrpost destination`".to_owned(),
             "pool-addresses" => "pools are made by `rohrpost pool`".to_owned(),
@@ -130,16 +131,17 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
         return Ok(String::new());
     };
     let at = desk.admin.scope(scope).await?;
-    let name = name(word)?;
+    let (name, item) = name(word)?;
     let joined = match name {
         Name::HeadersInbound | Name::HeadersOutbound => value.join("\n"),
         _ => value.join(" "),
     };
     let value = Value::parse(name, &joined).map_err(invalid)?;
     let mut text = String::new();
-    if let Some(way) = way(&value) {
-        text.push_str(&preview::of(desk, way, &at, *days).await?);
-        if matches!(&value, Value::OutboundTls(demand) if demand.level == OutboundTls::Authenticated) {
+    if let Some(told) = impact::before(desk, &at, (name, &item, &value), *days).await? {
+        text.push_str(&told);
+        if matches!(&value, Value::OutboundTls(demand) if demand.level == OutboundTls::Authenticated)
+        {
             text.push_str(
                 "Whether servers that do use TLS prove their names was not counted; `rohrpost route \
                  DOMAIN --from SENDER` and the trace of a message tell.\n",
@@ -155,7 +157,7 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
     let wanted = Wanted {
         scope: at,
         name,
-        item: String::new(),
+        item,
         value: value.clone(),
         expires_at: None,
         consent: consent.map(|(by, text_version)| Consent { by, text_version }),
@@ -166,15 +168,6 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
     }
     text.push_str(&format!("{word} for {scope} is now {value}.\n"));
     Ok(text)
-}
-
-/// Whose mail a value could stop.
-fn way(value: &Value) -> Option<Way> {
-    match value {
-        Value::OutboundTls(demand) if demand.level > OutboundTls::Off => Some(Way::Out),
-        Value::InboundTls(Some(_)) => Some(Way::In),
-        _ => None,
-    }
 }
 
 async fn show(desk: &Desk<'_>, scope: &str, format: Format) -> Result<String, PolicyError> {

@@ -7,7 +7,7 @@ mod addresses;
 mod encoded_word;
 
 pub use addresses::{ADDRESSES_MAX, Entry, parse_addresses};
-pub use encoded_word::decode_text;
+pub use encoded_word::{decode_text, encode_text};
 
 /// RFC 5322 §2.1.1 wishes for lines no longer than this, without CRLF.
 pub const LINE_BYTES_WISHED: usize = 78;

@@ -20,12 +20,14 @@ impl AccountHooks for MailboxHooks {
     fn removed(&self, tx: &mut dyn Tx, account: AccountId) -> Result<(), StoreError> {
         https::remove_account(tx, account)?;
         policy::remove_account(tx, account)?;
+        rollout::remove_account(tx, account)?;
         mailbox::remove_account(tx, account)
     }
 
     fn domain_removed(&self, tx: &mut dyn Tx, domain: &DomainName) -> Result<(), StoreError> {
         https::remove_domain(tx, domain)?;
         policy::remove_domain(tx, domain)?;
+        rollout::remove_domain(tx, domain)?;
         rollout::dmarc::seen::remove_domain(tx, domain.as_str())?;
         rollout::zone_change::remove_domain(tx, domain.as_str())
     }

@@ -27,6 +27,48 @@ pub fn decode_text(value: &[u8]) -> String {
     text.finish()
 }
 
+/// Longest encoded word (RFC 2047 §2).
+const WORD_BYTES_MAX: usize = 75;
+const WORD_HEAD: &str = "=?utf-8?q?";
+const WORD_TAIL: &str = "?=";
+
+/// Text as it may stand in a field: ASCII stays as it is, anything else becomes encoded words (RFC 2047 §4.2),
+/// which `header::write_field` folds between. Controls become spaces.
+pub fn encode_text(text: &str) -> String {
+    let plain = |c: char| (' '..='~').contains(&c);
+    if text.chars().all(plain) && !text.contains("=?") {
+        return text.to_owned();
+    }
+    let mut encoded = String::from(WORD_HEAD);
+    let mut begun = 0;
+    for letter in text.chars() {
+        let letter = if letter.is_control() { ' ' } else { letter };
+        let piece = encoded_letter(letter);
+        if encoded.len() - begun + piece.len() + WORD_TAIL.len() > WORD_BYTES_MAX {
+            encoded.push_str(WORD_TAIL);
+            encoded.push(' ');
+            begun = encoded.len();
+            encoded.push_str(WORD_HEAD);
+        }
+        encoded.push_str(&piece);
+    }
+    encoded.push_str(WORD_TAIL);
+    encoded
+}
+
+/// RFC 2047 §4.2, and only what may stand in a phrase, too (§5).
+fn encoded_letter(letter: char) -> String {
+    match letter {
+        ' ' => "_".to_owned(),
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '!' | '*' | '+' | '-' | '/' => letter.to_string(),
+        letter => {
+            let mut bytes = [0; 4];
+            let bytes = letter.encode_utf8(&mut bytes).bytes();
+            bytes.map(|byte| format!("={byte:02X}")).collect()
+        }
+    }
+}
+
 struct Word<'a> {
     charset: &'a [u8],
     encoding: WordEncoding,
@@ -144,6 +186,27 @@ impl Text {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn only_what_needs_it_is_encoded() {
+        assert_eq!(encode_text("Hello, you"), "Hello, you");
+        assert_eq!(
+            encode_text("Grüße a_b"),
+            "=?utf-8?q?Gr=C3=BC=C3=9Fe_a=5Fb?="
+        );
+        assert!(!encode_text("=?utf-8?q?x?=").starts_with("=?utf-8?q?x"));
+        assert!(!encode_text("a\r\nBcc: b").contains('\n'));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded_again(text in "\\PC{0,200}") {
+            let encoded = encode_text(&text);
+            prop_assert!(encoded.is_ascii());
+            prop_assert!(encoded == text || encoded.split(' ').all(|word| word.len() <= 75));
+            prop_assert_eq!(decode_text(encoded.as_bytes()), text);
+        }
+    }
 
     #[test]
     fn words_are_decoded() {

@@ -4,14 +4,18 @@
 mod chores;
 pub(crate) mod http;
 mod keys;
+pub(crate) mod legacy;
 mod listeners;
 mod parts;
 mod policies;
 mod reports;
+mod rollouts;
 pub(crate) mod routing;
 mod secret;
+mod tls_versions;
 #[cfg(test)]
 mod tests;
+mod zones;
 
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
@@ -19,11 +23,13 @@ pub(crate) use parts::{
 };
 pub(crate) use policies::keep;
 pub(crate) use secret::secret_path;
+pub(crate) use zones::{txt, zone_changes};
 
 use crate::control;
 use crate::settings::Settings;
 use access::imap::{ImapContext, ImapSettings};
 use access::pop3::{MaildropLocks, Pop3Context};
+use admission::DeskObserver;
 use platform::clock::Clock;
 use platform::net::{Deadline, Shutdown, ShutdownTrigger};
 use platform::spool::SpoolLimits;
@@ -80,13 +86,17 @@ impl Node {
             pop3: Arc::new(pop3_context(&parts)),
             https: http::face(&parts),
         };
+        let observer = Arc::new(DeskObserver::new(parts.desk.clone()));
         let (bound, mut tasks) =
-            listeners::bind(&parts.settings, &certificates, &contexts, &shutdown)?;
+            listeners::bind(&parts, &certificates, &contexts, &shutdown, observer)?;
         let relay = relay(&parts, &bound)?;
         let relaying = tokio::spawn(relay.clone().run());
         tasks.extend(chores::start(&parts));
+        tasks.extend(zones::start(&parts)?);
         tasks.extend(reports::start(&parts)?);
         tasks.extend(policies::start(&parts));
+        tasks.push(rollouts::start(&parts, &bound));
+        tasks.push(tokio::spawn(legacy::watch(parts.clone())));
         let local = http::listen_locally(&parts.settings.data_dir, contexts.https, shutdown)
             .map_err(|error| StartError::new("the API's local socket", error))?;
         tasks.push(local);
@@ -134,6 +144,7 @@ impl Node {
             task.abort();
         }
         policies::keep(&self.parts).await;
+        policies::leave(&self.parts).await;
         reports::keep(&self.parts).await;
     }
 }
@@ -149,6 +160,7 @@ fn smtp_context(parts: &Parts) -> Arc<smtp::server::ServerContext> {
     settings.xclient_networks = listeners::networks(&from.test_peers.0);
     let services = smtp::server::Services {
         directory: parts.directory.clone(),
+        desk: parts.desk.clone(),
         queue: parts.queue.clone(),
         policies: parts.policies.clone(),
         findings: parts.findings.clone(),
@@ -171,7 +183,7 @@ fn smtp_context(parts: &Parts) -> Arc<smtp::server::ServerContext> {
 
 fn imap_context(parts: &Parts) -> ImapContext {
     ImapContext {
-        directory: parts.directory.clone(),
+        desk: parts.desk.clone(),
         mailboxes: parts.mailboxes.clone(),
         clock: parts.clock.clone(),
         spool: spool(parts),
@@ -194,11 +206,12 @@ fn spool(parts: &Parts) -> SpoolLimits {
 
 fn pop3_context(parts: &Parts) -> Pop3Context {
     Pop3Context {
-        directory: parts.directory.clone(),
+        desk: parts.desk.clone(),
         mailboxes: parts.mailboxes.clone(),
         clock: parts.clock.clone(),
         locks: MaildropLocks::default(),
         host: parts.settings.host_name.0.clone(),
+        mechanisms: directory::sasl::Mechanism::ALL.into(),
         idle_time_max: parts.settings.pop3_idle_time_max.0,
         handshake_time_max: parts.settings.handshake_time_max.0,
     }

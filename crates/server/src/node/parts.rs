@@ -12,6 +12,7 @@ use mailbox::Mailboxes;
 use platform::clock::Clock;
 use platform::dns::{Anchors, Resolver, SystemResolver};
 use platform::files::{Files, RealFiles};
+use platform::net::Gateway;
 use platform::random::Random;
 use platform::segments::{BodyRef, SegmentOptions, Segments};
 use platform::signals::Signals;
@@ -41,6 +42,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     signing::SCHEMA,
     reports::SCHEMA,
     https::SCHEMA,
+    rollout::SCHEMA,
     rollout::zone_change::SCHEMA,
     rollout::dmarc::seen::SCHEMA,
 ];
@@ -118,6 +120,8 @@ pub(crate) struct Parts {
     pub holds: Holds,
     /// Where large messages are put together.
     pub temporary_dir: Arc<Path>,
+    /// The legacy gateway, where one is configured.
+    pub gateway: Option<Gateway>,
     /// The memory that messages on their way in may take, whichever protocol brings them.
     pub spool_budget: Arc<SpoolBudget>,
 }
@@ -218,6 +222,7 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         mailboxes,
         holds: Holds::default(),
         temporary_dir,
+        gateway: super::legacy::gateway(settings),
         spool_budget: SpoolBudget::new(settings.message_memory_total.0),
     })
 }

@@ -27,7 +27,7 @@ pub use demand::{CertificateFault, CertificateFaultKind, Demand, Proof, Suites, 
 pub use demo::{DemoFiles, demo_ca};
 pub use facts::{PeerCertificate, TlsFacts, TlsVersion};
 pub use failure::{HandshakeError, HandshakeFailure};
-pub use server::{CipherOrder, ServerTls, ServerTlsSettings, Versions};
+pub use server::{AskVersions, CipherOrder, ServerTls, ServerTlsSettings, Versions};
 
 #[cfg(test)]
 mod openssl_tests;

@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider, kx_group};
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, UnbufferedServerConnection};
+use std::fmt;
 use std::sync::Arc;
 
 /// Whose order of cipher suites counts.
@@ -45,10 +46,18 @@ pub enum Versions {
     Tls13,
 }
 
+/// Says, as each handshake begins, which versions are agreed on: for what may change while a listener is open.
+pub trait AskVersions: fmt::Debug + Send + Sync {
+    /// The versions of this moment.
+    fn versions(&self) -> Versions;
+}
+
 /// A listener's TLS. Cheap to clone; clones share certificates and session tickets.
 #[derive(Debug, Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    /// The same for TLS 1.3 only, and who says when that is used.
+    only_13: Option<(Arc<ServerConfig>, Arc<dyn AskVersions>)>,
     older: Option<Arc<dyn OlderTls>>,
 }
 
@@ -84,6 +93,7 @@ impl ServerTls {
         config.key_log = Arc::new(ExporterCapture);
         Ok(Self {
             config: Arc::new(config),
+            only_13: None,
             older: None,
         })
     }
@@ -97,6 +107,29 @@ impl ServerTls {
         }
     }
 
+    /// The same, but `ask` may at any time leave out TLS 1.2.
+    ///
+    /// # Errors
+    /// Those of `new`.
+    pub fn with_versions(self, ask: Arc<dyn AskVersions>) -> Result<Self, rustls::Error> {
+        let usual = &self.config;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_no_client_auth()
+            .with_cert_resolver(usual.cert_resolver.clone());
+        config.ignore_client_order = usual.ignore_client_order;
+        config.alpn_protocols.clone_from(&usual.alpn_protocols);
+        config.ticketer = usual.ticketer.clone();
+        config.session_storage = usual.session_storage.clone();
+        config.send_tls13_tickets = usual.send_tls13_tickets;
+        config.max_early_data_size = usual.max_early_data_size;
+        config.key_log = usual.key_log.clone();
+        Ok(Self {
+            only_13: Some((Arc::new(config), ask)),
+            ..self
+        })
+    }
+
     /// Who may take clients that are too old.
     pub(crate) fn older(&self) -> Option<&dyn OlderTls> {
         self.older.as_deref()
@@ -104,7 +137,11 @@ impl ServerTls {
 
     /// A handshake whose first bytes, `incoming`, are there already.
     pub(crate) fn handshake(&self, incoming: Vec<u8>) -> Result<Handshake, rustls::Error> {
-        let connection = UnbufferedServerConnection::new(Arc::clone(&self.config))?;
+        let config = match &self.only_13 {
+            Some((config, ask)) if ask.versions() == Versions::Tls13 => config,
+            _ => &self.config,
+        };
+        let connection = UnbufferedServerConnection::new(Arc::clone(config))?;
         Ok(Handshake::new(Connection::Server(connection), incoming))
     }
 }

@@ -203,6 +203,22 @@ impl Admin {
         Ok(self.store.read(rows::settings).await?)
     }
 
+    /// Every setting this version can read, and a sentence for each duty it cannot: for looking at them.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn readable_settings(&self) -> Result<(Vec<Setting>, Vec<String>), PolicyError> {
+        Ok(self.store.read(rows::readable_settings).await?)
+    }
+
+    /// The time zone of the installation, in which dates are meant.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn zone(&self) -> Result<crate::measure::Zone, PolicyError> {
+        Ok(self.store.read(rows::zone).await?)
+    }
+
     /// The history of a scope or of all, newest first.
     ///
     /// # Errors

@@ -118,6 +118,9 @@ pub(crate) fn bump_revision(tx: &mut dyn Tx) -> Result<(), StoreError> {
     .map(drop)
 }
 
+/// A row as it is read, and the sentence where this version cannot read it and must not leave it out.
+type Read = Result<Option<Setting>, String>;
+
 /// Every setting, by scope, name and item. Names of a newer version are left out, and so are values of a
 /// newer version that nobody's safety rests on.
 ///
@@ -125,13 +128,31 @@ pub(crate) fn bump_revision(tx: &mut dyn Tx) -> Result<(), StoreError> {
 /// Those of the store, and a value that cannot be read of a name that is a duty: to leave it out could
 /// lift the duty.
 pub(crate) fn settings(tx: &mut dyn Tx) -> Result<Vec<Setting>, StoreError> {
+    let (settings, unreadable) = readable_settings(tx)?;
+    match unreadable.into_iter().next() {
+        None => Ok(settings),
+        Some(what) => Err(StoreError::Schema(what)),
+    }
+}
+
+/// As `settings`, with a sentence for each duty that cannot be read: for who looks, not for who decides.
+pub(crate) fn readable_settings(
+    tx: &mut dyn Tx,
+) -> Result<(Vec<Setting>, Vec<String>), StoreError> {
     let rows = tx.all(
         "SELECT scope_kind, scope, name, item, value, expires_at, changed_at, changed_by, reason, \
          consent, owner FROM policy_settings ORDER BY scope_kind, scope, name, item",
         params![],
-        setting,
+        read,
     )?;
-    Ok(rows.into_iter().flatten().collect())
+    let (mut settings, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        match row {
+            Ok(setting) => settings.extend(setting),
+            Err(what) => unreadable.push(what),
+        }
+    }
+    Ok((settings, unreadable))
 }
 
 /// One setting.
@@ -183,21 +204,24 @@ pub(crate) fn as_written(
 }
 
 fn setting(row: &dyn Row) -> Result<Option<Setting>, StoreError> {
+    read(row)?.map_err(StoreError::Schema)
+}
+
+fn read(row: &dyn Row) -> Result<Read, StoreError> {
     let Some(name) = Name::from_word(row.text(2)?) else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
     let scope = scope_from(row.int(0)?, row.text(1)?)?;
     let value = match Value::parse(name, row.text(4)?) {
         Ok(value) => value,
         Err(why) if name.is_duty() => {
-            return Err(damaged(
-                "policy_settings",
-                &format!("has a value this version cannot read: {name} for {scope}: {why}"),
-            ));
+            return Ok(Err(format!(
+                "a setting has a value this version cannot read: {name} for {scope}: {why}"
+            )));
         }
-        Err(_) => return Ok(None),
+        Err(_) => return Ok(Ok(None)),
     };
-    Ok(Some(Setting {
+    Ok(Ok(Some(Setting {
         scope,
         name,
         item: row.text(3)?.to_owned(),
@@ -208,7 +232,7 @@ fn setting(row: &dyn Row) -> Result<Option<Setting>, StoreError> {
         reason: row.text(8)?.to_owned(),
         consent: row.maybe_text(9)?.map(Consent::from_stored),
         owner: row.maybe_text(10)?.map(str::to_owned),
-    }))
+    })))
 }
 
 /// Writes a setting over what is there, and a line of history.

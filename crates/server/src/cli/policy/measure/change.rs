@@ -72,7 +72,7 @@ async fn planned(desk: &Desk<'_>, wish: &Wish) -> Result<Planned, PolicyError> {
         before.map_or_else(String::new, |before| format!(" (until now {before})")),
     );
     if let Some(schedule) = wanted.value.schedule() {
-        told.push_str(&steps(schedule, &desk.zone().await?));
+        told.push_str(&steps(schedule, &desk.admin.zone().await?));
     }
     let what = (wanted.name, wanted.item.as_str(), &wanted.value);
     if let Some(breaks) = impact::before(desk, &wanted.scope, what, wish.days).await? {
@@ -169,7 +169,7 @@ pub(super) async fn except(
 ) -> Result<String, PolicyError> {
     let place: Place = place(desk, at).await?;
     let what = called(place.name, &place.item);
-    let end = desk.zone().await?.end(until);
+    let end = desk.admin.zone().await?.end(until);
     let exception = Exception {
         place,
         stage,

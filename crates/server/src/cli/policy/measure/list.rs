@@ -12,10 +12,10 @@ use policy::{Measure, Schedule, Setting};
 use serde_json::{Value, json};
 
 pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, PolicyError> {
-    let zone = desk.zone().await?;
+    let zone = desk.admin.zone().await?;
     let mut rows = Vec::new();
     let mut values = Vec::new();
-    let settings = desk.admin.settings().await?;
+    let (settings, unreadable) = desk.admin.readable_settings().await?;
     let measures = settings
         .iter()
         .filter(|row| row.name.is_measure() || row.name == Name::LegacyAccess)
@@ -45,7 +45,8 @@ pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, Polic
         .iter()
         .map(|report| node(report, newest, desk.now))
         .collect();
-    let value = json!({"measures": values, "revision": newest, "nodes": nodes});
+    let value =
+        json!({"measures": values, "unreadable": unreadable, "revision": newest, "nodes": nodes});
     output::value(format, &value, || {
         let head = [
             "MEASURE",
@@ -61,6 +62,9 @@ pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, Polic
             true => "Nothing is set: every measure is at its default.\n".to_owned(),
             false => output::table(&head, &rows),
         };
+        for what in &unreadable {
+            text.push_str(&format!("Warning: {what}\n"));
+        }
         for report in &reports {
             text.push_str(&told(report, newest, desk.now));
         }

@@ -103,6 +103,7 @@ impl Pattern {
                 None if at == bytes.len() => return Some(Fit { version }),
                 None => None,
                 Some(Part::Any) => {
+                    at = self.next_start(part, bytes, at)?;
                     retry = Some((part, at));
                     part += 1;
                     continue;
@@ -121,9 +122,22 @@ impl Pattern {
             if from >= bytes.len() {
                 return None;
             }
-            retry = Some((star, from + 1));
-            (part, at) = (star + 1, from + 1);
+            let from = self.next_start(star, bytes, from + 1)?;
+            retry = Some((star, from));
+            (part, at) = (star + 1, from);
         }
+    }
+
+    /// Where, from `from` on, what follows the `*` at `star` may begin; most texts lack its first letter, so this is
+    /// where most patterns end.
+    fn next_start(&self, star: usize, bytes: &[u8], from: usize) -> Option<usize> {
+        let Some(Part::Literal(literal)) = self.parts.get(star + 1) else {
+            return Some(from);
+        };
+        let first = *literal.first()?;
+        let rest = bytes.get(from..)?;
+        let found = memchr::memchr2(first, first.to_ascii_uppercase(), rest)?;
+        Some(from + found)
     }
 }
 

@@ -3,9 +3,11 @@
 //!
 //! {"do":"refresh"}  {"do":"reload"}  {"do":"clock","to":MS}  {"do":"hold"}  {"do":"queue"}
 //! {"do":"time"}  {"do":"keep"}  {"do":"identity","account":A,"address":B,"by":C}
+//! {"do":"legacy"}  {"do":"listeners"}
 //! {"do":"queue_state"}  {"do":"queue_order",…}  {"do":"queue_cancel","message":N}
 
-use crate::node::Parts;
+use crate::node::{Bound, Parts, legacy};
+use crate::settings::Words;
 use platform::clock::Timestamp;
 use platform::store::StoreError;
 use platform::tls::CertStore;
@@ -53,6 +55,10 @@ pub(crate) enum Request {
         /// Who asks.
         by: String,
     },
+    /// Tell how the legacy gateway is: a `GatewayReport` as JSON; refused where none is connected.
+    Legacy,
+    /// Tell where connections are taken: a list of `BoundPort` as JSON.
+    Listeners,
     /// Tell what the queue's worker is doing: a `QueueState` as JSON.
     QueueState,
     /// Carry out an order for a page of what waits: gives `queue::manage::Done` as JSON.
@@ -80,6 +86,27 @@ pub(crate) struct QueueState {
     pub state: queue::schedule::State,
 }
 
+/// Where connections are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BoundPort {
+    /// As in the settings.
+    pub role: String,
+    /// As in the settings.
+    pub mode: String,
+    /// The real address.
+    pub address: std::net::SocketAddr,
+}
+
+impl BoundPort {
+    fn of(bound: &Bound) -> Self {
+        Self {
+            role: bound.listener.role.word().to_owned(),
+            mode: bound.listener.mode.word().to_owned(),
+            address: bound.address,
+        }
+    }
+}
+
 /// What the node answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Answer {
@@ -87,6 +114,12 @@ pub(crate) struct Answer {
     pub ok: bool,
     /// What was done, or why not, in words.
     pub text: String,
+}
+
+/// What a node has beside its parts.
+struct Faces {
+    certificates: Arc<CertStore>,
+    ports: Vec<BoundPort>,
 }
 
 /// Where the socket of a data directory is.
@@ -101,6 +134,7 @@ pub(crate) fn socket_path(data_dir: &Path) -> PathBuf {
 pub(crate) fn listen(
     parts: &Parts,
     certificates: Arc<CertStore>,
+    bound: &[Bound],
 ) -> std::io::Result<impl Future<Output = ()> + use<>> {
     use std::os::unix::fs::PermissionsExt;
     let path = socket_path(&parts.settings.data_dir);
@@ -109,13 +143,17 @@ pub(crate) fn listen(
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let parts = parts.clone();
+    let faces = Arc::new(Faces {
+        certificates,
+        ports: bound.iter().map(BoundPort::of).collect(),
+    });
     Ok(async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (parts, certificates) = (parts.clone(), certificates.clone());
+                    let (parts, faces) = (parts.clone(), faces.clone());
                     tokio::spawn(async move {
-                        if let Err(error) = serve(stream, &parts, &certificates).await {
+                        if let Err(error) = serve(stream, &parts, &faces).await {
                             tracing::debug!(%error, "control.connection_failed");
                         }
                     });
@@ -129,7 +167,7 @@ pub(crate) fn listen(
     })
 }
 
-async fn serve(stream: UnixStream, parts: &Parts, certificates: &CertStore) -> std::io::Result<()> {
+async fn serve(stream: UnixStream, parts: &Parts, faces: &Faces) -> std::io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut line = String::new();
     let mut input = tokio::io::BufReader::new(input.take(REQUEST_BYTES_MAX));
@@ -137,7 +175,7 @@ async fn serve(stream: UnixStream, parts: &Parts, certificates: &CertStore) -> s
     let request = serde_json::from_str::<Request>(&line);
     let held = matches!(request, Ok(Request::Hold)).then(|| parts.holds.hold());
     let answer = match request {
-        Ok(request) => carry_out(request, parts, certificates).await,
+        Ok(request) => carry_out(request, parts, faces).await,
         Err(error) => Answer {
             ok: false,
             text: format!("not a request: {error}"),
@@ -153,7 +191,7 @@ async fn serve(stream: UnixStream, parts: &Parts, certificates: &CertStore) -> s
     Ok(())
 }
 
-async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) -> Answer {
+async fn carry_out(request: Request, parts: &Parts, faces: &Faces) -> Answer {
     let done = |text: &str| Answer {
         ok: true,
         text: text.to_owned(),
@@ -166,7 +204,7 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
                 text: error.to_string(),
             },
         },
-        Request::Reload => reload(certificates),
+        Request::Reload => reload(&faces.certificates),
         Request::Clock { to } if parts.clock.set(Timestamp(to)) => done("the clock was set"),
         Request::Clock { .. } => Answer {
             ok: false,
@@ -183,6 +221,11 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
             crate::node::keep(parts).await;
             done("what was counted is written")
         }
+        Request::Legacy => match parts.gateway.as_ref().and_then(legacy::report) {
+            Some(report) => answer_json(&report),
+            None => refused(&"no legacy gateway is connected"),
+        },
+        Request::Listeners => answer_json(&faces.ports),
         Request::Time => done(&parts.clock.now().0.to_string()),
         Request::Identity {
             account,

@@ -7,10 +7,12 @@ mod clients;
 mod clock;
 mod directory;
 mod dkim;
+mod legacy;
 mod policy;
 mod queue;
 mod reports;
 mod route;
+mod rules;
 mod serve;
 mod settings;
 mod stores;
@@ -86,6 +88,21 @@ enum Command {
     Directory(directory::Verb),
     #[command(flatten)]
     Policy(policy::Verb),
+    /// Rules of your own: conditions over connections and messages, and what is done then.
+    ///
+    /// Rules are asked in their order at the points connect, hello, auth, mail, rcpt, data, route and
+    /// deliver. The first accept, reject or defer at a point decides there; everything else adds up, and
+    /// of two rules that set the same thing the later one decides. A rule without conditions holds
+    /// always. Its schedule says from when on it acts (observe; 2027-01-15 warn; 2027-02-01 enforce);
+    /// before that it is only noted whom it would have concerned: `rohrpost findings rule/NAME` and
+    /// `rohrpost rules seen`. Every change is a new version that holds at once on every node.
+    ///
+    /// Examples: rohrpost rules list
+    ///           rohrpost rules add rule.toml --reason "ticket 17"
+    ///           rohrpost rules test mail.eml --from a@far.example --to anna@firma.example --tls 1.2
+    ///           rohrpost rules replay changed.toml --days 7
+    #[command(subcommand, verbatim_doc_comment)]
+    Rules(rules::Verb),
     /// Keys that sign what leaves (DKIM), and the DNS records for them.
     ///
     /// A key is made here, published by whoever runs the domain's DNS, seen there by this server,
@@ -210,6 +227,18 @@ enum Command {
     ///           rohrpost catalogue add outlook.toml --reason "our customers' build"
     #[command(subcommand, verbatim_doc_comment)]
     Catalogue(clients::Verb),
+    /// Access for mail programs that can do no modern TLS: who has it, until when, and the emergency
+    /// switch.
+    ///
+    /// The program rohrpost-legacy serves them, on addresses and names of its own; the setting
+    /// legacy-access says until when and with what.
+    ///
+    /// Examples: rohrpost policy set installation legacy-access "until 2025-05-30 tls=1.0,1.1"
+    ///           rohrpost legacy enrol anna@firma.example --reason "printer"
+    ///           rohrpost legacy list --left
+    ///           rohrpost legacy disable --tls 1.0,1.1 --now
+    #[command(subcommand, verbatim_doc_comment)]
+    Legacy(legacy::Verb),
     /// Makes a running node read its certificates again.
     ///
     /// Connections that are open stay. A file that cannot be used is reported, exit code 1, and
@@ -242,6 +271,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
             directory::command(store, rules, &settings.data_dir, &verb)
         }
         Command::Policy(verb) => policy::run(&read_settings(&config)?, &verb),
+        Command::Rules(verb) => rules::run(&read_settings(&config)?, &verb),
         Command::Dkim(verb) => dkim::run(&read_settings(&config)?, &verb),
         Command::Verify => verify::run(&read_settings(&config)?),
         Command::Backup { dir } => backup::backup(&read_settings(&config)?, &config, &dir),
@@ -255,6 +285,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Admin(verb) => token::run_admin(&read_settings(&config)?, &verb),
         Command::Api(options) => api::run(&read_settings(&config)?, &options),
         Command::Catalogue(verb) => clients::run(&read_settings(&config)?, &verb),
+        // Wanted before there are settings.
+        Command::Legacy(legacy::Verb::Settings) => {
+            print(format_args!("{}", gateway_link::SAMPLE_SETTINGS));
+            Ok(())
+        }
+        Command::Legacy(verb) => legacy::run(&read_settings(&config)?, &verb),
         Command::Reload => tell(&read_settings(&config)?, &crate::control::Request::Reload),
         Command::Clock(options) => clock::run(&read_settings(&config)?, &options),
         Command::Settings(options) => settings::run(&config, &options),

@@ -1,14 +1,18 @@
 //! Binds the listeners of the settings and hands their connections to the protocols' sessions.
 
-use super::{Bound, StartError};
+use super::legacy::{self, OldClients};
+use super::tls_versions::ByPolicy;
+use super::{Bound, Parts, StartError};
 use crate::settings::{self, Profile, Settings, Words};
 use access::imap::ImapContext;
 use access::pop3::Pop3Context;
+use admission::DeskObserver;
 use platform::net::{
-    ConnectionLimits, LimitSettings, Listener, ListenerSpec, LogObserver, Mode, Network, Role,
+    ConnectionLimits, GatewayParts, LimitSettings, Listener, ListenerSpec, Mode, Network, Role,
     Shutdown,
 };
 use platform::tls::{CertStore, CipherOrder, ServerTls, ServerTlsSettings, Versions};
+use policy::Service;
 use smtp::server::ServerContext;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -41,11 +45,13 @@ fn connections_max(wished: usize) -> usize {
 
 /// Binds all, then serves all: a port that is taken stops the start before anybody connects.
 pub(super) fn bind(
-    settings: &Settings,
+    parts: &Parts,
     certificates: &Arc<CertStore>,
     contexts: &Contexts,
     shutdown: &Shutdown,
+    observer: Arc<DeskObserver>,
 ) -> Result<(Vec<Bound>, Vec<JoinHandle<()>>), StartError> {
+    let settings = &*parts.settings;
     let connections_max = connections_max(settings.connections_max.0);
     let limits = ConnectionLimits::new(LimitSettings {
         connections_max,
@@ -74,7 +80,19 @@ pub(super) fn bind(
             true => tls(settings, certificates, Some(listener))?,
             false => usual_tls.clone(),
         };
-        let (limits, observer) = (limits.clone(), Arc::new(LogObserver));
+        let by_policy = ByPolicy {
+            policies: parts.policies.clone(),
+            clock: parts.clock.clone(),
+            service: Service::of(role(listener.role)),
+        };
+        let tls = tls
+            .with_versions(Arc::new(by_policy))
+            .map_err(|error| StartError::new("TLS", error))?;
+        let tls = match old_clients(parts, listener.role) {
+            Some(old) => tls.with_older(Arc::new(old)),
+            None => tls,
+        };
+        let (limits, observer) = (limits.clone(), observer.clone());
         let listening =
             Listener::bind(spec, tls, limits, shutdown.clone(), observer).map_err(|error| {
                 StartError::new(format!("listening on {}", listener.address), error)
@@ -88,9 +106,43 @@ pub(super) fn bind(
     let https_port = super::http::port(&bound);
     for (open, listener) in open.into_iter().zip(&settings.listeners) {
         let own = Arc::new(own_settings(listener, &places, contexts));
-        tasks.push(serve(open, listener.role, https_port, own, contexts.clone()));
+        tasks.push(serve(
+            open,
+            listener.role,
+            https_port,
+            own,
+            contexts.clone(),
+        ));
     }
+    let gateway = GatewayParts {
+        tls: usual_tls,
+        limits,
+        shutdown: shutdown.clone(),
+        observer,
+        handshake_timeout: settings.handshake_time_max.0,
+    };
+    let own = smtp::server::Listener {
+        places,
+        ..smtp::server::Listener::default()
+    };
+    tasks.extend(legacy::listen(parts, gateway, Arc::new(own), contexts)?);
     Ok((bound, tasks))
+}
+
+/// Who may take clients of such a listener that are too old for it.
+fn old_clients(parts: &Parts, role: settings::Role) -> Option<OldClients> {
+    let service = match role {
+        settings::Role::Submission => Service::Submission,
+        settings::Role::Imap => Service::Imap,
+        settings::Role::Pop3 => Service::Pop3,
+        settings::Role::Mx | settings::Role::SecureMx | settings::Role::Http => return None,
+    };
+    Some(OldClients {
+        gateway: parts.gateway.clone()?,
+        policies: parts.policies.clone(),
+        clock: parts.clock.clone(),
+        service,
+    })
 }
 
 /// TLS of one listener, or (`None`) of those without anything of their own.

@@ -12,9 +12,9 @@ mod reports;
 mod rollouts;
 pub(crate) mod routing;
 mod secret;
-mod tls_versions;
 #[cfg(test)]
 mod tests;
+mod tls_versions;
 mod zones;
 
 pub(crate) use parts::{
@@ -22,7 +22,7 @@ pub(crate) use parts::{
     open_signing, resolver, segments_dir,
 };
 pub(crate) use policies::keep;
-pub(crate) use secret::secret_path;
+pub(crate) use secret::{installation_secret, secret_path};
 pub(crate) use zones::{txt, zone_changes};
 
 use crate::control;
@@ -100,7 +100,7 @@ impl Node {
         let local = http::listen_locally(&parts.settings.data_dir, contexts.https, shutdown)
             .map_err(|error| StartError::new("the API's local socket", error))?;
         tasks.push(local);
-        let control = control::listen(&parts, certificates.clone())
+        let control = control::listen(&parts, certificates.clone(), &bound)
             .map_err(|error| StartError::new("the control socket", error))?;
         tasks.push(tokio::spawn(control));
         Ok(Self {

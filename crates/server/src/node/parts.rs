@@ -170,6 +170,7 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         .map_err(in_policy)?;
     let usage = Usage::open(store.clone()).await.map_err(in_policy)?;
     let resolver = resolver(settings, &clock)?;
+    policies.watch().resolve_with(resolver.clone());
     let signing = open_signing(settings, &store, &clock, &random, resolver.clone()).await?;
     let tls_counts = TlsCounts::default();
     let router = router(

@@ -195,6 +195,12 @@ settings! {
         "The sender of reports, whom their readers may ask; its domain should have DKIM keys. Empty: postmaster@ node.host_name.";
     "reports.address" reports_address: types::MaybeAddress = "\"\"", AtStart,
         "The account that TLS and DMARC reports about hosted domains come to (`rua` of their records, directly or by aliases). They are read out of its INBOX into figures (`rohrpost reports`) and stay there. Empty: none are read.";
+    "legacy.socket" legacy_socket: types::MaybePath = "\"\"", AtStart,
+        "Where the legacy gateway (`rohrpost-legacy`, a program of its own) reaches this node, for example \"/run/rohrpost/legacy.sock\". Empty: there is no gateway, and no TLS below 1.2 anywhere.";
+    "legacy.user" legacy_user: Name = "\"\"", AtStart,
+        "The user the gateway runs as, by name or number; only this one (and root) is spoken to at legacy.socket. Empty: the one this program runs as, which is for tests.";
+    "legacy.names" legacy_names: types::Texts = "[]", AtStart,
+        "Host names of the legacy gateway, for `rohrpost legacy dns` and texts. Empty: smtp-legacy, imap-legacy and pop3-legacy beside node.host_name.";
     "trace.kept" trace_kept: Span = "\"28 d\"" in "1 h" ..= "3650 d", AtStart,
         "How long the stories of messages are kept (`rohrpost trace`).";
     "trace.addresses_kept" trace_addresses_kept: Span = "\"7 d\"" in "1 h" ..= "90 d", AtStart,
@@ -202,6 +208,9 @@ settings! {
     "findings.kept" findings_kept: Span = "\"400 d\"" in "30 d" ..= "3650 d", AtStart,
         "How long it is kept what measures found and how accounts connect, counted from the last day it was seen \
          (`rohrpost findings`, `rohrpost audit`). No addresses are in it.";
+    "rules.record_facts" rules_record_facts: types::Switch = "true", AtStart,
+        "Whether it is kept for at most 7 days what rules could have asked about (addresses of clients and mailboxes, \
+         sizes, hashes of header values; no content), so that `rohrpost rules replay` can tell what a change would do.";
     "trace.views_kept" trace_views_kept: Span = "\"180 d\"" in "7 d" ..= "3650 d", AtStart,
         "How long it is kept who looked at which story (`rohrpost trace --views`).";
     "log.level" log_level: Choice<types::LogLevel> = "\"info\"", AtStart,

@@ -160,9 +160,16 @@ fn checked_service(name: Name, item: &str) -> Result<String, PolicyError> {
                  servers see inbound-tls and outbound-tls"
             ))
         }
+        // A floor alone would have mail leave in clear where it is not met.
+        Some(Service::Relay) => invalid(
+            "tls-version is about those who connect to us; for our own connections see outbound-tls and \
+             `rohrpost destination set '*' encrypt --tls-version 1.3`"
+                .to_owned(),
+        ),
         Some(service) => Ok(service.word().to_owned()),
         None => {
-            let words: Vec<_> = Service::ALL.iter().map(|service| service.word()).collect();
+            let others = Service::ALL.iter().filter(|service| **service != Service::Relay);
+            let words: Vec<_> = others.map(|service| service.word()).collect();
             invalid(format!(
                 "\"{item}\" is no service; give one of {}, or * for all",
                 words.join(", ")

@@ -124,7 +124,7 @@ async fn items_are_services() {
         (Name::Cleartext, OPEN, "mx", false),
         (Name::Cleartext, OPEN, "relay", false),
         (Name::Cleartext, OPEN, "smtp", false),
-        (Name::TlsVersion, "1.3", "relay", true),
+        (Name::TlsVersion, "1.3", "relay", false),
         (Name::TlsVersion, "1.3", "IMAP", false),
     ] {
         let mut wanted = wanted(Scope::Installation, name, value);

@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod fact;
 mod facts;
+pub mod fuzz;
 mod lint;
 mod logic;
 mod outgoing;

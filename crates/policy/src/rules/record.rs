@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// The directory of these files, in the node's data directory.
+pub const DIRECTORY: &str = "facts";
 /// Days that are kept, today included.
 pub const DAYS_KEPT: i64 = 7;
 /// Largest file of one day, compressed, in bytes; what comes after is not recorded.

@@ -2,12 +2,16 @@
 //! altered. Also what rules that are not enforced yet would have done to other servers, by sender domain. The
 //! only place with the SQL of rules; runs inside a caller's transaction.
 
+use super::lint::Existing;
 use super::rule::RuleSet;
 use crate::admin::{Author, PolicyError, checked_author};
-use crate::rows::{bump_revision, damaged};
+use crate::rows::{bump_revision, damaged, group_of, group_of_domain};
+use crate::snapshot::Snapshot;
+use directory::{AccountId, AddressKey, DomainName};
 use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{Component, Migration, Row, StoreError, Tx};
+use std::net::IpAddr;
 
 /// What `Store::open` is given for rules.
 pub const SCHEMA: Component = Component {
@@ -130,6 +134,57 @@ pub fn put(
     )?;
     bump_revision(tx)?;
     Ok(number)
+}
+
+/// The account with this login address, and its group or its domain's.
+///
+/// # Errors
+/// Those of the store.
+pub fn account(
+    tx: &mut dyn Tx,
+    login: &AddressKey,
+) -> Result<Option<(AccountId, Option<String>)>, StoreError> {
+    let found = tx.one(
+        "SELECT account FROM directory_accounts WHERE domain = ?1 AND local = ?2",
+        params![login.domain().as_str(), login.local()],
+        |row| row.int(0),
+    )?;
+    let Some(number) = found.map(AccountId) else {
+        return Ok(None);
+    };
+    Ok(Some((number, group_of(tx, number)?)))
+}
+
+/// The group of a hosted domain.
+///
+/// # Errors
+/// Those of the store.
+pub fn domain_group(tx: &mut dyn Tx, domain: &DomainName) -> Result<Option<String>, StoreError> {
+    group_of_domain(tx, domain)
+}
+
+/// What rules may name: groups of customers, pools and their addresses.
+///
+/// # Errors
+/// Those of the store.
+pub fn existing(tx: &mut dyn Tx, snapshot: &Snapshot) -> Result<Existing, StoreError> {
+    let groups = tx.all("SELECT name FROM directory_groups", params![], |row| {
+        row.text(0).map(str::to_owned)
+    })?;
+    let mut existing = Existing {
+        groups: groups.into_iter().collect(),
+        ..Existing::default()
+    };
+    for pool in snapshot.pools() {
+        existing.pools.insert(pool.name.clone());
+        existing
+            .addresses
+            .extend(pool.v4.iter().map(|v4| IpAddr::V4(*v4)));
+        existing
+            .addresses
+            .extend(pool.v6.iter().map(|v6| IpAddr::V6(*v6)));
+    }
+    Ok(existing)
 }
 
 fn version_of(row: &dyn Row) -> Result<Version, StoreError> {

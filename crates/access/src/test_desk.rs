@@ -6,9 +6,9 @@ use directory::{AccountId, Directory};
 use platform::clock::Clock;
 use platform::store::{Component, Store, StoreError};
 use policy::admin::{Admin, Author, Wanted};
-use policy::connections::{self, Connection};
+use policy::connections::{self, Connection, Manner};
 use policy::setting::{Name, Value};
-use policy::{Connections, Findings, Policies};
+use policy::{Connections, Findings, LocalTime, Policies, Zone};
 
 /// The tables of a store that has one.
 pub(crate) const SCHEMAS: &[Component] = &[
@@ -78,6 +78,49 @@ impl TestDesk {
         };
         admin.set(wanted, author).await.unwrap();
         self.policies.refresh().await.unwrap();
+    }
+
+    /// Does what a transcript says: `SET scope name item value`, `TIME 2025-03-04T23:59` (in Berlin).
+    /// False where it is for others.
+    pub(crate) async fn happen(&self, line: &str) -> bool {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "SET" => self.set(rest).await,
+            "TIME" => {
+                let local: LocalTime = rest.parse().unwrap();
+                assert!(self.clock.set(Zone::default().beginning(local)));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// What a transcript asks about an account: `SEEN outcome encryption` how often, `FOUND measure` how
+    /// often, `EXPOSED` whether. The line as it should be; `None` where it is for others.
+    pub(crate) async fn told(&self, line: &str, account: AccountId) -> Option<String> {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["SEEN", outcome, encryption, _] => {
+                let seen = self.seen(account).await;
+                let fits = |manner: &Manner| {
+                    manner.outcome.word() == outcome && manner.encryption.word() == encryption
+                };
+                let rows = seen.iter().filter(|row| fits(&row.manner));
+                let times: u64 = rows.map(|row| row.seen).sum();
+                Some(format!("SEEN {outcome} {encryption} {times}"))
+            }
+            ["FOUND", measure, _] => {
+                let found = self.found().await;
+                let of = found.iter().filter(|(word, _, _)| word == measure);
+                let times: u64 = of.map(|(_, _, seen)| *seen).sum();
+                Some(format!("FOUND {measure} {times}"))
+            }
+            ["EXPOSED", _] => match self.is_exposed(account).await {
+                true => Some("EXPOSED yes".into()),
+                false => Some("EXPOSED no".into()),
+            },
+            _ => None,
+        }
     }
 
     /// How an account connected.

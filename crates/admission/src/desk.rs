@@ -151,12 +151,18 @@ impl Desk {
         if was == is {
             return;
         }
-        let outcome = connections::Outcome::LoggedIn;
-        let seen = Seen {
-            account: identity.account,
-            contact: contact(after, &is, outcome, self.now()),
-        };
-        self.inner.parts.connections.note(&seen);
+        let now = self.now();
+        let (account, outcome) = (identity.account, connections::Outcome::LoggedIn);
+        self.inner.parts.connections.recognised(
+            &Seen {
+                account,
+                contact: contact(before, &was, outcome, now),
+            },
+            &Seen {
+                account,
+                contact: contact(after, &is, outcome, now),
+            },
+        );
     }
 
     /// What watches whether a session may go on; see `Standing`.

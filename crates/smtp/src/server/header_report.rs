@@ -3,6 +3,7 @@
 //! our addresses it went through already. Pure; asked once per message, after the header was edited.
 
 use super::rulings::message::Fault;
+use admission::Told;
 use formats::address::Address;
 use formats::header::{Field, fields};
 use policy::ownership::{self, Claims, Nature};
@@ -24,6 +25,8 @@ pub(super) struct HeaderReport {
     pub(super) delivered_to: Vec<String>,
     /// What the operator's rules ask about, as it came.
     pub(super) for_rules: Option<HeaderFacts>,
+    /// Of a customer's message the program that wrote it, as it came.
+    pub(super) mailer: Option<Box<str>>,
 }
 
 impl Default for HeaderReport {
@@ -35,6 +38,7 @@ impl Default for HeaderReport {
             tls_required_no: false,
             delivered_to: Vec::new(),
             for_rules: None,
+            mailer: None,
         }
     }
 }
@@ -88,6 +92,12 @@ impl HeaderReport {
     pub(super) fn author(&self) -> Option<&Address> {
         self.claims.as_ref().ok()?.author()
     }
+}
+
+/// What the program that wrote a message calls itself, whether or not others will read that.
+pub(super) fn mailer(header: &[u8]) -> Option<Box<str>> {
+    let mut named = fields(header).filter(|field| field.is("X-Mailer") || field.is("User-Agent"));
+    named.find_map(|field| Told::value(&field.value()))
 }
 
 /// RFC 3834 §5: `Auto-Submitted` other than `no`; RFC 6522: reports, which receipts are as well.

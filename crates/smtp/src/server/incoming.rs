@@ -3,7 +3,7 @@
 //! byte of it is kept from then on. Used by DATA and BDAT; knows no socket.
 
 use super::header_gate::{HeaderGate, Piece, Seen};
-use super::header_report::{Author, HeaderReport};
+use super::header_report::{self, Author, HeaderReport};
 use super::rulings::message::Fault;
 use crate::data::{BareEndings, Dots, Lines, Progress};
 use crate::limits::Limits;
@@ -194,6 +194,9 @@ impl Kept {
         };
         self.report = HeaderReport::read(&header, *author)?;
         self.report.for_rules = for_rules;
+        if *author == Author::Customer {
+            self.report.mailer = header_report::mailer(&held.header);
+        }
         self.write(fields.as_bytes())?;
         if let Some(missing) = missing {
             if !seen.date {

@@ -24,20 +24,29 @@ pub use extension::Extension;
 pub use settings::{Listener, LoginOffer, Role, ServerContext, Services, Settings};
 
 use platform::net::Connection;
+use session::Session;
 use std::sync::Arc;
 
 /// Serves one connection of a listener with role mx, securemx or submission to its end. Whatever the
 /// peer does, it is not an error: the session says what there is to say and closes.
-pub async fn serve(connection: Connection, context: Arc<ServerContext>, listener: Arc<Listener>) {
-    match Role::of(connection.spec.role) {
-        Some(role) => {
-            let mut session = session::Session::new(connection, role, context, listener);
-            session.run().await;
-        }
-        None => tracing::error!(
+pub fn serve(
+    connection: Connection,
+    context: Arc<ServerContext>,
+    listener: Arc<Listener>,
+) -> impl Future<Output = ()> + Send {
+    let role = Role::of(connection.spec.role);
+    if role.is_none() {
+        tracing::error!(
             listener = %connection.spec.address,
             "a listener of another protocol was wired to the SMTP server"
-        ),
+        );
+    }
+    // Made here and not inside, where an idle session would keep room for the connection twice.
+    let mut session = role.map(|role| Session::new(connection, role, context, listener));
+    async move {
+        if let Some(session) = &mut session {
+            session.run().await;
+        }
     }
 }
 

@@ -210,6 +210,22 @@ impl Session {
         Visit::of(&self.connection, self.told.as_deref())
     }
 
+    /// A message says which program wrote it: the login counts as one of that.
+    pub(super) fn recognise(&mut self, mailer: Option<Box<str>>) {
+        let known = self.told.as_deref().and_then(|told| told.mailer.as_deref());
+        if mailer.is_none() || mailer.as_deref() == known {
+            return;
+        }
+        let Some(login) = &self.login else {
+            return;
+        };
+        let mut told = self.told.clone().unwrap_or_default();
+        told.mailer = mailer;
+        let after = Visit::of(&self.connection, Some(&*told));
+        self.context.desk.recognised(&self.visit(), &after, login);
+        self.told = Some(told);
+    }
+
     /// Has it watched whether the session may go on; anew whenever TLS or the login changed.
     pub(super) fn watch(&mut self) {
         self.standing = (self.context.desk).standing(&self.visit(), self.login.as_ref());

@@ -49,11 +49,12 @@ pub(super) async fn run(
         check_circle(&envelope.forwarding, &message.report)?;
         Ok(message)
     });
-    let message = match message {
+    let mut message = match message {
         Ok(message) => message,
         Err(fault) => return Ok(Some(refuse(session, &envelope, fault))),
     };
     session.flush_acknowledgement().await?;
+    session.recognise(message.report.mailer.take());
     let now = session.context.clock.now();
     let (mut dispatch, noted) = match judge(session, &greeting, &envelope, &message, now).await {
         Ok(Ok(judged)) => judged,

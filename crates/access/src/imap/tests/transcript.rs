@@ -1,9 +1,10 @@
 //! Runs every `commands/*.transcript`. Lines:
 //! `AS anna` or `AS stranger` (first), `MAIL name` (a message of `FIXTURES` arrives), `C: ` (the client
-//! sends a line), `S: ` (the server sends one), `#` comments. `C2:` and `S2:` are a second connection.
+//! sends a line), `S: ` (the server sends one), `#` comments. `C2:` and `S2:` are a second connection
+//! (up to 4). `SET`, `TIME`, `SEEN`, `FOUND` and `EXPOSED` as `test_desk` says.
 //! In `S:` lines `…` stands for anything. `UPDATE_EXPECT=1` writes down what the server says instead.
 
-use super::rig::{As, Client, Rig};
+use super::rig::{ANNA, As, Client, Rig};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,7 +108,16 @@ async fn run(text: &str) -> Said {
                 continue;
             }
             _ => {
-                if let Some(name) = line.strip_prefix("MAIL ") {
+                if rig.desk.happen(line).await {
+                    // It did.
+                } else if let Some(told) = rig.desk.told(line, ANNA).await {
+                    if told != line {
+                        said.wrong
+                            .push(format!("{number}: expected {line}\n   but got {told}"));
+                    }
+                    said.text.push_str(&format!("{told}\n"));
+                    continue;
+                } else if let Some(name) = line.strip_prefix("MAIL ") {
                     let fixture = FIXTURES.iter().find(|(known, _)| *known == name);
                     rig.mail(fixture.expect("a fixture of this name").1.as_bytes())
                         .await;
@@ -127,6 +137,10 @@ fn parse(line: &str) -> (usize, &str, &str) {
         ("S: ", 1, "S"),
         ("C2: ", 2, "C"),
         ("S2: ", 2, "S"),
+        ("C3: ", 3, "C"),
+        ("S3: ", 3, "S"),
+        ("C4: ", 4, "C"),
+        ("S4: ", 4, "S"),
     ] {
         if let Some(rest) = line.strip_prefix(prefix) {
             return (which, sign, rest);

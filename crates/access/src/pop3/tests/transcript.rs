@@ -3,10 +3,11 @@
 //! `MAIL name` (a message of `FIXTURES` arrives), `GONE uid` (another program removes it), `LOGIN` and
 //! `LOGIN2` (USER and PASS), `HANDSHAKE` (TLS from here on), `DROP` (connection 1 ends without QUIT),
 //! `COUNT mailbox n`, `C: ` (the client sends a line), `CC: ` (a line that goes with the next),
-//! `S: ` (the server sends one), `#` comments. `C2:` and `S2:` are a second connection.
+//! `S: ` (the server sends one), `#` comments. `C2:` and `S2:` are a second connection. `SET`, `TIME`, `SEEN`,
+//! `FOUND` and `EXPOSED` as `test_desk` says.
 //! In `S:` lines `…` stands for anything. `UPDATE_EXPECT=1` writes down what the server says instead.
 
-use super::rig::{Client, LOGIN, PASSWORD, Rig};
+use super::rig::{ANNA, Client, LOGIN, PASSWORD, Rig};
 use directory::Pop3Delete;
 use platform::net::Mode;
 use std::path::{Path, PathBuf};
@@ -109,10 +110,19 @@ impl Play {
                     let name = rest.split(' ').next().unwrap_or_default();
                     Some(format!("{name} {}", self.rig.count(name).await))
                 }
-                _ => {
-                    self.happen(word, rest, which).await;
-                    None
-                }
+                _ if self.rig.desk.happen(line).await => None,
+                _ => match self.rig.desk.told(line, ANNA).await {
+                    Some(told) if told == line => None,
+                    Some(told) => {
+                        said.wrong
+                            .push(format!("{}: expected {line}\n   but got {told}", index + 1));
+                        None
+                    }
+                    None => {
+                        self.happen(word, rest, which).await;
+                        None
+                    }
+                },
             };
             match got {
                 Some(got) if !fits(rest, &got) => {

@@ -154,12 +154,17 @@ impl TestServer {
 
     /// Makes one setting of policy: where, name, value.
     pub(super) async fn policy(&self, scope: &str, name: &str, value: &str) {
+        self.set(scope, name, "", value).await;
+    }
+
+    /// Makes one setting of policy: where, name, item, value.
+    pub(super) async fn set(&self, scope: &str, name: &str, item: &str, value: &str) {
         let admin = policy::admin::Admin::new(self.store.clone());
         let name = policy::setting::Name::from_word(name).unwrap();
         let wanted = Wanted {
             scope: admin.scope(scope).await.unwrap(),
             name,
-            item: String::new(),
+            item: item.to_owned(),
             value: policy::setting::Value::parse(name, value).unwrap(),
             expires_at: None,
             consent: Some(Consent {
@@ -182,6 +187,16 @@ impl TestServer {
             .await
             .unwrap();
         self.context.policies.refresh().await.unwrap();
+    }
+
+    /// How an account connected.
+    pub(super) async fn visits(&self, account: AccountId) -> Vec<policy::connections::Connection> {
+        self.connections.flush().await.unwrap();
+        let seen = self
+            .store
+            .read(move |tx| policy::connections::list(tx, account))
+            .await;
+        seen.map_err(|e: StoreError| e).unwrap()
     }
 
     /// What was found about senders: detail and how often.

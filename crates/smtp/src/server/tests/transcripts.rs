@@ -15,6 +15,9 @@
 //! P: firma.test hold-back 5 a setting of policy is made
 //! G: x@elsewhere.example    anna may send as this address
 //! F: chef@firma.test 2      this sender was found so often
+//! I: installation cleartext submission off   the same for a setting with an item
+//! T: 2025-03-04T23:59       it is then, in Berlin
+//! V: logged-in clear 2 *    anna connected so often in this way, with a program whose key fits
 //! Q: priority 3             the column of all rows of the queue holds this
 //! ```
 
@@ -36,8 +39,8 @@ macro_rules! transcripts {
 }
 
 transcripts!(
-    auth, bdat, data, forwarding, hello, listeners, mail, pipelining, quota, rcpt, rset, senders,
-    session, starttls, tls_duty, travel, vrfy, xclient
+    auth, bdat, cleartext, data, forwarding, hello, listeners, mail, pipelining, quota, rcpt, rset,
+    senders, session, starttls, tls_duty, travel, vrfy, xclient
 );
 
 async fn run_file(file: &str, text: &str) {
@@ -98,6 +101,17 @@ async fn run_scenario(head: &str, steps: &[(String, &str)]) {
                 let mut word = || words.next().unwrap_or_default();
                 server.policy(word(), word(), word()).await;
             }
+            "I" => {
+                let mut words = rest.splitn(4, ' ');
+                let mut word = || words.next().unwrap_or_default();
+                server.set(word(), word(), word(), word()).await;
+            }
+            "T" => {
+                let local: policy::LocalTime = rest.parse().unwrap();
+                let at = policy::Zone::default().beginning(local);
+                assert!(server.context.clock.set(at));
+            }
+            "V" => expect_visits(&server, at, rest).await,
             "G" => server.grant(rest).await,
             "F" => {
                 let (detail, seen) = rest.rsplit_once(' ').expect("F: sender count");
@@ -248,6 +262,21 @@ async fn expect_mail(server: &TestServer, at: &str, rest: &str) {
         Some(unwanted) => assert!(!has(unwanted), "{at}: {unwanted} in\n{last}"),
         None => assert!(has(wanted), "{at}: no {wanted} in\n{last}"),
     }
+}
+
+async fn expect_visits(server: &TestServer, at: &str, rest: &str) {
+    let words: Vec<&str> = rest.split(' ').collect();
+    let [outcome, encryption, times, client] = words[..] else {
+        panic!("{at}: V: outcome encryption times client")
+    };
+    let seen = server.visits(server.anna).await;
+    let fits = |row: &&policy::connections::Connection| {
+        row.manner.outcome.word() == outcome
+            && row.manner.encryption.word() == encryption
+            && matches(client, &row.manner.client)
+    };
+    let sum: u64 = seen.iter().filter(fits).map(|row| row.seen).sum();
+    assert_eq!(sum.to_string(), times, "{at}: {seen:#?}");
 }
 
 async fn expect_queue(server: &TestServer, at: &str, rest: &str) {

@@ -3,10 +3,10 @@
 
 use super::Parts;
 use platform::clock::Timestamp;
-use platform::store::StoreError;
+use platform::store::{StoreError, Tx};
 use policy::identities::Identities;
 use policy::nodes::{self, Report};
-use policy::{impact, samples};
+use policy::{impact, rules, samples};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -25,6 +25,7 @@ const LOOK_BACK_POLL: Duration = Duration::from_secs(1);
 pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
     let (refreshing, keeping, forgetting) = (parts.clone(), parts.clone(), parts.clone());
     vec![
+        tokio::spawn(record_facts(parts.clone())),
         tokio::spawn(look_back(parts.clone())),
         tokio::spawn(refresh(refreshing)),
         tokio::spawn(async move {
@@ -48,6 +49,17 @@ pub(super) fn start(parts: &Parts) -> Vec<JoinHandle<()>> {
             }
         }),
     ]
+}
+
+/// Keeps what rules could have asked about, for replays; removes what is too old also where nothing is kept any more.
+async fn record_facts(parts: Parts) {
+    let dir = parts.settings.data_dir.join(rules::record::DIRECTORY);
+    let (recorder, writer) =
+        rules::record::recorder(dir, parts.clock.clone(), parts.random.clone());
+    if parts.settings.rules_record_facts.0 {
+        parts.policies.watch().record_with(recorder);
+    }
+    writer.run().await;
 }
 
 /// Reads settings that were changed, and says now and then which ones this node holds.
@@ -100,6 +112,9 @@ async fn keep_counts(parts: &Parts) {
     if let Err(error) = parts.findings.flush().await {
         tracing::warn!(%error, "findings.flush_failed");
     }
+    if let Err(error) = parts.policies.watch().flush().await {
+        tracing::warn!(%error, "rules.findings_not_written");
+    }
     if let Err(error) = parts.connections.flush().await {
         tracing::warn!(%error, "connections.flush_failed");
     }
@@ -121,6 +136,15 @@ async fn look_back(parts: Parts) {
             }
             if let Err(error) = parts.findings.forget(kept, now).await {
                 tracing::warn!(%error, "findings.forget_failed");
+            }
+            let first_day = now
+                .0
+                .saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+            let first_day = first_day.div_euclid(24 * 3600 * 1000);
+            let servers =
+                move |tx: &mut dyn Tx| policy::rules::servers::forget_before(tx, first_day);
+            if let Err(error) = parts.store.write(servers).await {
+                tracing::warn!(%error, "rules.findings_not_forgotten");
             }
             if let Err(error) = write_trend(&parts, now).await {
                 tracing::warn!(%error, "impact.trend_not_written");

@@ -11,7 +11,7 @@ mod findings;
 mod identity;
 mod impact;
 mod measure;
-mod output;
+pub(super) mod output;
 mod pool;
 mod settings;
 pub(super) mod state;

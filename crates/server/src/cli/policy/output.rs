@@ -15,13 +15,13 @@ pub(crate) struct Format {
 
 impl Format {
     /// Whether JSON is wanted.
-    pub(super) fn is_json(self) -> bool {
+    pub(in crate::cli) fn is_json(self) -> bool {
         self.json
     }
 }
 
 /// A value as JSON, or the text `plain` makes.
-pub(super) fn value(
+pub(in crate::cli) fn value(
     format: Format,
     value: &serde_json::Value,
     plain: impl FnOnce() -> String,
@@ -36,7 +36,7 @@ pub(super) fn value(
 
 /// Rows in columns wide enough for what is in them, under their headings. Of a text with several lines the
 /// first is shown.
-pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+pub(in crate::cli) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = headings.iter().map(ToString::to_string).collect();
     let all = std::iter::once(&head).chain(rows);
     let shown = |cell: &String| cell.lines().next().unwrap_or_default().to_owned();
@@ -61,17 +61,17 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// A time without its fraction.
-pub(super) fn time(at: Timestamp) -> String {
+pub(in crate::cli) fn time(at: Timestamp) -> String {
     rfc3339::format(Timestamp::from_seconds(at.seconds()).0)
 }
 
 /// A number of days since 1970 as a date.
-pub(super) fn day(day: i64) -> String {
+pub(in crate::cli) fn day(day: i64) -> String {
     let text = rfc3339::format(day.saturating_mul(24 * 3600 * 1000));
     text.chars().take(10).collect()
 }
 
 /// `-` for nothing.
-pub(super) fn or_dash(text: &str) -> String {
+pub(in crate::cli) fn or_dash(text: &str) -> String {
     if text.is_empty() { "-" } else { text }.to_owned()
 }

@@ -76,7 +76,7 @@ pub(crate) enum Verb {
     /// --remove-accounts; without it the exit code is 1 and nothing is changed. A new account has a
     /// line password = "…" or password_hash = "…"; export again afterwards, and only hashes are in
     /// the file. A file without [[policy]] leaves policy settings as they are; policy = [] at its
-    /// start removes them all. The same goes for [[identity]].
+    /// start removes them all. The same goes for [[identity]] and [[client]].
     ///
     /// Example: rohrpost apply state.toml
     Apply(state::Apply),

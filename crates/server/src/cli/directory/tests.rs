@@ -145,7 +145,7 @@ async fn a_provider_is_made_word_by_word() {
     );
     assert_eq!(
         terminal.ok("app-password list anna@bücher.test").await,
-        "LABEL  CREATED     LAST USED\nphone  2027-01-15  -\n"
+        "LABEL  CREATED     LAST USED  LIMITED TO\nphone  2027-01-15  -          -\n"
     );
     assert_eq!(
         terminal

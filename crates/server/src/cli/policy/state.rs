@@ -1,17 +1,22 @@
-//! The policy in a state file: `[[policy]]` and `[[identity]]` tables beside those of the directory. Cuts a
-//! file into the two parts, says what would change, and makes it so. A file without any `policy` leaves
-//! settings as they are; `policy = []` removes them all; the same with `identity`.
+//! The policy in a state file: `[[policy]]`, `[[identity]]` and `[[client]]` tables beside those of the directory.
+//! Cuts a file into the two parts, says what would change, and makes it so. A file without any `policy` leaves
+//! settings as they are; `policy = []` removes them all; the same with `identity` and `client`.
 
 use directory::{AddressKey, DomainName};
 use formats::rfc3339;
 use platform::clock::Timestamp;
-use platform::store::Store;
+use platform::store::{Store, StoreError, Tx};
 use policy::admin::{Admin, Author, Consent, PolicyError, Wanted};
+use policy::clients::{Entry as Client, entry as client, rows as clients};
 use policy::identities::{self, Identities, Kind};
 use policy::setting::{Name, ScopeKind, Value};
 use policy::{Scope, SendAs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The tables of a state file that are policy's.
+const OURS: [&str; 3] = ["policy", "identity", "client"];
 
 /// Who changed something, in the history.
 const BY: &str = "rohrpost apply";
@@ -57,7 +62,13 @@ struct Section {
     policy: Option<Vec<Raw>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<Vec<RawIdentity>>,
+    /// Entries of the catalogue; `policy::clients` knows what stands in them.
+    #[serde(skip_serializing)]
+    client: Option<Vec<toml::Table>>,
 }
+
+/// An operator's entries of the catalogue.
+type Clients = BTreeMap<Arc<str>, Client>;
 
 /// Account and whom it may send as.
 type Who = (AddressKey, SendAs);
@@ -81,6 +92,7 @@ struct Entry {
 pub(in crate::cli) struct Wish {
     settings: Option<BTreeMap<Key, Entry>>,
     identities: Option<BTreeMap<Who, How>>,
+    clients: Option<Clients>,
 }
 
 /// What is to be done.
@@ -90,6 +102,8 @@ pub(in crate::cli) struct Changes {
     remove: Vec<Key>,
     identities: Vec<(Who, How)>,
     identities_gone: Vec<Who>,
+    /// What the operator's entries of the catalogue become, where they change.
+    clients: Option<Clients>,
     /// A sentence each.
     pub(in crate::cli) sentences: Vec<String>,
 }
@@ -110,8 +124,15 @@ pub(in crate::cli) fn split(text: &str) -> Result<(String, Wish), String> {
     let wish = Wish {
         settings,
         identities,
+        clients: section.client.map(clients_of).transpose()?,
     };
     Ok((cut.directory, wish))
+}
+
+fn clients_of(tables: Vec<toml::Table>) -> Result<Clients, String> {
+    let file = BTreeMap::from([("client", tables)]);
+    let text = toml::to_string(&file).map_err(|error| error.to_string())?;
+    Ok(clients::by_id(client::parse(&text)?))
 }
 
 fn identities(raws: Vec<RawIdentity>) -> Result<BTreeMap<Who, How>, String> {
@@ -151,8 +172,8 @@ struct Cut {
     has_policy: bool,
 }
 
-/// Lines of `[[policy]]` and `[[identity]]` tables (and a `policy = …` before any table) apart from the others. Each part keeps
-/// an empty line for every line of the other, so that errors name the right one.
+/// Lines of `[[policy]]`, `[[identity]]` and `[[client]]` tables (and a `policy = …` before any table) apart from the
+/// others. Each part keeps an empty line for every line of the other, so that errors name the right one.
 fn cut(text: &str) -> Cut {
     let mut cut = Cut {
         directory: String::with_capacity(text.len()),
@@ -168,11 +189,17 @@ fn cut(text: &str) -> Cut {
         } else if start.starts_with('[') {
             in_table = true;
             let header = start.replace(' ', "");
-            inside = header.starts_with("[[policy]]") || header.starts_with("[[identity]]");
+            inside = OURS.iter().any(|name| {
+                let header = header.trim_start_matches('[').strip_prefix(name);
+                header.is_some_and(|rest| rest.starts_with([']', '.']))
+            });
             inside
         } else {
             let key = start.replace(' ', "");
-            let named = key.starts_with("policy=") || key.starts_with("identity=");
+            let named = OURS.iter().any(|name| {
+                let rest = key.strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with('='))
+            });
             inside || (!in_table && named)
         };
         quotes += line.matches("\"\"\"").count() + line.matches("'''").count();
@@ -304,8 +331,22 @@ pub(in crate::cli) async fn export(store: &Store, now: Timestamp) -> Result<Stri
     let section = Section {
         policy: Some(tables.collect()).filter(|all: &Vec<_>| !all.is_empty()),
         identity: Some(identities.collect()).filter(|all: &Vec<_>| !all.is_empty()),
+        client: None,
     };
-    toml::to_string(&section).map_err(|error| error.to_string())
+    let mut text = toml::to_string(&section).map_err(|error| error.to_string())?;
+    let own = current_clients(store).await.map_err(|e| e.to_string())?;
+    if !own.is_empty() {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        text.push_str(gap);
+        text.push_str(&client::write(own.values()));
+    }
+    Ok(text)
+}
+
+async fn current_clients(store: &Store) -> Result<Clients, StoreError> {
+    store
+        .read(|tx: &mut dyn Tx| clients::all(tx).map(clients::by_id))
+        .await
 }
 
 /// What the wish would change.
@@ -321,6 +362,12 @@ pub(in crate::cli) async fn plan(
     if let Some(wanted) = &wish.identities {
         let current = current_identities(store).await.map_err(|e| e.to_string())?;
         plan_identities(&mut changes, &current, wanted);
+    }
+    if let Some(wanted) = &wish.clients {
+        let current = current_clients(store).await.map_err(|e| e.to_string())?;
+        let sentences = clients::plan(&current, wanted);
+        changes.clients = (!sentences.is_empty()).then(|| wanted.clone());
+        changes.sentences.extend(sentences);
     }
     let Some(wish) = &wish.settings else {
         return Ok(changes);
@@ -434,6 +481,13 @@ pub(in crate::cli) async fn apply(
         .apply(wanted, unwanted, identities, author(""))
         .await
         .map_err(said)?;
+    if let Some(clients) = changes.clients.clone() {
+        let author = author("");
+        store
+            .write(move |tx: &mut dyn Tx| clients::replace(tx, &clients, &author).map(drop))
+            .await
+            .map_err(said)?;
+    }
     Ok(())
 }
 
@@ -473,6 +527,20 @@ login = "anna@firma.test"
         let (rest, wish) = split("policy = []\n[[domain]]\nname = \"a.test\"\n").unwrap();
         assert!(rest.starts_with("\n[[domain]]"), "{rest}");
         assert_eq!(wish.settings.map(|all| all.len()), Some(0));
+    }
+
+    #[test]
+    fn entries_of_the_catalogue_are_policy_with_all_their_tables() {
+        let own = "[[client]]\nid = \"x\"\nname = \"X\"\nclass = \"printer\"\nguide = \"printer\"\n\
+                   [[client.version]]\nlabel = \"1\"\nis = [\"1..2\"]\n";
+        let (rest, wish) = split(&format!("{own}[[domain]]\nname = \"a.test\"\n")).unwrap();
+        assert!(rest.trim_start().starts_with("[[domain]]"), "{rest}");
+        let clients = wish.clients.unwrap();
+        assert_eq!(clients["x"].versions.len(), 1);
+        assert!(wish.settings.is_none());
+        let (_, wish) = split("client = []\n").unwrap();
+        assert_eq!(wish.clients.map(|all| all.len()), Some(0));
+        assert!(split("[[client]]\nid = \"x\"\n").is_err());
     }
 
     #[test]

@@ -56,10 +56,27 @@ impl Fixture {
     /// `firma.test` in the group `business`, with the account anna.
     pub(crate) async fn new() -> Self {
         let files = tempfile::tempdir().unwrap();
+        let path = files.path().join("test.db");
+        Self::on(Engine::Sqlite { path }, files).await
+    }
+
+    /// Runs `test` on a store in a new PostgreSQL cluster.
+    pub(crate) fn on_postgresql<T: Future<Output = ()>>(test: impl FnOnce(Self) -> T) {
+        let cluster = harness::postgres::Cluster::start();
+        let engine = Engine::Postgres {
+            url: cluster.database(),
+            connections: 1,
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let files = tempfile::tempdir().unwrap();
+            test(Self::on(engine, files).await).await;
+        });
+    }
+
+    async fn on(engine: Engine, files: tempfile::TempDir) -> Self {
         let options = Options {
-            engine: Engine::Sqlite {
-                path: files.path().join("test.db"),
-            },
+            engine,
             readers: 2,
             gather_max: Duration::ZERO,
             before_commit: None,

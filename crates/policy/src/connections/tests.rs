@@ -41,7 +41,10 @@ struct Rig {
 
 impl Rig {
     async fn new() -> Self {
-        let fixture = Fixture::new().await;
+        Self::on(Fixture::new().await)
+    }
+
+    fn on(fixture: Fixture) -> Self {
         let connections = Connections::new(fixture.store.clone());
         Self {
             fixture,
@@ -100,7 +103,10 @@ impl Rig {
 
 #[tokio::test]
 async fn logins_alike_are_one_row_with_first_and_last_day() {
-    let rig = Rig::new().await;
+    logins_alike(Rig::new().await).await;
+}
+
+async fn logins_alike(rig: Rig) {
     rig.anna(contact(Outcome::LoggedIn, GOOD));
     rig.anna(contact(Outcome::LoggedIn, GOOD));
     rig.connections.flush().await.unwrap();
@@ -127,7 +133,10 @@ async fn logins_alike_are_one_row_with_first_and_last_day() {
 
 #[tokio::test]
 async fn a_failed_handshake_is_an_accounts_only_where_it_alone_came_from_there() {
-    let rig = Rig::new().await;
+    strangers_are_named(Rig::new().await).await;
+}
+
+async fn strangers_are_named(rig: Rig) {
     let failed = Contact {
         client: "",
         ..contact(Outcome::HandshakeFailed, OLD)
@@ -166,7 +175,10 @@ async fn a_failed_handshake_is_an_accounts_only_where_it_alone_came_from_there()
 
 #[tokio::test]
 async fn addresses_prove_nothing_after_seven_days_and_are_gone() {
-    let rig = Rig::new().await;
+    addresses_go(Rig::new().await).await;
+}
+
+async fn addresses_go(rig: Rig) {
     rig.anna(contact(Outcome::LoggedIn, GOOD));
     rig.connections.flush().await.unwrap();
     let later = Contact {
@@ -214,7 +226,10 @@ async fn whoever_only_names_an_account_proves_nothing_about_it() {
 
 #[tokio::test]
 async fn a_secure_login_settles_what_the_same_program_did_before() {
-    let rig = Rig::new().await;
+    settles(Rig::new().await).await;
+}
+
+async fn settles(rig: Rig) {
     rig.anna(contact(Outcome::LoggedIn, OLD));
     rig.anna(Contact {
         client: "unknown",
@@ -249,7 +264,10 @@ async fn a_secure_login_settles_what_the_same_program_did_before() {
 
 #[tokio::test]
 async fn a_program_that_says_its_name_late_is_counted_once() {
-    let rig = Rig::new().await;
+    late_names(Rig::new().await).await;
+}
+
+async fn late_names(rig: Rig) {
     let anna = rig.fixture.anna;
     let before = Seen {
         account: anna,
@@ -279,7 +297,10 @@ async fn a_program_that_says_its_name_late_is_counted_once() {
 
 #[tokio::test]
 async fn insecure_connections_are_listed_for_everybody() {
-    let rig = Rig::new().await;
+    lists_insecure(Rig::new().await).await;
+}
+
+async fn lists_insecure(rig: Rig) {
     rig.anna(contact(Outcome::LoggedIn, GOOD));
     rig.anna(contact(Outcome::LoggedIn, OLD));
     rig.anna(Contact {
@@ -301,7 +322,10 @@ async fn insecure_connections_are_listed_for_everybody() {
 
 #[tokio::test]
 async fn a_password_in_clear_is_flagged_until_the_credentials_change() {
-    let rig = Rig::new().await;
+    flags(Rig::new().await).await;
+}
+
+async fn flags(rig: Rig) {
     let anna = rig.fixture.anna;
     let flagged = async || {
         rig.connections.flush().await.unwrap();
@@ -334,7 +358,10 @@ async fn a_password_in_clear_is_flagged_until_the_credentials_change() {
 
 #[tokio::test]
 async fn after_a_secure_week_the_first_insecure_attempt_is_a_regression_and_the_second_is_not() {
-    let rig = Rig::new().await;
+    regresses(Rig::new().await).await;
+}
+
+async fn regresses(rig: Rig) {
     rig.anna(contact(Outcome::LoggedIn, GOOD));
     rig.connections.flush().await.unwrap();
     let attempt = |at| Contact {
@@ -411,7 +438,10 @@ async fn a_watcher_hears_of_its_account_only() {
 
 #[tokio::test]
 async fn nobody_fills_the_store_and_new_rows_displace_old_ones() {
-    let rig = Rig::new().await;
+    bounds_rows(Rig::new().await).await;
+}
+
+async fn bounds_rows(rig: Rig) {
     for n in 0..PROVED_PER_ACCOUNT_MAX + 30 {
         let client = format!("program/{n}/any");
         rig.anna(Contact {
@@ -446,7 +476,10 @@ async fn nobody_fills_the_store_and_new_rows_displace_old_ones() {
 
 #[tokio::test]
 async fn origins_of_one_account_are_bounded() {
-    let rig = Rig::new().await;
+    bounds_origins(Rig::new().await).await;
+}
+
+async fn bounds_origins(rig: Rig) {
     for n in 0..ORIGINS_PER_ACCOUNT_MAX as u32 + 20 {
         rig.anna(Contact {
             peer: IpAddr::V4((0x0a00_0000 + n).into()),
@@ -463,7 +496,10 @@ async fn origins_of_one_account_are_bounded() {
 
 #[tokio::test]
 async fn a_removed_account_leaves_nothing_and_gets_nothing() {
-    let rig = Rig::new().await;
+    removes(Rig::new().await).await;
+}
+
+async fn removes(rig: Rig) {
     rig.anna(contact(Outcome::LoggedIn, GOOD));
     rig.anna(contact(Outcome::PasswordInClear, None));
     rig.connections.flush().await.unwrap();
@@ -503,4 +539,19 @@ async fn no_table_of_accounts_holds_an_address() {
         .filter_map(|table| table.split_whitespace().next())
         .collect();
     assert_eq!(with_address, ["policy_origins"]);
+}
+
+#[test]
+fn postgresql_keeps_the_same() {
+    Fixture::on_postgresql(|fixture| logins_alike(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| strangers_are_named(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| addresses_go(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| settles(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| late_names(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| lists_insecure(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| flags(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| regresses(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| bounds_rows(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| bounds_origins(Rig::on(fixture)));
+    Fixture::on_postgresql(|fixture| removes(Rig::on(fixture)));
 }

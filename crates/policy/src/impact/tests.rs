@@ -25,7 +25,10 @@ struct Rig {
 impl Rig {
     /// anna and bert at firma.test (group business), carl at other.test without group.
     async fn new() -> (Self, [AccountId; 3]) {
-        let fixture = Fixture::new().await;
+        Self::on(Fixture::new().await).await
+    }
+
+    async fn on(fixture: Fixture) -> (Self, [AccountId; 3]) {
         let other = DomainName::parse("other.test").unwrap();
         let admin = &fixture.directory;
         admin
@@ -124,7 +127,10 @@ fn sum(name: &str, accounts: u64) -> Sum {
 
 #[tokio::test]
 async fn a_preview_names_accounts_domains_groups_and_programs() {
-    let (rig, [anna, bert, carl]) = Rig::new().await;
+    names_all(Rig::new().await).await;
+}
+
+async fn names_all((rig, [anna, bert, carl]): (Rig, [AccountId; 3])) {
     for account in [anna, bert, carl] {
         rig.login(account, Some(TlsVersion::V1_0), 2);
     }
@@ -179,7 +185,10 @@ async fn the_window_ends_today_and_what_is_mended_or_already_refused_is_told_apa
 
 #[tokio::test]
 async fn exceptions_and_the_legacy_hosts_are_left_out() {
-    let (rig, [anna, bert, carl]) = Rig::new().await;
+    leaves_out(Rig::new().await).await;
+}
+
+async fn leaves_out((rig, [anna, bert, carl]): (Rig, [AccountId; 3])) {
     rig.login(anna, None, 0);
     rig.login(bert, None, 0);
     rig.note(carl, None, Door::Legacy, Outcome::LoggedIn, 0);
@@ -205,7 +214,10 @@ async fn exceptions_and_the_legacy_hosts_are_left_out() {
 
 #[tokio::test]
 async fn findings_are_previewed_with_what_was_found() {
-    let (rig, [anna, ..]) = Rig::new().await;
+    previews_findings(Rig::new().await).await;
+}
+
+async fn previews_findings((rig, [anna, ..]): (Rig, [AccountId; 3])) {
     let findings = Findings::new(rig.fixture.store.clone());
     for _ in 0..4 {
         findings.note(Measure::SenderOwnership, anna, "anna@gmx.example", NOON);
@@ -252,7 +264,10 @@ async fn csv_names_accounts_and_servers_and_holds_no_formula() {
 
 #[tokio::test]
 async fn a_trend_is_a_row_a_day() {
-    let (rig, [anna, ..]) = Rig::new().await;
+    keeps_a_trend(Rig::new().await).await;
+}
+
+async fn keeps_a_trend((rig, [anna, ..]): (Rig, [AccountId; 3])) {
     rig.login(anna, Some(TlsVersion::V1_0), 0);
     rig.connections.flush().await.unwrap();
     let snapshot = rig.policies.snapshot();
@@ -357,7 +372,10 @@ async fn words_of_changes_can_be_read_back() {
 
 #[tokio::test]
 async fn nothing_to_do_for_who_is_secure_and_devices_named_for_who_is_not() {
-    let (rig, [anna, bert, carl]) = Rig::new().await;
+    tells_status(Rig::new().await).await;
+}
+
+async fn tells_status((rig, [anna, bert, carl]): (Rig, [AccountId; 3])) {
     rig.login(anna, Some(TlsVersion::V1_3), 0);
     rig.login(bert, None, 3);
     rig.login(bert, Some(TlsVersion::V1_3), 2);
@@ -407,7 +425,10 @@ async fn nothing_to_do_for_who_is_secure_and_devices_named_for_who_is_not() {
 
 #[tokio::test]
 async fn a_sample_is_the_same_with_the_same_seed_and_adds_up() {
-    let (rig, [anna, bert, carl]) = Rig::new().await;
+    takes_samples(Rig::new().await).await;
+}
+
+async fn takes_samples((rig, [anna, bert, carl]): (Rig, [AccountId; 3])) {
     rig.login(anna, Some(TlsVersion::V1_3), 0);
     rig.login(bert, None, 0);
     rig.note(carl, None, Door::Legacy, Outcome::LoggedIn, 0);
@@ -457,4 +478,14 @@ async fn a_sample_is_the_same_with_the_same_seed_and_adds_up() {
     let trend = rig.fixture.store.read(|tx| samples::trend(tx, 0)).await;
     let today = window(1, NOON);
     assert_eq!(trend.unwrap(), [(today, counts), (today + 1, counts)]);
+}
+
+#[test]
+fn postgresql_tells_the_same() {
+    Fixture::on_postgresql(async |fixture| names_all(Rig::on(fixture).await).await);
+    Fixture::on_postgresql(async |fixture| leaves_out(Rig::on(fixture).await).await);
+    Fixture::on_postgresql(async |fixture| previews_findings(Rig::on(fixture).await).await);
+    Fixture::on_postgresql(async |fixture| keeps_a_trend(Rig::on(fixture).await).await);
+    Fixture::on_postgresql(async |fixture| tells_status(Rig::on(fixture).await).await);
+    Fixture::on_postgresql(async |fixture| takes_samples(Rig::on(fixture).await).await);
 }

@@ -13,7 +13,7 @@ use platform::net::{
 };
 use platform::tls::{CertStore, CipherOrder, ServerTls, ServerTlsSettings, Versions};
 use policy::Service;
-use smtp::server::ServerContext;
+use smtp::server::{LoginOffer, ServerContext};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -111,7 +111,7 @@ pub(super) fn bind(
             listener.role,
             https_port,
             own,
-            contexts.clone(),
+            own_contexts(listener, contexts),
         ));
     }
     let gateway = GatewayParts {
@@ -206,8 +206,27 @@ fn own_settings(
             .collect(),
         places: places.clone(),
         limits,
-        ..smtp::server::Listener::default()
+        login: match listener.login {
+            true => LoginOffer::AfterTls,
+            false => LoginOffer::Never,
+        },
+        mechanisms: listener.mechanisms.as_deref().map(Box::from),
+        extensions_off: listener.extensions_off.as_slice().into(),
     }
+}
+
+/// The contexts of one listener: those of all, but for how people may log in there.
+fn own_contexts(listener: &settings::Listener, contexts: &Contexts) -> Contexts {
+    let mut own = contexts.clone();
+    if let Some(mechanisms) = &listener.mechanisms {
+        let mut imap = ImapContext::clone(&own.imap);
+        imap.settings.mechanisms = mechanisms.as_slice().into();
+        own.imap = Arc::new(imap);
+        let mut pop3 = Pop3Context::clone(&own.pop3);
+        pop3.mechanisms = mechanisms.as_slice().into();
+        own.pop3 = Arc::new(pop3);
+    }
+    own
 }
 
 fn serve(

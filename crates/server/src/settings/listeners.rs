@@ -2,8 +2,10 @@
 
 use super::file::{Keys, Problem, Written};
 use super::types::{
-    Addresses, Bytes, Choice, Count, HostName, Network, Networks, Raw, Texts, Value, Words,
+    Addresses, Bytes, Choice, Count, HostName, Network, Networks, Raw, Switch, Texts, Value, Words,
 };
+use directory::sasl::Mechanism;
+use smtp::server::Extension;
 use std::net::SocketAddr;
 
 /// How TLS begins on a listener.
@@ -18,12 +20,11 @@ pub(crate) enum Mode {
 }
 
 impl Words for Mode {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[
-            ("tls", Self::ImplicitTls),
-            ("starttls", Self::StartTls),
-            ("redirect", Self::Redirect),
-        ];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("tls", Self::ImplicitTls),
+        ("starttls", Self::StartTls),
+        ("redirect", Self::Redirect),
+    ];
     const KIND: &'static str = "\"tls\", \"starttls\" or \"redirect\"";
 }
 
@@ -93,6 +94,12 @@ pub(crate) struct Listener {
     pub recipients_max: Option<usize>,
     /// Largest message in bytes, where other than `smtp.message_size_max`.
     pub message_size_max: Option<u64>,
+    /// Whether customers may log in on a listener for mail from others.
+    pub login: bool,
+    /// How customers may log in, where not in every way there is.
+    pub mechanisms: Option<Vec<Mechanism>>,
+    /// Extensions of ESMTP that are not there.
+    pub extensions_off: Vec<Extension>,
 }
 
 /// Keys of `[[listener]]`: name, type, example, meaning.
@@ -151,6 +158,24 @@ pub(super) const KEYS: &[(&str, &str, &str, &str)] = &[
         "\"50 MiB\"",
         "Largest message, instead of smtp.message_size_max.",
     ),
+    (
+        "login",
+        Switch::KIND,
+        "false",
+        "Roles mx and securemx: whether customers may log in here, after STARTTLS, for mail programs that still send by port 25. What they send after it is held to the rules of submission. `rohrpost policy impact` shows who does; move them to 465 or 587.",
+    ),
+    (
+        "mechanisms",
+        Texts::KIND,
+        "[\"SCRAM-SHA-256-PLUS\", \"SCRAM-SHA-256\", \"PLAIN\", \"LOGIN\"]",
+        "How customers may log in, in this order. Without PLAIN also IMAP LOGIN and POP3 USER are refused. Left out: all of these.",
+    ),
+    (
+        "extensions_off",
+        Texts::KIND,
+        "[]",
+        "Extensions of ESMTP this listener neither offers nor takes: PIPELINING, 8BITMIME, SMTPUTF8, DSN, CHUNKING, SIZE, LIMITS, STARTTLS, REQUIRETLS, FUTURERELEASE, MT-PRIORITY.",
+    ),
 ];
 
 /// The ports of RFC 8314, 6409 and 5321 on all addresses.
@@ -186,6 +211,9 @@ impl Listener {
             groups: Vec::new(),
             recipients_max: None,
             message_size_max: None,
+            login: false,
+            mechanisms: None,
+            extensions_off: Vec::new(),
         }
     }
 }
@@ -256,7 +284,61 @@ impl Reader<'_> {
         // RFC 5321 §4.5.3.1.8.
         listener.recipients_max = self.maybe::<Count>("recipients_max")?.map(|n| n.0.max(100));
         listener.message_size_max = self.maybe::<Bytes>("message_size_max")?.map(|n| n.0);
+        self.logins(&mut listener)?;
         Some(listener)
+    }
+
+    /// Who may log in and how, and what SMTP offers.
+    fn logins(&mut self, listener: &mut Listener) -> Option<()> {
+        let (role, mode) = (listener.role, listener.mode);
+        let is_mx = matches!(role, Role::Mx | Role::SecureMx);
+        if let Some(login) = self.maybe::<Switch>("login")? {
+            if login.0 && !is_mx {
+                return self.problem("login", "is for role \"mx\" and \"securemx\"");
+            }
+            listener.login = login.0;
+        }
+        if self.keys.contains_key("mechanisms") {
+            let mechanisms = self.words("mechanisms", Mechanism::parse)?;
+            if mechanisms.is_empty() {
+                return self.problem("mechanisms", "must not be empty; nobody could log in");
+            }
+            listener.mechanisms = Some(mechanisms);
+        }
+        if self.keys.contains_key("extensions_off") {
+            if !is_mx && role != Role::Submission {
+                return self.problem("extensions_off", "is for listeners that speak SMTP");
+            }
+            listener.extensions_off = self.words("extensions_off", Extension::parse)?;
+            let needs_tls = role != Role::Mx && mode == Mode::StartTls;
+            if needs_tls && listener.extensions_off.contains(&Extension::StartTls) {
+                return self.problem("extensions_off", "needs STARTTLS here, or no mail comes in");
+            }
+        }
+        Some(())
+    }
+
+    /// A list of words that `parse` knows.
+    fn words<T>(&mut self, key: &str, parse: fn(&str) -> Option<T>) -> Option<Vec<T>> {
+        let texts: Texts = self.value(key)?;
+        let mut words = Vec::new();
+        for text in texts.0 {
+            match parse(&text) {
+                Some(word) => words.push(word),
+                None => return self.problem(key, &format!("has no {text:?}")),
+            }
+        }
+        Some(words)
+    }
+
+    fn problem<T>(&mut self, key: &str, text: &str) -> Option<T> {
+        let line = self.keys.get(key).map_or(self.line, |(line, _)| *line);
+        let example = KEYS.iter().find(|k| k.0 == key).map_or("", |k| k.2);
+        self.problems.push(Problem {
+            line,
+            text: format!("listener {key} {text}; example: {key} = {example}"),
+        });
+        None
     }
 
     /// The value of a key that may be left out; `None` after a problem.
@@ -335,12 +417,45 @@ mod tests {
     }
 
     #[test]
+    fn logins_and_extensions_are_told_apart_by_role() {
+        let of = |role: &str, line: &str| {
+            let address = "[[listener]]\naddress = \"[::]:25\"\nmode = \"starttls\"\n";
+            parse(&format!("{address}role = \"{role}\"\n{line}\n")).map(|s| s.listeners)
+        };
+        let mx = of(
+            "mx",
+            "login = true\nextensions_off = [\"starttls\", \"DSN\"]",
+        )
+        .unwrap();
+        assert!(mx[0].login);
+        assert_eq!(mx[0].extensions_off, [Extension::StartTls, Extension::Dsn]);
+        let imap = of("imap", "mechanisms = [\"scram-sha-256\"]").unwrap();
+        assert_eq!(imap[0].mechanisms, Some(vec![Mechanism::ScramSha256]));
+        for (role, line) in [
+            ("submission", "login = true"),
+            ("submission", "extensions_off = [\"STARTTLS\"]"),
+            ("imap", "extensions_off = [\"DSN\"]"),
+        ] {
+            assert!(of(role, line).is_err(), "{role} {line}");
+        }
+    }
+
+    #[test]
     fn a_problem_of_a_listener_names_its_line_and_key() {
         for (line, expected) in [
             ("groups = \"business\"", "listener groups"),
             ("host_name = \"a b\"", "listener host_name"),
             ("profile = \"old\"", "listener profile"),
             ("colour = \"red\"", "no key colour"),
+            ("mechanisms = []", "listener mechanisms must not be empty"),
+            (
+                "mechanisms = [\"CRAM-MD5\"]",
+                "listener mechanisms has no \"CRAM-MD5\"",
+            ),
+            (
+                "extensions_off = [\"AUTH\"]",
+                "listener extensions_off has no \"AUTH\"",
+            ),
         ] {
             let text = format!(
                 "[[listener]]\naddress = \"[::]:25\"\nmode = \"starttls\"\nrole = \"mx\"\n{line}\n"

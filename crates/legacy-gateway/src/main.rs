@@ -17,11 +17,14 @@ use gateway_link::{Door, Waiting};
 use session::Shared;
 use settings::Settings;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::net::unix::pipe;
 use tokio::sync::{Semaphore, watch};
 
 /// How many connections may wait in the kernel to be accepted.
@@ -58,6 +61,9 @@ struct Arguments {
     /// Writes the addresses that were bound, a line each, to standard output.
     #[arg(long, hide = true)]
     print_addresses: bool,
+    /// Ends when standard input ends.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 fn main() -> ExitCode {
@@ -105,6 +111,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         allowed: watch::Sender::new(control::NOTHING),
         tally: tally::Tally::default(),
     });
+    let parent = match arguments.with_parent {
+        true => Some(standard_input(&runtime).map_err(|error| error.to_string())?),
+        false => None,
+    };
     sandbox::become_user(settings.user.as_deref())?;
     // A client is two connections.
     let descriptors = settings.connections_max as u64 * 2 + OTHER_DESCRIPTORS;
@@ -115,8 +125,30 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         return Ok(ExitCode::from(u8::from(!all)));
     }
     tracing::info!(library = openssl::version::version(), landlock = ?files, "gateway.ready");
-    runtime.block_on(serve(shared, doors, settings.connections_max));
+    runtime.block_on(async {
+        let serving = serve(shared, doors, settings.connections_max);
+        tokio::select! {
+            () = serving => {}
+            () = parent_ended(parent) => {}
+        }
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Standard input, a pipe from whoever started this.
+fn standard_input(runtime: &tokio::runtime::Runtime) -> std::io::Result<pipe::Receiver> {
+    let _here = runtime.enter();
+    let input = std::io::stdin().as_fd().try_clone_to_owned()?;
+    pipe::Receiver::from_owned_fd(input)
+}
+
+/// Returns when `parent` ends; never where there is none.
+async fn parent_ended(parent: Option<pipe::Receiver>) {
+    let Some(mut parent) = parent else {
+        return std::future::pending().await;
+    };
+    let mut space = [0; 64];
+    while matches!(parent.read(&mut space).await, Ok(bytes) if bytes > 0) {}
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<StdTcpListener> {

@@ -2,6 +2,8 @@
 //! domains and three accounts, runs a normal node on it, and writes `endpoints.json` when
 //! everything answers. That file is a contract: tests and outside tools read it.
 
+mod gateway;
+
 use crate::cli;
 use crate::control::{self, Request};
 use crate::node::{Bound, Node, Parts};
@@ -63,7 +65,8 @@ const LISTENERS: [(&str, u16, Mode, Role); 10] = [
     ("http", 80, Mode::Redirect, Role::Http),
     ("https", 443, Mode::ImplicitTls, Role::Http),
 ];
-/// Ports that later versions will serve; null in endpoints.json until then.
+/// Ports that later versions will serve; null in endpoints.json until then. So are those of the legacy gateway
+/// without `--legacy`.
 const LATER: [&str; 1] = ["sieve"];
 
 /// Options of `rohrpost demo`.
@@ -87,6 +90,10 @@ pub(crate) struct Options {
     /// A server (host:port) that takes all mail to other domains.
     #[arg(long, default_value = "127.0.0.1:9", value_name = "HOST:PORT")]
     next_hop: String,
+    /// Run the legacy gateway (`rohrpost-legacy`) beside it, on 127.0.0.2: TLS 1.0 and 1.1 for
+    /// enrolled accounts while the setting legacy-access says so.
+    #[arg(long)]
+    legacy: bool,
     /// Any setting, instead of what the demo would write; may be given several times. A VALUE that
     /// is no TOML value is taken as text.
     ///
@@ -127,6 +134,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let files = demo_ca(&dir.join("tls"), &HOSTS).map_err(|e| format!("certificates: {e}"))?;
     let config = dir.join("rohrpost.toml");
     write_settings(&config, &dir, options)?;
+    let gateway = match options.legacy {
+        true => Some(gateway::Gateway::start(&dir, options.port_base)?),
+        false => None,
+    };
     let settings =
         load(&config).map_err(|problems| format!("{}: {problems:?}", config.display()))?;
     crate::log::start(&settings.log_level.0.to_string());
@@ -139,6 +150,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         write_zone(&dir.join("dns"), &keys)?;
         let mut endpoints = endpoints(options.listen, node.bound(), &files.ca);
         endpoints["dkim"] = keys.iter().map(key_record).collect();
+        if let Some(gateway) = &gateway {
+            gateway.describe(&mut endpoints);
+        }
         // For `rohrpost --config`.
         endpoints["config"] = json!(config);
         let text = serde_json::to_string_pretty(&endpoints).map_err(|e| e.to_string())?;
@@ -172,6 +186,11 @@ fn write_settings(config: &Path, dir: &Path, options: &Options) -> Result<(), St
     ];
     let usual = usual.map(|(name, value)| (name.to_owned(), value));
     let mut settings = toml::Table::new();
+    if options.legacy {
+        for (name, value) in gateway::settings(dir) {
+            put(&mut settings, name, &value)?;
+        }
+    }
     for (name, value) in usual.iter().chain(&options.settings) {
         put(&mut settings, name, value)?;
     }
@@ -336,8 +355,10 @@ fn bench_state(state: &str, count: u32) -> Result<String, String> {
 }
 
 fn endpoints(listen: IpAddr, bound: &[Bound], ca_file: &Path) -> Value {
+    let legacy = gateway::LISTENERS.iter().map(|(name, ..)| name);
     let mut ports: serde_json::Map<String, Value> = LATER
         .iter()
+        .chain(legacy)
         .map(|name| ((*name).to_owned(), Value::Null))
         .collect();
     for ((name, ..), bound) in LISTENERS.iter().zip(bound) {

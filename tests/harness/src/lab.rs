@@ -123,6 +123,15 @@ impl Lab {
 
     /// The same with settings of the server, such as `("queue.retry_first", "1 min")`.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_more(settings, &[])
+    }
+
+    /// The same with the legacy gateway beside the server.
+    pub fn start_legacy(settings: &[(&str, &str)]) -> Self {
+        Self::start_more(settings, &["--legacy"])
+    }
+
+    fn start_more(settings: &[(&str, &str)], more: &[&str]) -> Self {
         let files = tempfile::tempdir().expect("a temporary folder");
         let (dns, authority) = (Dns::start(), Authority::default());
         let https = Https::start(SocketAddr::new(next_address(), 0));
@@ -142,6 +151,7 @@ impl Lab {
         for (name, value) in settings {
             set(name, value);
         }
+        arguments.extend(more.iter().map(ToString::to_string));
         let clock = Mutex::new((now(), START_SECONDS));
         let server = Server::start_with(&with_clock(&arguments, START));
         publish_keys(&server, &dns);

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// How long a start may take, on a busy machine with unoptimised code.
 const START_TIME_MAX: Duration = Duration::from_secs(120);
 
+/// Folders of certificates that are the same in every demo; the second one with `--legacy` only.
+const CERTIFICATE_FOLDERS: [&str; 2] = ["tls", "legacy-tls"];
+
 /// One account of the demo provider.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -54,28 +57,32 @@ pub fn program() -> PathBuf {
 }
 
 /// Where the certificates of an earlier start are kept: making an RSA key takes a second.
-fn certificate_cache() -> PathBuf {
+fn certificate_cache(folder: &str) -> PathBuf {
     program()
         .parent()
         .unwrap_or(Path::new("."))
-        .join("test-certificates")
+        .join(format!("test-certificates-{folder}"))
 }
 
 fn seed_certificates(dir: &Path) {
-    let (from, to) = (certificate_cache(), dir.join("tls"));
-    if from.exists() && !to.exists() {
-        copy_folder(&from, &to);
+    for folder in CERTIFICATE_FOLDERS {
+        let (from, to) = (certificate_cache(folder), dir.join(folder));
+        if from.exists() && !to.exists() {
+            copy_folder(&from, &to);
+        }
     }
 }
 
 fn keep_certificates(dir: &Path) {
-    let cache = certificate_cache();
-    if !cache.exists() {
-        let new = cache.with_extension(std::process::id().to_string());
-        copy_folder(&dir.join("tls"), &new);
-        // Another test may have been faster; its folder is as good.
-        if std::fs::rename(&new, &cache).is_err() {
-            let _ = std::fs::remove_dir_all(&new);
+    for folder in CERTIFICATE_FOLDERS {
+        let (cache, made) = (certificate_cache(folder), dir.join(folder));
+        if !cache.exists() && made.exists() {
+            let new = cache.with_extension(std::process::id().to_string());
+            copy_folder(&made, &new);
+            // Another test may have been faster; its folder is as good.
+            if std::fs::rename(&new, &cache).is_err() {
+                let _ = std::fs::remove_dir_all(&new);
+            }
         }
     }
 }
@@ -171,6 +178,15 @@ impl Server {
         let port = self.endpoints["ports"][name].as_u64();
         port.and_then(|port| port.try_into().ok())
             .unwrap_or_else(|| panic!("no port {name}"))
+    }
+
+    /// Where the legacy gateway listens; only with `--legacy`.
+    ///
+    /// # Panics
+    /// Where the server was started without it.
+    pub fn legacy_host(&self) -> String {
+        let host = self.endpoints["legacy"]["host"].as_str();
+        host.expect("started with --legacy").to_owned()
     }
 
     /// The file with the demo CA's certificate.

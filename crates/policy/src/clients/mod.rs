@@ -31,7 +31,7 @@ pub struct Hints<'a> {
     pub imap_id_name: Option<&'a str>,
     /// The field `version` of it.
     pub imap_id_version: Option<&'a str>,
-    /// The field `os` of it.
+    /// The fields `os` and `os-version` of it, with a blank between.
     pub imap_id_os: Option<&'a str>,
     /// What it said with EHLO or HELO.
     pub hello: Option<&'a str>,
@@ -241,7 +241,7 @@ impl Platform {
         };
         if holds(b"windows") || holds(b"winnt") {
             Self::Windows
-        } else if holds(b"iphone") || holds(b"ipad") || text.eq_ignore_ascii_case("ios") {
+        } else if holds(b"iphone") || holds(b"ipad") || is_ios(text) {
             Self::Ios
         } else if holds(b"android") {
             Self::Android
@@ -269,6 +269,12 @@ worded! {
         /// TLS 1.3.
         Tls13 = "1.3",
     }
+}
+
+/// "iOS" or "iOS 9.3.5 (13G36)".
+fn is_ios(text: &str) -> bool {
+    let word = text.split(' ').next();
+    word.is_some_and(|word| word.eq_ignore_ascii_case("ios"))
 }
 
 #[cfg(test)]

@@ -199,7 +199,14 @@ fn programs_are_known_by_their_imap_id() {
             "samsung-mail/Android 10 or newer/android",
         ),
         ("com.google.android.gm", "", "", "gmail-app/-/android"),
+        (
+            "com.google.android.gm",
+            "",
+            "android 4.4.2; KOT49H",
+            "gmail-app/Android 4 or older/android",
+        ),
         ("K-9 Mail", "5.600", "", "k9/5/android"),
+        ("Postbox", "7", "iOS 9.3.5 (13G36)", "postbox/7/ios"),
         ("eM Client", "9.2.1", "Windows", "em-client/9/windows"),
         (
             "Microsoft Outlook",

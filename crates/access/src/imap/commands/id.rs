@@ -30,10 +30,15 @@ fn note(session: &mut Session, pairs: &[(Vec<u8>, Option<Vec<u8>>)]) {
             .filter(|(name, _)| name.eq_ignore_ascii_case(field));
         named.find_map(|(_, value)| Told::value(value.as_deref()?))
     };
+    // Apps of Android use the TLS of the system, so that its version says what they can.
+    let id_os = match (value(b"os"), value(b"os-version")) {
+        (Some(os), Some(version)) => Told::value(format!("{os} {version}").as_bytes()),
+        (os, _) => os,
+    };
     let told = Told {
         id_name: value(b"name"),
         id_version: value(b"version"),
-        id_os: value(b"os"),
+        id_os,
         ..Told::default()
     };
     if told == Told::default() {

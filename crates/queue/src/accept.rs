@@ -436,6 +436,9 @@ pub(crate) fn write_rows(tx: &mut dyn Tx, plan: &Plan, body: BodyRef) -> Result<
                 account: copy.account,
                 mailbox: match message.dispatch.folder {
                     Folder::Inbox => mailbox::DeliverInto::Inbox,
+                    Folder::Junk if message.dispatch.inbox_for.contains(&copy.account) => {
+                        mailbox::DeliverInto::Inbox
+                    }
                     Folder::Junk => mailbox::DeliverInto::SpecialUse(mailbox::SpecialUse::Junk),
                 },
                 body,

@@ -2,6 +2,7 @@
 //! TLS demands, and where it came from. Values only; sessions fill them in, the queue stores them.
 
 use crate::envelope::ReversePath;
+use directory::AccountId;
 use platform::clock::Timestamp;
 pub use routing::{RequireTls, TlsRequiredNo};
 use std::net::IpAddr;
@@ -33,6 +34,8 @@ pub struct Dispatch {
     pub marks: String,
     /// Where copies for mailboxes here go.
     pub folder: Folder,
+    /// Accounts whose copy goes to INBOX whatever `folder` says: it was made for them by order.
+    pub inbox_for: Vec<AccountId>,
 }
 
 /// The mailbox a copy is put into.

@@ -343,6 +343,11 @@ pub(super) async fn message(
             Action::Copy { to } => {
                 let copies = copies(session, &to).await?;
                 note_forward(dispatch, envelope, &copies);
+                let here = copies.iter().filter_map(|copy| match copy.deliver_to {
+                    DeliverTo::Account(account) => Some(account),
+                    DeliverTo::Remote => None,
+                });
+                dispatch.inbox_for.extend(here);
                 taken.copies.extend(copies);
             }
             _ => {}

@@ -37,8 +37,8 @@ pub(super) async fn run(desk: &Desk<'_>, verb: &Verb) -> Result<Done, PolicyErro
             rules.remove(place_of(&before, name)?);
             (RuleSet::new(rules).map_err(invalid)?, why)
         }
-        Verb::Rollback { version, why } => {
-            let number = *version;
+        Verb::Rollback { number, why } => {
+            let number = *number;
             let found = desk
                 .store
                 .read(move |tx: &mut dyn Tx| store::version(tx, number))

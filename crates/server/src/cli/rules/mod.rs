@@ -144,7 +144,8 @@ pub(crate) enum Verb {
     /// Makes an older version hold again, as a new one.
     Rollback {
         /// Which.
-        version: i64,
+        #[arg(value_name = "VERSION")]
+        number: i64,
         #[command(flatten)]
         why: Why,
     },

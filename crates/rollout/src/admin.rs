@@ -2,6 +2,7 @@
 //! provider speaks. Each is one transaction with the settings it makes, its author and reason.
 
 use crate::check::{Checked, check};
+use crate::ledger::{self, Entry};
 use crate::model::{Rollout, State};
 use crate::plan::{self, Pace, Setting};
 use crate::preview::{self, Variant};
@@ -14,7 +15,7 @@ use policy::admin::{Author, PolicyError, Wanted, within};
 use policy::impact::{Impact, Proposed};
 use policy::setting::{Name, Value};
 use policy::{Measure, Policies, Scope, Snapshot, Stage};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Days that count in the preview of a rollout that does not say.
@@ -382,6 +383,60 @@ impl Rollouts {
         let voice = self.voice().await?;
         preview::variants(&rollout, &voice, &self.policies.catalogue())
             .map_err(|error| RolloutError::Invalid(error.to_string()))
+    }
+
+    /// Its letters, by round and address; all there are where `slug` is `None`.
+    ///
+    /// # Errors
+    /// `Missing`, `Store`.
+    pub async fn letters(
+        &self,
+        slug: Option<&str>,
+        rows_max: i64,
+    ) -> Result<Vec<Entry>, RolloutError> {
+        let slug = slug.map(str::to_owned);
+        self.store
+            .read(move |tx: &mut dyn Tx| {
+                if let Some(slug) = &slug {
+                    rows::get(tx, slug)?;
+                }
+                Ok(ledger::list(
+                    tx,
+                    slug.as_deref().unwrap_or_default(),
+                    rows_max,
+                )?)
+            })
+            .await
+    }
+
+    /// How many of its letters there are: round, kind, status, number.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn letter_counts(
+        &self,
+        slug: &str,
+    ) -> Result<Vec<(i64, String, String, i64)>, RolloutError> {
+        let slug = slug.to_owned();
+        let read = self
+            .store
+            .read(move |tx: &mut dyn Tx| ledger::counts(tx, &slug));
+        Ok(read.await?)
+    }
+
+    /// The contact of every domain that has one.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn domain_contacts(&self) -> Result<HashMap<String, String>, RolloutError> {
+        let read = self.store.read(|tx: &mut dyn Tx| {
+            tx.all(
+                "SELECT domain, contact FROM directory_domains WHERE contact IS NOT NULL",
+                &[],
+                |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())),
+            )
+        });
+        Ok(read.await?.into_iter().collect())
     }
 
     /// How the provider speaks.

@@ -39,13 +39,15 @@ pub enum Kind {
     LegacyEnrolled,
     /// To an account that still uses them.
     LegacyReminder,
+    /// To an account that used them until they ended.
+    LegacyEnded,
     /// To accounts cut off by an emergency.
     Emergency,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Newsletter,
         Self::Round,
         Self::Thanks,
@@ -54,6 +56,7 @@ impl Kind {
         Self::Regression,
         Self::LegacyEnrolled,
         Self::LegacyReminder,
+        Self::LegacyEnded,
         Self::Emergency,
     ];
 
@@ -68,6 +71,7 @@ impl Kind {
             Self::Regression => "regression",
             Self::LegacyEnrolled => "legacy-enrolled",
             Self::LegacyReminder => "legacy-reminder",
+            Self::LegacyEnded => "legacy-ended",
             Self::Emergency => "emergency",
         }
     }

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod fill;
 pub mod guides;
 pub mod ledger;
+mod legacy_letters;
 pub mod model;
 pub mod page;
 pub mod plan;

@@ -122,10 +122,12 @@ impl Runner {
             sent: 0,
         };
         stepped.written += rollouts.write_regressions(now).await?;
+        stepped.written += rollouts.write_legacy_notices(now).await?;
         let again = |last: Timestamp| now.since(last) >= NUDGE_EVERY || now < last;
         if self.nudged_at.is_none_or(again) {
             self.nudged_at = Some(now);
             stepped.written += rollouts.write_nudges(now).await?;
+            stepped.written += rollouts.write_legacy_reminders(now).await?;
         }
         stepped.sent = self.send(now).await?;
         self.look_after(now).await?;

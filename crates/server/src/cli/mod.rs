@@ -11,6 +11,7 @@ mod legacy;
 mod policy;
 mod queue;
 mod reports;
+mod rollout;
 mod route;
 mod rules;
 mod serve;
@@ -182,6 +183,21 @@ enum Command {
     ///           rohrpost trace "<20261122.1@firma.example>"
     #[command(verbatim_doc_comment)]
     Trace(trace::Options),
+    /// Announces what is tightened, and sees it through: measures with dates, texts, rounds of letters.
+    ///
+    /// A rollout bundles measures (the lowest TLS version, the end of logins in clear, sender ownership,
+    /// mandatory TLS), each with its own dates, for an audience. It is written as a file, looked at
+    /// (preview, plan), announced (its page is public, the newsletter goes out), started (schedules are
+    /// set in one step, letters go to whom it concerns, in rounds), and can be paused and rolled back.
+    /// A letter names the mail program that was seen, what to do, by when, what happens otherwise and
+    /// whom to call; nobody gets more than one a week.
+    ///
+    /// Examples: rohrpost rollout sample > tls.toml
+    ///           rohrpost rollout create tls.toml
+    ///           rohrpost rollout plan secure-connections
+    ///           rohrpost rollout letters secure-connections --list
+    #[command(subcommand, verbatim_doc_comment)]
+    Rollout(rollout::Verb),
     /// Shows what others report about a hosted domain: DMARC and TLS.
     Reports(reports::Options),
     /// TLSA records for this server's own keys (DANE), and changing a key without a gap.
@@ -278,6 +294,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Restore { dir } => backup::restore(&read_settings(&config)?, &dir),
         Command::Queue(options) => queue::run(&read_settings(&config)?, &options),
         Command::Tls(verb) => tls::run(&read_settings(&config)?, &verb),
+        Command::Rollout(verb) => rollout::run(&read_settings(&config)?, &verb),
         Command::Route(options) => route::run(&read_settings(&config)?, &options),
         Command::Trace(options) => trace::run(&read_settings(&config)?, &options),
         Command::Reports(options) => reports::run(&read_settings(&config)?, &options),

@@ -10,7 +10,7 @@ use policy::admin::PolicyError;
 use policy::clients::Catalogue;
 use policy::impact::{self, Affected, Day, Impact, Now, Proposed, Question, Server, Sum};
 use policy::setting::{Name, Value};
-use policy::{Policies, Scope};
+use policy::{Policies, Scope, Service};
 use serde_json::json;
 
 /// Accounts shown as text; CSV and JSON have all.
@@ -148,42 +148,82 @@ async fn trend(options: &Options, scope: &Scope, desk: &Desk<'_>) -> Result<Stri
 
 /// A preview in words. What is recorded of servers is recorded per domain, so an account's preview of mandatory
 /// TLS is that of its domain.
-fn told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
+pub(in crate::cli) fn told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
     match &found.proposed {
         Proposed::OutboundTls(domain) => servers_told(
             found,
             &format!("recipient domains of mail from {domain}"),
             ("would be out of reach", "could not be written to any more"),
+            &CLEAR,
         ),
         Proposed::InboundTls(domain) => servers_told(
             found,
             &format!("sender domains of mail for {domain}"),
             ("would be refused", "would be refused"),
+            &CLEAR,
+        ),
+        Proposed::TlsVersion {
+            service: Service::Relay,
+            ..
+        } => servers_told(
+            found,
+            "recipient domains",
+            ("would be out of reach", "could not be written to any more"),
+            &OLD,
+        ),
+        Proposed::TlsVersion {
+            service: Service::Mx,
+            ..
+        } => servers_told(
+            found,
+            "sender domains",
+            ("would be refused", "would be refused"),
+            &OLD,
         ),
         _ => accounts_told(found, scope, catalogue),
     }
 }
 
-fn servers_told(found: &Impact, whose: &str, (nobody, those): (&str, &str)) -> String {
-    let days = found.days;
+/// What other servers lack, in words.
+struct Lack {
+    /// What those that would be stopped did.
+    they: &'static str,
+    /// What all others did.
+    others: &'static str,
+    head: [&'static str; 4],
+}
+
+const CLEAR: Lack = Lack {
+    they: "used no TLS",
+    others: "used TLS",
+    head: ["DOMAIN", "IN CLEAR", "OVER TLS", "LAST IN CLEAR"],
+};
+const OLD: Lack = Lack {
+    they: "used TLS 1.2",
+    others: "used TLS 1.3, none at all, or proved who they are",
+    head: ["DOMAIN", "TLS 1.2", "TLS 1.3", "LAST WITH 1.2"],
+};
+
+fn servers_told(found: &Impact, whose: &str, (nobody, those): (&str, &str), lack: &Lack) -> String {
+    let (days, they, others) = (found.days, lack.they, lack.others);
     if found.servers.is_empty() {
         return format!(
-            "In the last {days} days all {whose} that were seen used TLS: nobody {nobody} as far as is \
+            "In the last {days} days all {whose} that were seen {others}: nobody {nobody} as far as is \
              known.\n"
         );
     }
     let row = |one: &Server| {
         vec![
             one.domain.clone(),
-            one.clear.to_string(),
-            one.protected.to_string(),
+            one.stopped.to_string(),
+            one.passing.to_string(),
             day(one.last_day),
         ]
     };
     let rows: Vec<_> = found.servers.iter().map(row).collect();
     format!(
-        "In the last {days} days these {whose} used no TLS and {those}:\n{}",
-        table(&["DOMAIN", "IN CLEAR", "OVER TLS", "LAST IN CLEAR"], &rows)
+        "In the last {days} days these {whose} {they} and {those}:\n{}",
+        table(&lack.head, &rows)
     )
 }
 
@@ -295,8 +335,8 @@ fn as_json(found: &Impact) -> serde_json::Value {
         .iter()
         .map(|one| {
             json!({
-                "domain": one.domain, "ours": one.ours, "in_clear": one.clear,
-                "over_tls": one.protected, "last_day": day(one.last_day),
+                "domain": one.domain, "ours": one.ours, "stopped": one.stopped,
+                "passing": one.passing, "last_day": day(one.last_day),
             })
         })
         .collect();

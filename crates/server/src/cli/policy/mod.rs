@@ -9,7 +9,7 @@ mod dmarc;
 mod dns;
 mod findings;
 mod identity;
-mod impact;
+pub(super) mod impact;
 mod measure;
 pub(super) mod output;
 mod pool;

@@ -1,0 +1,223 @@
+//! Letters, contacts and questions of a rollout on the command line.
+
+use super::super::policy::output::{Format, or_dash, table, time};
+use super::{Desk, Why, json};
+use clap::{Args, Subcommand};
+use formats::csv;
+use rollout::questions::QuestionState;
+use rollout::{RolloutError, ledger};
+use serde_json::json as value;
+
+/// Letters shown.
+const LETTERS_MAX: i64 = 1_000_000;
+/// Questions shown.
+const QUESTIONS_MAX: i64 = 10_000;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only of this rollout.
+    slug: Option<String>,
+    /// List every letter; this is what happens without it, too.
+    #[arg(long)]
+    list: bool,
+    /// Only this round.
+    #[arg(long)]
+    round: Option<i64>,
+    /// Print CSV (RFC 4180).
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum QuestionVerb {
+    /// Lists questions, those that wait first.
+    List {
+        /// Only of this rollout.
+        slug: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Shows a question on the page, with an answer if one is given; never its address.
+    Approve {
+        /// The rollout.
+        slug: String,
+        /// The question's number.
+        number: i64,
+        /// The answer.
+        #[arg(long, default_value = "")]
+        answer: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Puts a question away; it is not shown.
+    Close {
+        /// The rollout.
+        slug: String,
+        /// The question's number.
+        number: i64,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
+impl QuestionVerb {
+    pub(super) fn changes_something(&self) -> bool {
+        !matches!(self, Self::List { .. })
+    }
+}
+
+pub(super) async fn run(desk: &Desk, options: &Options) -> Result<String, RolloutError> {
+    let slug = options.slug.as_deref();
+    let mut all = desk.rollouts.letters(slug, LETTERS_MAX).await?;
+    all.retain(|entry| options.round.is_none_or(|round| entry.key.round == round));
+    if options.csv {
+        let mut sheet = String::new();
+        csv::push(&mut sheet, &HEADINGS);
+        for entry in &all {
+            csv::push(&mut sheet, &cells(entry).each_ref().map(String::as_str));
+        }
+        return Ok(sheet);
+    }
+    let values: Vec<_> = all
+        .iter()
+        .map(|entry| {
+            value!({
+                "rollout": entry.key.slug, "round": entry.key.round, "kind": entry.key.kind.word(),
+                "to": entry.address, "written": entry.written_at.0, "due": entry.due_at.0,
+                "status": entry.status.word(), "since": entry.status_at.0, "reply": entry.reply,
+                "message": named(entry),
+            })
+        })
+        .collect();
+    json(options.format, &value!(values), || {
+        let rows: Vec<_> = all.iter().map(|entry| cells(entry).to_vec()).collect();
+        table(&HEADINGS, &rows)
+    })
+}
+
+const HEADINGS: [&str; 9] = [
+    "ROLLOUT", "ROUND", "KIND", "TO", "WRITTEN", "STATUS", "SINCE", "MESSAGE", "REPLY",
+];
+
+/// The message's name, for `rohrpost trace`.
+fn named(entry: &ledger::Entry) -> String {
+    match entry.token {
+        0 => String::new(),
+        token => queue::TraceId(token).to_string(),
+    }
+}
+
+fn cells(entry: &ledger::Entry) -> [String; 9] {
+    [
+        or_dash(&entry.key.slug),
+        entry.key.round.to_string(),
+        entry.key.kind.word().to_owned(),
+        entry.address.clone(),
+        time(entry.written_at),
+        entry.status.word().to_owned(),
+        time(entry.status_at),
+        or_dash(&named(entry)),
+        or_dash(&entry.reply),
+    ]
+}
+
+/// Whom it concerns, with who answers for the domain: for letters by other ways (S1-33).
+pub(super) async fn contacts(desk: &Desk, slug: &str) -> Result<String, RolloutError> {
+    let concerned = desk.rollouts.concerned(slug, desk.now).await?;
+    let contacts = desk.rollouts.domain_contacts().await?;
+    let catalogue = desk.policies.catalogue();
+    let mut sheet = String::new();
+    csv::push(
+        &mut sheet,
+        &["account", "domain", "group", "domain contact", "seen"],
+    );
+    for one in &concerned {
+        let mut seen: Vec<_> = one
+            .seen
+            .iter()
+            .map(|seen| {
+                let client = catalogue.from_key(&seen.client);
+                format!("{}: {client}", seen.measure)
+            })
+            .collect();
+        seen.sort();
+        seen.dedup();
+        let contact = contacts.get(one.domain.as_ref());
+        csv::push(
+            &mut sheet,
+            &[
+                &one.login,
+                &one.domain,
+                one.group.as_deref().unwrap_or_default(),
+                contact.map(String::as_str).unwrap_or_default(),
+                &seen.join("; "),
+            ],
+        );
+    }
+    Ok(sheet)
+}
+
+pub(super) async fn question(desk: &Desk, verb: &QuestionVerb) -> Result<String, RolloutError> {
+    match verb {
+        QuestionVerb::List { slug, format } => {
+            let all = desk
+                .rollouts
+                .questions(slug.as_deref(), QUESTIONS_MAX)
+                .await?;
+            let values: Vec<_> = all
+                .iter()
+                .map(|one| {
+                    value!({
+                        "rollout": one.slug, "number": one.number, "asked": one.asked_at.0,
+                        "name": one.name, "address": one.address, "question": one.text,
+                        "state": one.state.word(), "answer": one.answer,
+                    })
+                })
+                .collect();
+            json(*format, &value!(values), || {
+                let rows: Vec<_> = all
+                    .iter()
+                    .map(|one| {
+                        vec![
+                            one.slug.clone(),
+                            one.number.to_string(),
+                            one.state.word().to_owned(),
+                            time(one.asked_at),
+                            one.address.clone(),
+                            one.text.clone(),
+                        ]
+                    })
+                    .collect();
+                table(
+                    &["ROLLOUT", "NUMBER", "STATE", "ASKED", "ADDRESS", "QUESTION"],
+                    &rows,
+                )
+            })
+        }
+        QuestionVerb::Approve {
+            slug,
+            number,
+            answer,
+            why,
+        } => {
+            let state = QuestionState::Public;
+            let author = desk.author(why);
+            desk.rollouts
+                .answer(slug, *number, state, answer, author)
+                .await?;
+            Ok(format!(
+                "Question {number} is shown on the page of {slug}.\n"
+            ))
+        }
+        QuestionVerb::Close { slug, number, why } => {
+            let state = QuestionState::Closed;
+            let author = desk.author(why);
+            desk.rollouts
+                .answer(slug, *number, state, "", author)
+                .await?;
+            Ok(format!("Question {number} is put away.\n"))
+        }
+    }
+}

@@ -155,18 +155,18 @@ pub enum Now {
     Refused,
 }
 
-/// A domain of another server that mail is exchanged with in clear.
+/// A domain of other servers that mail could no longer be exchanged with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// The hosted domain.
+    /// The hosted domain; empty where it is about all of them.
     pub ours: String,
     /// The domain on the other side.
     pub domain: String,
-    /// Messages in clear.
-    pub clear: u64,
-    /// Messages over TLS.
-    pub protected: u64,
-    /// Last day with a message in clear, in days since 1970 (UTC).
+    /// Messages that would have been stopped.
+    pub stopped: u64,
+    /// Messages that would have got through.
+    pub passing: u64,
+    /// Last day with a message of the former, in days since 1970 (UTC).
     pub last_day: i64,
 }
 

@@ -4,8 +4,9 @@
 
 use platform::clock::Timestamp;
 use platform::params;
-use platform::store::{Store, StoreError, Tx};
+use platform::store::{Param, Store, StoreError, Tx};
 use platform::tls::TlsVersion;
+use policy::Service;
 use policy::impact::{Proposed, Server};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -235,9 +236,27 @@ fn add(tx: &mut dyn Tx, rows: &[(Key, i64)]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The domains of other servers that mandatory TLS would cut off, for a preview of it: where mail of a domain
-/// went in clear in the last `days` days (today counts), or which domains sent mail for it in clear. Most
-/// messages first; none for a change that is not about mandatory TLS.
+/// Sums messages per domain of the other side: those a change would stop, those it would not, and the last day of
+/// the former. `$of`: which of our domains. CAST: PostgreSQL adds BIGINTs up to a NUMERIC.
+macro_rules! sums {
+    ($of:literal) => {
+        concat!(
+            "SELECT theirs, \
+             CAST(SUM(CASE WHEN protection = ?1 THEN messages ELSE 0 END) AS BIGINT), \
+             CAST(SUM(CASE WHEN protection > ?1 AND protection <= ?2 THEN messages ELSE 0 END) AS BIGINT), \
+             MAX(CASE WHEN protection = ?1 THEN day ELSE 0 END) \
+             FROM tls_seen WHERE direction = ?3 AND day >= ?4 ",
+            $of,
+            "GROUP BY theirs \
+             HAVING SUM(CASE WHEN protection = ?1 THEN messages ELSE 0 END) > 0 \
+             ORDER BY 2 DESC, theirs LIMIT ?5"
+        )
+    };
+}
+
+/// The domains of other servers that a change would cut off, for a preview of it, after the last `days` days
+/// (today counts): of mandatory TLS those that mail of a domain went to in clear, or that sent mail for it in
+/// clear; of TLS 1.3 at `mx` or `relay` those that spoke 1.2. Most messages first; none for other changes.
 ///
 /// # Errors
 /// Those of the store.
@@ -247,33 +266,43 @@ pub fn servers(
     days: u32,
     now: Timestamp,
 ) -> Result<Vec<Server>, StoreError> {
-    let (direction, ours) = match proposed {
-        Proposed::OutboundTls(domain) => (Direction::Outbound, domain.as_str()),
-        Proposed::InboundTls(domain) => (Direction::Inbound, domain.as_str()),
+    // Of a proved server the version was not counted: it is among neither.
+    let versions = (Protection::Tls12, Protection::Tls13);
+    let any_tls = (Protection::Clear, Protection::Verified);
+    let (direction, ours, (stopped, passing)) = match proposed {
+        Proposed::OutboundTls(domain) => (Direction::Outbound, domain.as_str(), any_tls),
+        Proposed::InboundTls(domain) => (Direction::Inbound, domain.as_str(), any_tls),
+        Proposed::TlsVersion {
+            service: service @ (Service::Mx | Service::Relay),
+            lowest: TlsVersion::V1_3,
+        } => match service {
+            Service::Mx => (Direction::Inbound, "", versions),
+            _ => (Direction::Outbound, "", versions),
+        },
         _ => return Ok(Vec::new()),
     };
     let first = day(now) - i64::from(days.clamp(1, KEPT_DAYS)) + 1;
-    // CAST: PostgreSQL adds BIGINTs up to a NUMERIC.
-    tx.all(
-        "SELECT theirs, \
-         CAST(SUM(CASE WHEN protection = 0 THEN messages ELSE 0 END) AS BIGINT), \
-         CAST(SUM(CASE WHEN protection > 0 THEN messages ELSE 0 END) AS BIGINT), \
-         MAX(CASE WHEN protection = 0 THEN day ELSE 0 END) \
-         FROM tls_seen WHERE direction = ?1 AND ours = ?2 AND day >= ?3 \
-         GROUP BY theirs \
-         HAVING SUM(CASE WHEN protection = 0 THEN messages ELSE 0 END) > 0 \
-         ORDER BY 2 DESC, theirs LIMIT ?4",
-        params![direction.number(), ours, first, PREVIEW_ROWS_MAX],
-        |row| {
-            Ok(Server {
-                ours: ours.to_owned(),
-                domain: row.text(0)?.to_owned(),
-                clear: u64::try_from(row.int(1)?).unwrap_or(0),
-                protected: u64::try_from(row.int(2)?).unwrap_or(0),
-                last_day: row.int(3)?,
-            })
-        },
-    )
+    let (sql, of) = match ours {
+        "" => (sums!(""), None),
+        ours => (sums!("AND ours = ?6 "), Some(Param::from(ours))),
+    };
+    let mut params = vec![
+        Param::Int(stopped.number()),
+        Param::Int(passing.number()),
+        Param::Int(direction.number()),
+        Param::Int(first),
+        Param::Int(PREVIEW_ROWS_MAX),
+    ];
+    params.extend(of);
+    tx.all(sql, &params, |row| {
+        Ok(Server {
+            ours: ours.to_owned(),
+            domain: row.text(0)?.to_owned(),
+            stopped: u64::try_from(row.int(1)?).unwrap_or(0),
+            passing: u64::try_from(row.int(2)?).unwrap_or(0),
+            last_day: row.int(3)?,
+        })
+    })
 }
 
 #[cfg(test)]
@@ -314,30 +343,38 @@ mod tests {
         seen.flush().await.unwrap();
         seen.outbound("firma.test", "clear.test", Protection::Clear, NOW);
         seen.flush().await.unwrap();
-        let (out, week, inbound, none) = store
+        let (out, week, inbound, none, newest) = store
             .read(|tx| {
                 let firma = DomainName::parse("firma.test").unwrap();
                 let (to, from) = (
                     Proposed::OutboundTls(firma.clone()),
                     Proposed::InboundTls(firma),
                 );
+                let newest = Proposed::TlsVersion {
+                    service: Service::Relay,
+                    lowest: TlsVersion::V1_3,
+                };
                 Ok::<_, StoreError>((
                     servers(tx, &to, 8, NOW)?,
                     servers(tx, &to, 7, NOW)?,
                     servers(tx, &from, 30, NOW)?,
                     servers(tx, &Proposed::SenderOwnership, 30, NOW)?,
+                    servers(tx, &newest, 30, NOW)?,
                 ))
             })
             .await
             .unwrap();
-        let counted = |domain: &str, clear, protected, ago| Server {
+        let counted = |domain: &str, stopped, passing, ago| Server {
             ours: "firma.test".to_owned(),
             domain: domain.to_owned(),
-            clear,
-            protected,
+            stopped,
+            passing,
             last_day: day(days_ago(ago)),
         };
         assert_eq!(none, []);
+        let mut old = counted("tls.test", 1, 0, 0);
+        old.ours.clear();
+        assert_eq!(newest, [old]);
         assert_eq!(
             out,
             [counted("clear.test", 4, 1, 0), counted("old.test", 1, 0, 7)]

@@ -32,6 +32,7 @@ pub fn changes(
     Ok(match value {
         Value::LowestTls(lowest) if is_ever_enforced(&lowest.schedule) => services(item)
             .into_iter()
+            .chain(servers(item))
             .map(|service| Proposed::TlsVersion {
                 service,
                 lowest: lowest.version,
@@ -69,6 +70,14 @@ fn services(item: &str) -> Vec<Service> {
         Some(service) => vec![service],
         None => LOGIN_SERVICES.to_vec(),
     }
+}
+
+/// Where other servers are spoken to, beside `services`.
+fn servers(item: &str) -> impl Iterator<Item = Service> {
+    let all = Service::from_word(item).is_none();
+    all.then_some([Service::Mx, Service::Relay])
+        .into_iter()
+        .flatten()
 }
 
 fn of_domains(

@@ -42,9 +42,9 @@ impl Impact {
                     &server.ours,
                     "",
                     "",
-                    &format!("{} over TLS", server.protected),
+                    &format!("{} would get through", server.passing),
                     "works",
-                    &server.clear.to_string(),
+                    &server.stopped.to_string(),
                     &date(server.last_day),
                 ],
             );

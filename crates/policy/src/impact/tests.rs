@@ -246,8 +246,8 @@ async fn csv_names_accounts_and_servers_and_holds_no_formula() {
     impact.servers.push(Server {
         ours: "firma.test".into(),
         domain: "clear.test".into(),
-        clear: 3,
-        protected: 1,
+        stopped: 3,
+        passing: 1,
         last_day: 20_000,
     });
     let csv = impact.csv();
@@ -258,7 +258,7 @@ async fn csv_names_accounts_and_servers_and_holds_no_formula() {
     );
     assert_eq!(
         lines[2],
-        "server,clear.test,firma.test,,,1 over TLS,works,3,2024-10-04"
+        "server,clear.test,firma.test,,,1 would get through,works,3,2024-10-04"
     );
 }
 

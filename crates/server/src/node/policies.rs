@@ -14,7 +14,7 @@ use tokio::time::Instant;
 /// How soon a setting made by another process holds without a control message.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// How much of counts and findings a crash may lose.
-const KEEP_EVERY: Duration = Duration::from_secs(5);
+const KEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often counts of days gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// How often the trend of today is reckoned and what is old forgotten, by the node's clock, which tests can move.

@@ -26,6 +26,8 @@ mod schema;
 pub mod sight;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod voice;
 pub mod wording;
 mod writing;

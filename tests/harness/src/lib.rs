@@ -3,9 +3,11 @@
 pub mod authority;
 pub mod customer;
 pub mod dns;
+pub mod hello;
 pub mod https;
 pub mod lab;
 pub mod lines;
+pub mod named;
 pub mod openssl;
 pub mod postgres;
 pub mod server;
@@ -15,5 +17,6 @@ pub use authority::Authority;
 pub use dns::Dns;
 pub use lab::{Lab, Letter};
 pub use lines::{Lines, deliver};
+pub use named::Named;
 pub use server::{Account, Server};
 pub use sink::Sink;

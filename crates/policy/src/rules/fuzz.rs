@@ -59,9 +59,10 @@ pub fn rules(text: &str) {
     let recorded = Recorded {
         at: now.0,
         point: Point::Data,
+        salt: 0,
         case,
     };
-    replay.look(&recorded, 0);
+    replay.look(&recorded);
     assert!(
         replay.finish().totals.is_empty(),
         "a set differs from itself"

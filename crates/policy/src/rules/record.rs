@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 pub const DIRECTORY: &str = "facts";
 /// Days that are kept, today included.
 pub const DAYS_KEPT: i64 = 7;
-/// Largest file of one day, compressed, in bytes; what comes after is not recorded.
+/// Largest file, compressed, in bytes; what comes after is not recorded.
 const DAY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Facts that wait to be written; while there are so many, new ones are dropped.
 const WAITING_MAX: usize = 8_192;
@@ -40,15 +40,11 @@ pub struct Recorded {
     pub at: i64,
     /// The last point that was reached.
     pub point: Point,
+    /// What the hashes in it were made with.
+    #[serde(default)]
+    pub salt: u64,
     /// What was known.
     pub case: Case,
-}
-
-/// What the first line of a file says.
-#[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    /// What the hashes of this file were made with.
-    salt: u64,
 }
 
 /// Where sessions put what they know. Cheap to clone.
@@ -71,6 +67,7 @@ impl Recorder {
         place.send(Recorded {
             at: now.0,
             point,
+            salt,
             case: Case::of(facts, salt),
         });
     }
@@ -84,6 +81,10 @@ pub struct Writer {
     waiting: mpsc::Receiver<Recorded>,
     salt: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
+    /// The day of the last turn.
+    day: Option<i64>,
+    /// Names this start of the node.
+    run: u64,
 }
 
 /// A recorder and the writer for it, which keeps its files in `dir`.
@@ -97,12 +98,14 @@ pub fn recorder(dir: PathBuf, clock: Clock, random: Random) -> (Recorder, Writer
         dropped: dropped.clone(),
     };
     let writer = Writer {
+        run: random.next_u64(),
         dir,
         clock,
         random,
         waiting,
         salt,
         dropped,
+        day: None,
     };
     (recorder, writer)
 }
@@ -110,62 +113,64 @@ pub fn recorder(dir: PathBuf, clock: Clock, random: Random) -> (Recorder, Writer
 impl Writer {
     /// Writes every two seconds, and removes files that are too old.
     pub async fn run(mut self) {
-        let mut day = None;
         loop {
             tokio::time::sleep(WRITE_EVERY).await;
-            let today = self.clock.now().0.div_euclid(DAY_MS);
-            if day != Some(today) {
-                // The hashes of one day tell nothing about those of another.
-                self.salt.store(self.random.next_u64(), Ordering::Relaxed);
-                let dir = self.dir.clone();
-                let removed = tokio::task::spawn_blocking(move || tidy(&dir, today)).await;
-                if let Ok(Err(error)) = removed {
-                    tracing::warn!(%error, "rules.facts_not_removed");
-                }
-                day = Some(today);
+            self.turn().await;
+        }
+    }
+
+    /// Writes what waits; at the beginning of a day removes what is too old.
+    pub(super) async fn turn(&mut self) {
+        let today = self.clock.now().0.div_euclid(DAY_MS);
+        if self.day != Some(today) {
+            self.day = Some(today);
+            // The hashes of one day tell nothing about those of another.
+            self.salt.store(self.random.next_u64(), Ordering::Relaxed);
+            let dir = self.dir.clone();
+            let removed = tokio::task::spawn_blocking(move || tidy(&dir, today)).await;
+            if let Ok(Err(error)) = removed {
+                tracing::warn!(%error, "rules.facts_not_removed");
             }
-            let mut batch = Vec::new();
-            while let Ok(one) = self.waiting.try_recv() {
-                batch.push(one);
-            }
-            let dropped = self.dropped.swap(0, Ordering::Relaxed);
-            if dropped > 0 {
-                tracing::warn!(dropped, "rules.facts_dropped");
-            }
-            if batch.is_empty() {
-                continue;
-            }
-            let (dir, salt) = (self.dir.clone(), self.salt.load(Ordering::Relaxed));
-            let written =
-                tokio::task::spawn_blocking(move || append(&dir, today, salt, &batch)).await;
-            if let Ok(Err(error)) = written {
-                tracing::warn!(%error, "rules.facts_not_written");
-            }
+        }
+        let mut batch = Vec::new();
+        while let Ok(one) = self.waiting.try_recv() {
+            batch.push(one);
+        }
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::warn!(dropped, "rules.facts_dropped");
+        }
+        if batch.is_empty() {
+            return;
+        }
+        let (dir, path) = (self.dir.clone(), file_of(&self.dir, today, self.run));
+        let written = tokio::task::spawn_blocking(move || append(&dir, &path, &batch)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "rules.facts_not_written");
         }
     }
 }
 
-fn file_of(dir: &Path, day: i64) -> PathBuf {
-    dir.join(format!("facts-{day}.gz"))
+/// Each start of the node has files of its own: behind a piece that a crash cut off nothing could be read.
+fn file_of(dir: &Path, day: i64, run: u64) -> PathBuf {
+    dir.join(format!("facts-{day}-{run:016x}.gz"))
 }
 
 fn day_of(name: &str) -> Option<i64> {
-    name.strip_prefix("facts-")?
+    let (day, _) = name
+        .strip_prefix("facts-")?
         .strip_suffix(".gz")?
-        .parse()
-        .ok()
+        .split_once('-')?;
+    day.parse().ok()
 }
 
-/// One compressed piece behind what is there; pieces that were cut off by a crash are passed over when read.
-fn append(dir: &Path, day: i64, salt: u64, batch: &[Recorded]) -> io::Result<()> {
+/// One compressed piece behind what is there.
+fn append(dir: &Path, path: &Path, batch: &[Recorded]) -> io::Result<()> {
     create_private(dir)?;
-    let path = file_of(dir, day);
-    if std::fs::metadata(&path).is_ok_and(|known| known.len() > DAY_BYTES_MAX) {
+    if std::fs::metadata(path).is_ok_and(|known| known.len() > DAY_BYTES_MAX) {
         return Ok(());
     }
     let mut piece = GzEncoder::new(Vec::new(), Compression::fast());
-    serde_json::to_writer(&mut piece, &Head { salt })?;
-    piece.write_all(b"\n")?;
     for one in batch {
         serde_json::to_writer(&mut piece, one)?;
         piece.write_all(b"\n")?;
@@ -211,12 +216,12 @@ fn files(dir: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
     Ok(files)
 }
 
-/// Calls `each` with everything that was recorded since `from`, in order, and the salt of its hashes. What cannot be
-/// read (cut off by a crash) is passed over.
+/// Calls `each` with everything that was recorded since `from`, in order. What cannot be read (cut off by a crash)
+/// is passed over.
 ///
 /// # Errors
 /// Where the directory or a file cannot be opened.
-pub fn read(dir: &Path, from: Timestamp, mut each: impl FnMut(&Recorded, u64)) -> io::Result<()> {
+pub fn read(dir: &Path, from: Timestamp, mut each: impl FnMut(&Recorded)) -> io::Result<()> {
     let first = from.0.div_euclid(DAY_MS);
     for (day, path) in files(dir)? {
         if day < first {
@@ -224,7 +229,6 @@ pub fn read(dir: &Path, from: Timestamp, mut each: impl FnMut(&Recorded, u64)) -
         }
         let file = std::fs::File::open(path)?;
         let mut lines = BufReader::new(MultiGzDecoder::new(file));
-        let mut salt = 0;
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -235,12 +239,10 @@ pub fn read(dir: &Path, from: Timestamp, mut each: impl FnMut(&Recorded, u64)) -
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
-            if let Ok(head) = serde_json::from_slice::<Head>(&line) {
-                salt = head.salt;
-            } else if let Ok(one) = serde_json::from_slice::<Recorded>(&line)
+            if let Ok(one) = serde_json::from_slice::<Recorded>(&line)
                 && one.at >= from.0
             {
-                each(&one, salt);
+                each(&one);
             }
         }
     }

@@ -124,12 +124,12 @@ impl Replay {
         }
     }
 
-    /// Looks at one case; `salt` is that of its hashes.
-    pub fn look(&mut self, recorded: &Recorded, salt: u64) {
+    /// Looks at one case.
+    pub fn look(&mut self, recorded: &Recorded) {
         self.report.looked_at += 1;
         let now = Timestamp(recorded.at);
         for point in points(recorded) {
-            let prepared = recorded.case.prepare(salt);
+            let prepared = recorded.case.prepare(recorded.salt);
             let found = prepared.at(*point, |facts| {
                 let before = evaluate(&self.present, *point, facts, now);
                 let after = evaluate(&self.changed, *point, facts, now);

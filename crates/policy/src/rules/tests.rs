@@ -1,5 +1,7 @@
 //! Rules as tables: conditions against facts, order, stages, forms.
 
+mod kept;
+
 use super::*;
 use crate::measure::Zone;
 use platform::clock::Timestamp;
@@ -83,9 +85,8 @@ fn all_any_and_not_nest_as_in_the_truth_table() {
     }
 }
 
-#[test]
-fn every_kind_of_fact_is_compared() {
-    use Truth::{No, Yes};
+/// The header every kind of fact is compared on.
+fn some_header() -> HeaderFacts {
     let header = HeaderNames::of(
         &RuleSet::from_json(
             r#"{"rules":[{"name":"h","at":["data"],"then":[{"do":"junk"}],
@@ -94,10 +95,16 @@ fn every_kind_of_fact_is_compared() {
         )
         .unwrap(),
     );
-    let header = HeaderFacts::read(
+    HeaderFacts::read(
         b"Received: a\r\nreceived: b\r\nX-SPAM: =?utf-8?q?J=C3=A4?=\r\nSubject: x\r\n\r\n",
         &header,
-    );
+    )
+}
+
+#[test]
+fn every_kind_of_fact_is_compared() {
+    use Truth::{No, Yes};
+    let header = some_header();
     let recipients = [to("a.test"), to("b.test")];
     let facts = Facts {
         client: Known::Is(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),

@@ -17,7 +17,7 @@ use platform::store::StoreError;
 use platform::tls::TlsVersion;
 use policy::rules::{
     Acting, Action, Decision, Extensions, Fact, Facts, HeaderFacts, Known, Point, Recipient, Room,
-    StatusCode, Tls, Way, evaluate,
+    Rule, StatusCode, Tls, Way, evaluate,
 };
 use policy::{Door, Snapshot};
 use queue::{DeliverTo, Dispatch, Folder, Notify, Origin, ReversePath};
@@ -76,7 +76,13 @@ pub(super) async fn connect(session: &mut Session) -> Option<Reply> {
             Err(policy::rules::NoAnswer) => Known::Unknown,
         };
     }
-    let asked = ask(session, &policy, Point::Connect, &facts(session));
+    let asked = ask(
+        session,
+        &policy,
+        Point::Connect,
+        &facts(session),
+        Asking::Once,
+    );
     let refusal = asked.refusal.clone();
     settle(session, &asked);
     narrow(session, &asked);
@@ -106,7 +112,7 @@ pub(super) fn hello(session: &mut Session) -> Option<Reply> {
         &base,
         now(session),
     ));
-    let at_hello = ask(session, &policy, Point::Hello, &base);
+    let at_hello = ask(session, &policy, Point::Hello, &base, Asking::Once);
     let refusal = at_hello.refusal.clone();
     asked.off.add_all(at_hello.off);
     asked.mechanisms = at_hello.mechanisms.clone().or(asked.mechanisms);
@@ -149,31 +155,62 @@ fn narrow(session: &mut Session, asked: &Asked) {
 
 /// AUTH asks for `mechanism`; nobody is known yet.
 pub(super) fn auth(session: &mut Session, mechanism: Mechanism) -> Option<Reply> {
-    ask_about_login(session, mechanism)
+    let policy = session.context.policies.snapshot();
+    let facts = Facts {
+        mechanism: Known::Is(mechanism.name()),
+        account: Known::Unknown,
+        account_group: Known::Unknown,
+        ..facts(session)
+    };
+    let asked = ask(session, &policy, Point::Auth, &facts, Asking::BeforeName);
+    settle(session, &asked);
+    asked.refusal.map(|refusal| refusal.reply)
 }
 
 /// Somebody logged in by `mechanism`: rules that ask who may still refuse.
 pub(super) fn logged_in(session: &mut Session, mechanism: Mechanism) -> Option<Reply> {
     let policy = session.context.policies.snapshot();
-    let asks_who = [Fact::Account, Fact::AccountGroup, Fact::Authenticated];
-    let asked = asks_who.iter().any(|fact| policy.rules().mentions(fact));
-    if !asked && !session.context.policies.watch().records() {
-        return None;
-    }
-    ask_about_login(session, mechanism)
-}
-
-fn ask_about_login(session: &mut Session, mechanism: Mechanism) -> Option<Reply> {
-    let policy = session.context.policies.snapshot();
-    let mut base = facts(session);
-    base.mechanism = Known::Is(mechanism.name());
-    if session.login.is_none() {
-        base.account = Known::Unknown;
-        base.account_group = Known::Unknown;
-    }
-    let asked = ask(session, &policy, Point::Auth, &base);
+    let facts = Facts {
+        mechanism: Known::Is(mechanism.name()),
+        ..facts(session)
+    };
+    let asked = ask(session, &policy, Point::Auth, &facts, Asking::AfterName);
     settle(session, &asked);
     asked.refusal.map(|refusal| refusal.reply)
+}
+
+/// AUTH is asked about twice: before a name was said, and with it. What a rule counts or notes, it does once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    /// Every other point.
+    Once,
+    /// Nobody is known.
+    BeforeName,
+    /// The account is known.
+    AfterName,
+}
+
+impl Asking {
+    /// Whether a rule is counted and noted now.
+    fn is_turn_of(self, rule: &Rule) -> bool {
+        match self {
+            Self::Once => true,
+            Self::BeforeName => !asks_who(rule),
+            Self::AfterName => asks_who(rule),
+        }
+    }
+}
+
+fn asks_who(rule: &Rule) -> bool {
+    let who = [Fact::Account, Fact::AccountGroup, Fact::Authenticated];
+    let mut found = false;
+    rule.when
+        .each_test(&mut |test| found |= who.contains(&test.fact));
+    found
+        || rule.then.iter().any(|action| match action {
+            Action::Rate { by, .. } => by.iter().any(|fact| who.contains(fact)),
+            _ => false,
+        })
 }
 
 /// MAIL named this sender.
@@ -195,7 +232,7 @@ pub(super) fn mail(
         size: Known::of(size),
         ..facts(session)
     };
-    let asked = ask(session, &policy, Point::Mail, &facts);
+    let asked = ask(session, &policy, Point::Mail, &facts, Asking::Once);
     settle(session, &asked);
     asked.refusal
 }
@@ -240,7 +277,7 @@ pub(super) async fn rcpt(
             recipients: Known::Is(&one),
             ..facts(session)
         };
-        ask(session, &policy, Point::Rcpt, &facts)
+        ask(session, &policy, Point::Rcpt, &facts, Asking::Once)
     };
     settle(session, &asked);
     if asked.refusal.is_none() {
@@ -318,7 +355,7 @@ pub(super) async fn message(
             headers: Known::Is(message.report.for_rules.as_ref().unwrap_or(&nothing)),
             ..facts(session)
         };
-        let asked = ask(session, &policy, Point::Data, &facts);
+        let asked = ask(session, &policy, Point::Data, &facts, Asking::Once);
         if let Some(refusal) = asked.refusal {
             return Ok(Err(refusal));
         }
@@ -327,7 +364,7 @@ pub(super) async fn message(
             tags: &tags,
             ..facts
         };
-        let routed = ask(session, &policy, Point::Route, &facts);
+        let routed = ask(session, &policy, Point::Route, &facts, Asking::Once);
         [asked.actions, routed.actions].concat()
     };
     let mut taken = Taken::default();
@@ -462,24 +499,33 @@ fn a_labels(domain: &str) -> String {
 }
 
 /// Asks, notes and counts.
-fn ask(session: &Session, policy: &Snapshot, point: Point, facts: &Facts<'_>) -> Asked {
+fn ask(
+    session: &Session,
+    policy: &Snapshot,
+    point: Point,
+    facts: &Facts<'_>,
+    asking: Asking,
+) -> Asked {
     let now = now(session);
     let watch = session.context.policies.watch();
-    let decision = evaluate(policy.rules(), point, facts, now);
-    let refusal = match decision.is_silent() {
-        true => None,
-        false => {
-            let domain = facts.sender_domain.value().unwrap_or_default();
-            watch.note(&decision, facts.account_number, domain, now);
-            refusal(session, policy, point, facts, &decision)
-        }
-    };
+    let mut decision = evaluate(policy.rules(), point, facts, now);
+    let mut refused = None;
+    if !decision.is_silent() {
+        let domain = facts.sender_domain.value().unwrap_or_default();
+        decision.noted.retain(|noted| asking.is_turn_of(noted.rule));
+        decision.actions.retain(|acting| match acting.action {
+            Action::Rate { .. } => asking.is_turn_of(acting.rule),
+            _ => true,
+        });
+        watch.note(&decision, facts.account_number, domain, now);
+        refused = refusal(session, policy, point, facts, &decision);
+    }
     let is_whole = matches!(point, Point::Rcpt | Point::Data | Point::Auth);
-    if is_whole || refusal.is_some() {
+    if is_whole && asking != Asking::BeforeName || refused.is_some() {
         watch.record(point, facts, now);
     }
     Asked {
-        refusal,
+        refusal: refused,
         off: decision.extensions_off(),
         mechanisms: decision.mechanisms(),
         tags: decision.tags().map(Box::from).collect(),

@@ -256,7 +256,7 @@ pub(super) async fn replay(desk: &Desk<'_>, options: &ReplayOptions) -> Result<D
     let day_ms = 24 * 3600 * 1000;
     let from = platform::clock::Timestamp(desk.now.0.saturating_sub(options.days * day_ms));
     let dir = desk.settings.data_dir.join(record::DIRECTORY);
-    record::read(&dir, from, |one, salt| replay.look(one, salt))
+    record::read(&dir, from, |one| replay.look(one))
         .map_err(|error| invalid(format!("{} cannot be read: {error}", dir.display())))?;
     let report = replay.finish();
     if options.json {

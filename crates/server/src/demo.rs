@@ -95,7 +95,8 @@ pub(crate) struct Options {
     #[arg(long)]
     legacy: bool,
     /// Any setting, instead of what the demo would write; may be given several times. A VALUE that
-    /// is no TOML value is taken as text.
+    /// is no TOML value is taken as text. `listener.smtp.login=true` sets the key of a listener by its name
+    /// in endpoints.json.
     ///
     /// Example: --set queue.smtp_port=2525 --set 'dns.servers=["127.0.0.1:5353"]'
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = written_setting)]
@@ -192,11 +193,22 @@ fn write_settings(config: &Path, dir: &Path, options: &Options) -> Result<(), St
         }
     }
     for (name, value) in usual.iter().chain(&options.settings) {
-        put(&mut settings, name, value)?;
+        if !name.starts_with("listener.") {
+            put(&mut settings, name, value)?;
+        }
     }
-    let listeners: Result<Vec<_>, _> = LISTENERS
+    let listeners: Result<Vec<_>, String> = LISTENERS
         .iter()
-        .map(|(_, port, mode, role)| listener(options, *port, *mode, *role))
+        .map(|(name, port, mode, role)| {
+            let mut made = listener(options, *port, *mode, *role)?;
+            let own = format!("listener.{name}.");
+            for (key, value) in &options.settings {
+                if let Some(key) = key.strip_prefix(&own) {
+                    made.insert(key.to_owned(), value.clone());
+                }
+            }
+            Ok(made)
+        })
         .collect();
     settings.insert("listener".to_owned(), listeners?.into());
     let text = toml::to_string(&settings).map_err(|e| e.to_string())?;

@@ -88,7 +88,7 @@ pub(super) fn bind(
         let tls = tls
             .with_versions(Arc::new(by_policy))
             .map_err(|error| StartError::new("TLS", error))?;
-        let tls = match old_clients(parts, listener.role) {
+        let tls = match old_clients(parts, listener) {
             Some(old) => tls.with_older(Arc::new(old)),
             None => tls,
         };
@@ -130,9 +130,11 @@ pub(super) fn bind(
 }
 
 /// Who may take clients of such a listener that are too old for it.
-fn old_clients(parts: &Parts, role: settings::Role) -> Option<OldClients> {
-    let service = match role {
+fn old_clients(parts: &Parts, listener: &settings::Listener) -> Option<OldClients> {
+    let service = match listener.role {
         settings::Role::Submission => Service::Submission,
+        // Customers who log in on port 25 may be as old as others.
+        settings::Role::Mx | settings::Role::SecureMx if listener.login => Service::Submission,
         settings::Role::Imap => Service::Imap,
         settings::Role::Pop3 => Service::Pop3,
         settings::Role::Mx | settings::Role::SecureMx | settings::Role::Http => return None,

@@ -124,6 +124,36 @@ impl Admin {
         read.await
     }
 
+    /// The value that would hold at a place if nothing were set there.
+    ///
+    /// # Errors
+    /// `Missing` where the scope is gone, `Store`.
+    pub async fn in_force_around(
+        &self,
+        place: Place,
+        now: Timestamp,
+    ) -> Result<Value, PolicyError> {
+        let read = self.store.read(move |tx: &mut dyn Tx| {
+            let place = checked(&place)?;
+            in_force_around(tx, &place, now)
+        });
+        read.await
+    }
+
+    /// The value `rollback` would restore; `None` where nothing would be set, or it was never changed.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no measure, `Store`.
+    pub async fn before_last_change(&self, place: Place) -> Result<Option<Value>, PolicyError> {
+        let read = self.store.read(move |tx: &mut dyn Tx| {
+            let Place { scope, name, item } = checked(&place)?;
+            let last = rows::history_of(tx, &scope, name, &item, 1)?;
+            let text = last.into_iter().next().and_then(|last| last.before);
+            Ok::<_, PolicyError>(text.and_then(|text| Value::parse(name, &text).ok()))
+        });
+        read.await
+    }
+
     /// Asks the settings of the moment on behalf of a scope, such as a domain's accounts without settings of
     /// their own.
     ///

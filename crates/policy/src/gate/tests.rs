@@ -447,6 +447,33 @@ fn a_name_nobody_has_is_told_what_an_account_of_the_domain_is_told() {
     }
 }
 
+/// Who is refused when: anna, anna once legacy access is over, and bert whose domain forbids it.
+const ANNA_NOW: &(Sender<'static>, &str) = &(ANNA, NOW);
+const ANNA_LATER: &(Sender<'static>, &str) = &(ANNA, "2025-06-30T00:00:00Z");
+const BERT_NOW: &(Sender<'static>, &str) = &(BERT, NOW);
+
+type Refused = (
+    Service,
+    Door,
+    Option<TlsVersion>,
+    &'static (Sender<'static>, &'static str),
+    &'static str,
+    &'static str,
+);
+
+/// What is refused, with the page the text leads to and a word of its German.
+#[rustfmt::skip]
+const REFUSED: &[Refused] = &[
+    (Service::Imap, Door::Normal, CLEAR, ANNA_NOW, "cleartext", "verschluesselt"),
+    (Service::Imap, Door::Normal, V10, ANNA_NOW, "tls", "nicht mehr angenommen"),
+    (Service::Pop3, Door::Normal, V12, ANNA_NOW, "tls", "TLS 1.2 wird hier"),
+    (Service::Imap, Door::Legacy, V12, ANNA_LATER, "legacy", "Uebergangszeit"),
+    (Service::Imap, Door::Legacy, V12, BERT_NOW, "legacy", "Ihre Domain"),
+    (Service::Imap, Door::Legacy, V12, ANNA_NOW, "legacy", "Freischaltung"),
+    (Service::Imap, Door::Legacy, CLEAR, ANNA_NOW, "cleartext", "Auch hier"),
+    (Service::Imap, Door::Legacy, V10, ANNA_NOW, "legacy", "Auch hier"),
+];
+
 #[test]
 fn what_customers_read_is_one_line_of_ascii_with_its_page_at_the_end() {
     let here = Scope::Installation;
@@ -456,82 +483,10 @@ fn what_customers_read_is_one_line_of_ascii_with_its_page_at_the_end() {
         setting(&other, Name::LegacyAccess, "", "forbidden"),
         setting(&here, Name::TlsVersion, "pop3", "1.3 enforce"),
     ]);
-    let over = "2025-06-30T00:00:00Z";
-    for (service, door, tls, sender, now, page, german) in [
-        (
-            Service::Imap,
-            Door::Normal,
-            CLEAR,
-            ANNA,
-            NOW,
-            "cleartext",
-            "verschluesselt",
-        ),
-        (
-            Service::Imap,
-            Door::Normal,
-            V10,
-            ANNA,
-            NOW,
-            "tls",
-            "nicht mehr angenommen",
-        ),
-        (
-            Service::Pop3,
-            Door::Normal,
-            V12,
-            ANNA,
-            NOW,
-            "tls",
-            "TLS 1.2 wird hier",
-        ),
-        (
-            Service::Imap,
-            Door::Legacy,
-            V12,
-            ANNA,
-            over,
-            "legacy",
-            "Uebergangszeit",
-        ),
-        (
-            Service::Imap,
-            Door::Legacy,
-            V12,
-            BERT,
-            NOW,
-            "legacy",
-            "Ihre Domain",
-        ),
-        (
-            Service::Imap,
-            Door::Legacy,
-            V12,
-            ANNA,
-            NOW,
-            "legacy",
-            "Freischaltung",
-        ),
-        (
-            Service::Imap,
-            Door::Legacy,
-            CLEAR,
-            ANNA,
-            NOW,
-            "cleartext",
-            "Auch hier",
-        ),
-        (
-            Service::Imap,
-            Door::Legacy,
-            V10,
-            ANNA,
-            NOW,
-            "legacy",
-            "Auch hier",
-        ),
-    ] {
-        let mut attempt = attempt(service, door, tls, now);
+    for (service, door, tls, whose, page, german) in REFUSED {
+        let (sender, now) = **whose;
+        let (service, tls) = (*service, *tls);
+        let mut attempt = attempt(service, *door, tls, now);
         attempt.sender = Some(sender);
         let Ruling::Refuse(refusal) = login(&policy, &attempt) else {
             panic!("{door:?} {tls:?} is admitted");

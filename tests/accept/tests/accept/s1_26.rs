@@ -1,8 +1,8 @@
-//! S1-26: a client whose port and mode do not fit is recognised, and the log says so. (The hint on
-//! "My connections" comes with the portal.)
+//! S1-26: a client whose port and mode do not fit is recognised, the log says so, and so do the connections of
+//! the account that alone came from that address.
 
 use harness::openssl::handshake;
-use harness::{Lines, Server};
+use harness::{Lab, Lines, Server};
 use std::time::Duration;
 
 #[test]
@@ -27,6 +27,49 @@ fn cleartext_on_a_port_for_tls_is_noticed() {
         );
     }
     wait_for(&server, "wrong mode: the client does not start TLS", 3);
+}
+
+/// How anna's connections show it: service, encryption, outcome.
+fn shown(lab: &Lab, service: &str, encryption: &str, outcome: &str) -> bool {
+    let anna = lab.server.account("anna").address;
+    let told = lab.cli(&["audit", "account", &anna]);
+    told.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        [service, encryption, outcome]
+            .iter()
+            .all(|word| words.contains(word))
+    })
+}
+
+fn log_in(lab: &Lab, name: &str) {
+    let account = lab.server.account(name);
+    let mut imap = Lines::tls(lab.server.port("imaps"), &lab.server.ca_file());
+    imap.line();
+    let login = format!("LOGIN {} {}", account.address, account.password);
+    let reply = imap.imap_ask("a", &login);
+    assert!(reply.contains("a OK"), "{reply}");
+}
+
+#[test]
+fn the_only_account_from_an_address_sees_its_wrong_mode() {
+    let lab = Lab::start();
+    // While nobody is known to come from there, it is nobody's.
+    assert!(!handshake(&lab.server, "imap", None, &[]).agreed);
+    assert!(!shown(&lab, "imap", "tls", "wrong-mode"));
+    log_in(&lab, "anna");
+    assert!(!handshake(&lab.server, "imap", None, &[]).agreed);
+    assert!(shown(&lab, "imap", "tls", "wrong-mode"));
+    let mut clear = Lines::clear(lab.server.port("pop3s"));
+    clear.say("USER anna");
+    clear.rest(1000);
+    assert!(shown(&lab, "pop3", "clear", "wrong-mode"));
+    let old = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];
+    assert!(!handshake(&lab.server, "submissions", None, &old).agreed);
+    assert!(shown(&lab, "submission", "tls", "handshake-failed"));
+    // Two accounts from one address: nobody can tell whose it was.
+    log_in(&lab, "bernd");
+    assert!(!handshake(&lab.server, "submission", None, &[]).agreed);
+    assert!(!shown(&lab, "submission", "tls", "wrong-mode"));
 }
 
 /// The log is written by another process; a moment may pass.

@@ -364,7 +364,15 @@ fn recognising_is_cheap() {
 
 #[tokio::test]
 async fn an_operators_entry_is_known_to_every_handle_and_goes_before_ours() {
-    let fixture = Fixture::new().await;
+    own_entries(Fixture::new().await).await;
+}
+
+#[test]
+fn an_operators_entry_lies_in_postgresql_as_well() {
+    Fixture::on_postgresql(own_entries);
+}
+
+async fn own_entries(fixture: Fixture) {
     let policies = fixture.policies().await;
     let hints = Hints {
         mailer: Some("Microsoft Outlook 14.0"),

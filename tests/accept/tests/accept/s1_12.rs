@@ -2,6 +2,7 @@
 //! recipients, so much, from its network. IMAP and POP3 refuse it, SMTP refuses the rest, what is allowed arrives.
 
 use harness::lines::base64;
+use harness::postgres::Cluster;
 use harness::{Lab, Lines};
 
 const ANNA: &str = "anna@firma.test";
@@ -46,7 +47,18 @@ fn scan(smtp: &mut Lines, sender: &str, from: &str, to: &str) -> String {
 
 #[test]
 fn a_device_password_sends_what_it_was_made_for_and_opens_nothing_else() {
-    let lab = Lab::start();
+    sends_and_opens_nothing_else(&Lab::start());
+}
+
+#[test]
+fn the_same_on_postgresql() {
+    let cluster = Cluster::start();
+    let url = format!("\"{}\"", cluster.database());
+    let lab = Lab::start_with(&[("store.engine", "postgresql"), ("store.url", &url)]);
+    sends_and_opens_nothing_else(&lab);
+}
+
+fn sends_and_opens_nothing_else(lab: &Lab) {
     let recognised = lab.cli(&["catalogue", "recognise", "--hello", "NPI8A3F21"]);
     assert!(
         recognised.contains("key: hp-printer/-/device"),
@@ -68,7 +80,7 @@ fn a_device_password_sends_what_it_was_made_for_and_opens_nothing_else() {
         "--network",
         "::1",
     ];
-    let password = device_password(&lab, "scanner", &limits);
+    let password = device_password(lab, "scanner", &limits);
 
     // It reads nothing, and the answer is that of a wrong password.
     let mut imap = Lines::tls(lab.server.port("imaps"), &lab.server.ca_file());
@@ -93,7 +105,7 @@ fn a_device_password_sends_what_it_was_made_for_and_opens_nothing_else() {
     });
 
     // It sends, but neither to others nor as others, though anna herself may.
-    let mut smtp = submission(&lab);
+    let mut smtp = submission(lab);
     let reply = log_in(&mut smtp, &password);
     assert!(reply.starts_with("235"), "{reply}");
     let foreign = scan(&mut smtp, ANNA, ANNA, "somebody@elsewhere.example");
@@ -124,7 +136,7 @@ fn a_device_password_sends_what_it_was_made_for_and_opens_nothing_else() {
     assert_eq!(lab.inbox("bernd").len(), 2);
 
     // The account itself is not limited.
-    let mut smtp = submission(&lab);
+    let mut smtp = submission(lab);
     log_in(&mut smtp, &lab.server.account("anna").password);
     let own = scan(
         &mut smtp,

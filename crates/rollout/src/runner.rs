@@ -15,7 +15,7 @@ use formats::language::Language;
 use platform::clock::{Clock, Timestamp};
 use platform::random::Random;
 use platform::store::{StoreError, Tx};
-use policy::Sender;
+use policy::{Connections, Findings, Sender};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,10 @@ pub const UNSUBSCRIBE: &str = "abmelden/";
 pub struct RunnerParts {
     /// Rollouts.
     pub rollouts: Rollouts,
+    /// What sessions saw; written before it is asked for, so that the latest login counts.
+    pub connections: Connections,
+    /// What measures found; likewise.
+    pub findings: Findings,
     /// Who carries letters.
     pub post: Arc<dyn Post>,
     /// The time.
@@ -117,6 +121,8 @@ impl Runner {
     pub async fn step(&mut self) -> Result<Stepped, RolloutError> {
         let (rollouts, now) = (&self.parts.rollouts, self.parts.clock.now());
         rollouts.policies.refresh().await?;
+        self.parts.connections.flush().await?;
+        self.parts.findings.flush().await?;
         let mut stepped = Stepped {
             written: rollouts.write_due(&self.parts.random, now).await?,
             sent: 0,

@@ -144,9 +144,12 @@ impl Town {
         }
         let policies = Policies::open(store.clone(), clock.clone()).await.unwrap();
         let rollouts = Rollouts::new(store.clone(), policies, "mx.provider.test");
+        let connections = Connections::new(store.clone());
         let post = Arc::new(Box_::default());
         let runner = Runner::new(RunnerParts {
             rollouts: rollouts.clone(),
+            connections: connections.clone(),
+            findings: policy::Findings::new(store.clone()),
             post: post.clone(),
             clock: clock.clone(),
             random: Random::seeded(2),
@@ -154,7 +157,7 @@ impl Town {
             ports: Ports::default(),
         });
         Self {
-            connections: Connections::new(store.clone()),
+            connections,
             store,
             clock,
             directory,

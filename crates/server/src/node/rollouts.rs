@@ -22,6 +22,8 @@ pub(crate) fn rollouts(parts: &Parts) -> Rollouts {
 pub(super) fn start(parts: &Parts, bound: &[Bound]) -> JoinHandle<()> {
     let runner = Runner::new(RunnerParts {
         rollouts: rollouts(parts),
+        connections: parts.connections.clone(),
+        findings: parts.findings.clone(),
         post: Arc::new(QueuePost::new(parts)),
         clock: parts.clock.clone(),
         random: parts.random.clone(),

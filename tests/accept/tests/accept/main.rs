@@ -10,6 +10,7 @@ mod n_e4;
 mod s0_02;
 mod s0_03;
 mod s0_04_s3_73;
+mod s0_05_in_plans;
 mod s0_05_s3_27;
 mod s0_06_s0_07_s1_31;
 mod s0_08;

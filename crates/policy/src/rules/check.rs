@@ -28,16 +28,6 @@ impl Truth {
         if holds { Self::Yes } else { Self::No }
     }
 
-    /// The opposite; what is not known stays so.
-    #[must_use]
-    pub fn not(self) -> Self {
-        match self {
-            Self::Yes => Self::No,
-            Self::No => Self::Yes,
-            Self::Unknown => Self::Unknown,
-        }
-    }
-
     /// Yes where all are, No where one is.
     pub(super) fn all(each: impl Iterator<Item = Self>) -> Self {
         Self::all_until(each, Self::No)
@@ -49,7 +39,7 @@ impl Truth {
     }
 
     fn all_until(each: impl Iterator<Item = Self>, decides: Self) -> Self {
-        let mut truth = decides.not();
+        let mut truth = !decides;
         for one in each {
             if one == decides {
                 return decides;
@@ -59,6 +49,19 @@ impl Truth {
             }
         }
         truth
+    }
+}
+
+impl std::ops::Not for Truth {
+    type Output = Self;
+
+    /// The opposite; what is not known stays so.
+    fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::Unknown => Self::Unknown,
+        }
     }
 }
 
@@ -406,7 +409,7 @@ mod tests {
             assert_eq!(Truth::all([a, b].into_iter()), all, "{a:?} and {b:?}");
             assert_eq!(Truth::any([a, b].into_iter()), any, "{a:?} or {b:?}");
         }
-        assert_eq!((Yes.not(), No.not(), Unknown.not()), (No, Yes, Unknown));
+        assert_eq!((!Yes, !No, !Unknown), (No, Yes, Unknown));
     }
 
     #[test]

@@ -213,7 +213,7 @@ impl Node {
             Self::Always => Truth::Yes,
             Self::All(all) => Truth::all(all.iter().map(|one| one.truth(view))),
             Self::Any(all) => Truth::any(all.iter().map(|one| one.truth(view))),
-            Self::Not(one) => one.truth(view).not(),
+            Self::Not(one) => !one.truth(view),
             Self::Test(fact, check) => truth(fact, check, view),
         }
     }

@@ -121,7 +121,7 @@ fn tree<'r>(condition: &'r Condition, view: &View<'_>) -> Tree<'r> {
         _ if condition.is_always() => Truth::Yes,
         Condition::All(_) => Truth::all(parts.iter().map(|part: &Tree<'_>| part.truth)),
         Condition::Any(_) => Truth::any(parts.iter().map(|part: &Tree<'_>| part.truth)),
-        Condition::Not(_) => Truth::any(parts.iter().map(|part: &Tree<'_>| part.truth)).not(),
+        Condition::Not(_) => !Truth::any(parts.iter().map(|part: &Tree<'_>| part.truth)),
         Condition::Test(_) => Node::of(condition).truth(view),
     };
     Tree {

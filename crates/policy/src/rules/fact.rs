@@ -129,22 +129,19 @@ impl Fact {
             _ => self.described().map_or(Point::Connect, |d| d.from),
         };
         // What leaves is tried hours after the session ended: of it the queue knows the envelope only.
-        let of_session = match self {
+        let of_envelope = matches!(
+            self,
             Self::AccountGroup
-            | Self::Authenticated
-            | Self::Direction
-            | Self::Sender
-            | Self::SenderDomain
-            | Self::Recipient
-            | Self::RecipientDomain
-            | Self::RecipientGroup
-            | Self::Time
-            | Self::Weekday
-            | Self::Tag => false,
-            _ => true,
-        };
+                | Self::Authenticated
+                | Self::Direction
+                | Self::SenderDomain
+                | Self::RecipientDomain
+                | Self::Time
+                | Self::Weekday
+                | Self::Tag
+        );
         let asked_in_auth = point == Point::Auth || *self != Self::Mechanism;
-        from <= point && asked_in_auth && !(point == Point::Deliver && of_session)
+        from <= point && asked_in_auth && (point != Point::Deliver || of_envelope)
     }
 
     /// What it is, for people.

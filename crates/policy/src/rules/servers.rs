@@ -38,8 +38,11 @@ pub struct ServerFindings {
 
 struct Inner {
     store: Store,
-    waiting: Mutex<HashMap<(Box<str>, Box<str>), (i64, i64, i64)>>,
+    waiting: Mutex<Waiting>,
 }
+
+/// Rule and sender domain; how often, first and last day.
+type Waiting = HashMap<(Box<str>, Box<str>), (i64, i64, i64)>;
 
 impl ServerFindings {
     /// Findings that end up in `store`.
@@ -69,7 +72,7 @@ impl ServerFindings {
         *last = day.max(*last);
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<(Box<str>, Box<str>), (i64, i64, i64)>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         let held = self.inner.waiting.lock();
         held.unwrap_or_else(|poisoned| poisoned.into_inner())
     }

@@ -91,7 +91,8 @@ pub(super) async fn pools(
             _ => None,
         })
     };
-    let pools: Vec<Pool> = names.iter().filter_map(known).collect();
+    let mut pools: Vec<Pool> = names.iter().filter_map(known).collect();
+    pools.extend(by_rule(desk, scope, &names).await?);
     if pools.is_empty() {
         let host_name = desk.settings.host_name.0.as_str();
         let found = resolver.addresses(host_name).await.found();
@@ -101,6 +102,31 @@ pub(super) async fn pools(
             .collect());
     }
     Ok(pools)
+}
+
+/// The pool or the addresses that a rule names for mail of a domain, where it is another than those in `names`.
+async fn by_rule(
+    desk: &Desk<'_>,
+    scope: &Scope,
+    names: &[String],
+) -> Result<Option<Pool>, PolicyError> {
+    let Scope::Domain(domain) = scope else {
+        return Ok(None);
+    };
+    let snapshot = desk.policies().await?.snapshot();
+    let (domain, around) = (domain.clone(), scope.clone());
+    let group = desk.store.read(move |tx| policy::rules::store::domain_group(tx, &domain)).await?;
+    let sender = policy::Sender {
+        account: None,
+        domain: match &around {
+            Scope::Domain(name) => name.as_str(),
+            _ => "",
+        },
+        group: group.as_deref(),
+    };
+    // Mail to anywhere; rules that name a destination too are about single letters.
+    let pool = snapshot.outgoing(&sender, "", desk.now).pool;
+    Ok(pool.map(std::borrow::Cow::into_owned).filter(|pool| !names.contains(&pool.name)))
 }
 
 /// Whether an account's scope lies in a domain's.

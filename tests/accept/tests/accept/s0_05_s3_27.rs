@@ -75,6 +75,41 @@ fn who_a_measure_would_lock_out_is_counted_and_named() {
 }
 
 #[test]
+fn three_accounts_with_tls_1_0_are_three_accounts() {
+    let lab = Lab::start_legacy(&[]);
+    lab.cli(&[
+        "policy",
+        "set",
+        "installation",
+        "tls-version/imap",
+        "1.2",
+        "observe; 2026-06-01 enforce",
+    ]);
+    let accounts = ["anna", "bernd", "carla"];
+    for account in accounts {
+        let old = Program {
+            newest: Newest::Tls10,
+            ..OUTLOOK
+        };
+        visit(&lab, account, old);
+    }
+    let told = lab.cli(&["impact", "tls-version/imap", "--since", "14d"]);
+    assert!(told.contains("\naccounts: 3\n"), "{told}");
+    assert!(told.contains("\nget through today: 3\n"), "{told}");
+    for account in accounts {
+        let address = lab.server.account(account).address;
+        let line = told.lines().find(|line| line.starts_with(&address));
+        let line = line.unwrap_or_else(|| panic!("{address} in\n{told}"));
+        assert!(
+            line.contains("Outlook") && line.contains("2026-03-02"),
+            "{line}"
+        );
+    }
+    let csv = lab.cli(&["audit", "insecure", "--since", "14d", "--csv"]);
+    assert_eq!(csv.matches(",normal,TLSv1,").count(), 3, "{csv}");
+}
+
+#[test]
 fn a_change_of_the_tls_profile_says_first_who_is_locked_out() {
     let lab = Lab::start();
     visit(&lab, "anna", OUTLOOK);

@@ -19,8 +19,13 @@ pub(crate) fn command(
     data_dir: &Path,
     verb: &Verb,
 ) -> Result<(), String> {
+    if matches!(verb, Verb::Plan(_)) {
+        // A plan tells whom it would cut off: a running node writes what it has seen.
+        let _ = ask(data_dir, &Request::Keep);
+    }
     let work = async {
-        let clock = Clock::system();
+        // The node's time, which a demo can have moved.
+        let clock = Clock::settable(super::super::policy::now_in(data_dir));
         let directory = Directory::open(store, settings, Random::from_os())
             .await
             .map_err(|error| error.to_string())?;

@@ -47,10 +47,16 @@ pub(super) async fn plan(verb: &Plan, desk: &mut Desk<'_>) -> Result<String, Adm
     let text = read(&verb.file, desk)?;
     let (directory, wish) = policy::split(&text).map_err(AdminError::Invalid)?;
     let planned = desk.admin.plan(&directory).await?.changes;
-    let settings = policy::plan(desk.admin.directory().store(), &wish, desk.now)
+    let store = desk.admin.directory().store();
+    let settings = policy::plan(store, &wish, desk.now)
         .await
         .map_err(AdminError::Invalid)?;
-    output::sentences(verb.format, all(&planned, settings.sentences))
+    let breaks = policy::breaks(store, &settings, desk.now)
+        .await
+        .map_err(AdminError::Invalid)?;
+    let mut sentences = all(&planned, settings.sentences);
+    sentences.extend(breaks);
+    output::sentences(verb.format, sentences)
 }
 
 pub(super) async fn apply(verb: &Apply, desk: &mut Desk<'_>) -> Result<String, AdminError> {

@@ -26,6 +26,7 @@ use platform::store::Store;
 use policy::Policies;
 use policy::admin::{Admin, Author, PolicyError};
 use policy::setting::{NAMES, Name};
+use std::path::Path;
 
 /// Commands about policy; flattened into the program's commands.
 #[derive(Subcommand)]
@@ -271,7 +272,12 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
 
 /// The running node's time, which a demo can have moved; else the machine's.
 pub(super) fn now(settings: &Settings) -> Timestamp {
-    let answer = ask(&settings.data_dir, &Request::Time);
+    now_in(&settings.data_dir)
+}
+
+/// The same, of the node that runs on a data directory.
+pub(super) fn now_in(data_dir: &Path) -> Timestamp {
+    let answer = ask(data_dir, &Request::Time);
     let node = answer
         .ok()
         .flatten()

@@ -1,6 +1,10 @@
-//! The policy in a state file: `[[policy]]`, `[[identity]]` and `[[client]]` tables beside those of the directory.
+//! The policy in a state file: `[[policy]]`, `[[identity]]`, `[[client]]` and `[[rules]]` tables beside those of the directory.
 //! Cuts a file into the two parts, says what would change, and makes it so. A file without any `policy` leaves
-//! settings as they are; `policy = []` removes them all; the same with `identity` and `client`.
+//! settings as they are; `policy = []` removes them all; the same with `identity`, `client` and `rules`.
+
+mod breaks;
+
+pub(in crate::cli) use breaks::breaks;
 
 use directory::{AddressKey, DomainName};
 use formats::rfc3339;
@@ -9,6 +13,8 @@ use platform::store::{Store, StoreError, Tx};
 use policy::admin::{Admin, Author, Consent, PolicyError, Wanted};
 use policy::clients::{Entry as Client, entry as client, rows as clients};
 use policy::identities::{self, Identities, Kind};
+use policy::rules::RuleSet;
+use policy::rules::store::{self as rules, Change};
 use policy::setting::{Name, ScopeKind, Value};
 use policy::{Scope, SendAs};
 use serde::{Deserialize, Serialize};
@@ -16,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The tables of a state file that are policy's.
-const OURS: [&str; 3] = ["policy", "identity", "client"];
+const OURS: [&str; 4] = ["policy", "identity", "client", "rules"];
 
 /// Who changed something, in the history.
 const BY: &str = "rohrpost apply";
@@ -65,6 +71,9 @@ struct Section {
     /// Entries of the catalogue; `policy::clients` knows what stands in them.
     #[serde(skip_serializing)]
     client: Option<Vec<toml::Table>>,
+    /// The operator's rules, in order; `policy::rules` knows what stands in them.
+    #[serde(skip_serializing)]
+    rules: Option<Vec<toml::Table>>,
 }
 
 /// An operator's entries of the catalogue.
@@ -93,6 +102,7 @@ pub(in crate::cli) struct Wish {
     settings: Option<BTreeMap<Key, Entry>>,
     identities: Option<BTreeMap<Who, How>>,
     clients: Option<Clients>,
+    rules: Option<RuleSet>,
 }
 
 /// What is to be done.
@@ -104,6 +114,8 @@ pub(in crate::cli) struct Changes {
     identities_gone: Vec<Who>,
     /// What the operator's entries of the catalogue become, where they change.
     clients: Option<Clients>,
+    /// What the rules become, where they change, and the version that was looked at.
+    rules: Option<(i64, RuleSet)>,
     /// A sentence each.
     pub(in crate::cli) sentences: Vec<String>,
 }
@@ -125,8 +137,25 @@ pub(in crate::cli) fn split(text: &str) -> Result<(String, Wish), String> {
         settings,
         identities,
         clients: section.client.map(clients_of).transpose()?,
+        rules: section.rules.map(rules_of).transpose()?,
     };
     Ok((cut.directory, wish))
+}
+
+fn rules_of(tables: Vec<toml::Table>) -> Result<RuleSet, String> {
+    let file = BTreeMap::from([("rules", tables)]);
+    let text = toml::to_string(&file).map_err(|error| error.to_string())?;
+    RuleSet::from_toml(&text).map_err(|error| format!("the rules in the file cannot be used: {error}"))
+}
+
+/// What becomes of a rule, in a sentence.
+fn told_of_rule(change: &Change) -> String {
+    match change {
+        Change::Added(name) => format!("rule {name} is added"),
+        Change::Removed(name) => format!("rule {name} is removed"),
+        Change::Changed(name) => format!("rule {name} becomes another"),
+        Change::Moved(name) => format!("rule {name} moves to another place in the order"),
+    }
 }
 
 fn clients_of(tables: Vec<toml::Table>) -> Result<Clients, String> {
@@ -332,6 +361,7 @@ pub(in crate::cli) async fn export(store: &Store, now: Timestamp) -> Result<Stri
         policy: Some(tables.collect()).filter(|all: &Vec<_>| !all.is_empty()),
         identity: Some(identities.collect()).filter(|all: &Vec<_>| !all.is_empty()),
         client: None,
+        rules: None,
     };
     let mut text = toml::to_string(&section).map_err(|error| error.to_string())?;
     let own = current_clients(store).await.map_err(|e| e.to_string())?;
@@ -339,6 +369,12 @@ pub(in crate::cli) async fn export(store: &Store, now: Timestamp) -> Result<Stri
         let gap = if text.is_empty() { "" } else { "\n" };
         text.push_str(gap);
         text.push_str(&client::write(own.values()));
+    }
+    let (_, rules) = store.read(rules::current).await.map_err(|e| e.to_string())?;
+    if !rules.rules().is_empty() {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        text.push_str(gap);
+        text.push_str(&rules.to_toml()?);
     }
     Ok(text)
 }
@@ -368,6 +404,12 @@ pub(in crate::cli) async fn plan(
         let sentences = clients::plan(&current, wanted);
         changes.clients = (!sentences.is_empty()).then(|| wanted.clone());
         changes.sentences.extend(sentences);
+    }
+    if let Some(wanted) = &wish.rules {
+        let (version, current) = store.read(rules::current).await.map_err(|e| e.to_string())?;
+        let differences = rules::diff(&current, wanted);
+        changes.rules = (current != *wanted).then(|| (version, wanted.clone()));
+        changes.sentences.extend(differences.iter().map(told_of_rule));
     }
     let Some(wish) = &wish.settings else {
         return Ok(changes);
@@ -485,6 +527,13 @@ pub(in crate::cli) async fn apply(
         let author = author("");
         store
             .write(move |tx: &mut dyn Tx| clients::replace(tx, &clients, &author).map(drop))
+            .await
+            .map_err(said)?;
+    }
+    if let Some((version, set)) = changes.rules.clone() {
+        let author = author("");
+        store
+            .write(move |tx: &mut dyn Tx| rules::put(tx, &set, Some(version), &author).map(drop))
             .await
             .map_err(said)?;
     }

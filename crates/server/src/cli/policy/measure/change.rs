@@ -8,6 +8,9 @@ use policy::measure::{LocalTime, Zone};
 use policy::setting::{Name, Value};
 use policy::{Schedule, Stage};
 
+/// How many days back previews look that nobody gave a number for.
+const DAYS: u32 = 30;
+
 /// What is shown before a change, and what is to be set.
 struct Planned {
     wanted: Wanted,
@@ -137,18 +140,39 @@ pub(super) async fn pause(
     Ok(format!("{what} for {} is now: {value}\n", at.scope))
 }
 
+/// Who would no longer get through with a value that is about to hold.
+async fn breaks(
+    desk: &Desk<'_>,
+    place: &Place,
+    value: Option<&Value>,
+) -> Result<String, PolicyError> {
+    let Some(value) = value else {
+        return Ok(String::new());
+    };
+    let what = (place.name, place.item.as_str(), value);
+    let told = impact::before(desk, &place.scope, what, DAYS).await?;
+    Ok(told.unwrap_or_default())
+}
+
 pub(super) async fn resume(desk: &Desk<'_>, at: &At, why: &Why) -> Result<String, PolicyError> {
     let place = place(desk, at).await?;
     let what = called(place.name, &place.item);
+    let held = desk.admin.in_force(place.clone(), desk.now).await?;
+    let again = held.with_schedule(|schedule| schedule.with_pause(None));
+    let told = breaks(desk, &place, again.as_ref()).await?;
     let value = desk.admin.resume(place, desk.author(why)).await?;
-    Ok(format!("{what} for {} is now: {value}\n", at.scope))
+    Ok(format!("{told}{what} for {} is now: {value}\n", at.scope))
 }
 
 pub(super) async fn rollback(desk: &Desk<'_>, at: &At, why: &Why) -> Result<String, PolicyError> {
     let place = place(desk, at).await?;
     let what = called(place.name, &place.item);
+    let value = match desk.admin.before_last_change(place.clone()).await? {
+        Some(value) => value,
+        None => desk.admin.in_force_around(place.clone(), desk.now).await?,
+    };
+    let mut told = breaks(desk, &place, Some(&value)).await?;
     let restored = desk.admin.rollback(place, desk.author(why)).await?;
-    let mut told = String::new();
     warn(&mut told, &restored.warnings);
     let unset = || "unset".to_owned();
     told.push_str(&format!(
@@ -188,9 +212,17 @@ pub(super) async fn except(
 }
 
 pub(super) async fn unset(desk: &Desk<'_>, at: &At, why: &Why) -> Result<String, PolicyError> {
-    let Place { scope, name, item } = place(desk, at).await?;
+    let place = place(desk, at).await?;
+    let told = match place.name {
+        Name::LegacyAccess => String::new(),
+        _ => {
+            let value = desk.admin.in_force_around(place.clone(), desk.now).await?;
+            breaks(desk, &place, Some(&value)).await?
+        }
+    };
+    let Place { scope, name, item } = place;
     let what = called(name, &item);
     let unset = desk.admin.unset(scope, name, item, desk.author(why));
     unset.await?;
-    Ok(format!("{what} is no longer set for {}\n", at.scope))
+    Ok(format!("{told}{what} is no longer set for {}\n", at.scope))
 }

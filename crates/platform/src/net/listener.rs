@@ -416,7 +416,15 @@ impl Shared {
         if self.spec.mode == Mode::ImplicitTls
             && let Err(error) = stream.accept_tls(&self.tls, deadline).await
         {
-            self.report(&stream, &Event::of_implicit_handshake(&error));
+            let event = match is_silent(&stream, &error) && self.spec.role.speaks_first() {
+                // Whoever waits for a greeting does not know that it has to begin.
+                true => Event::WrongMode(WrongMode::ClearOnTlsPort),
+                false => Event::of_implicit_handshake(&error),
+            };
+            if matches!(event, Event::WrongMode(_)) {
+                stream.try_send_now(self.spec.role.tls_first_line().as_bytes());
+            }
+            self.report(&stream, &event);
             return None;
         }
         Some(Connection::new(
@@ -464,7 +472,36 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Whether a peer stayed there without a byte until its time was over.
+fn is_silent(stream: &Stream, error: &HandshakeError) -> bool {
+    let timed_out = matches!(
+        error.failure,
+        HandshakeFailure::Stream(StreamError::TimedOut)
+    );
+    timed_out && error.hello.is_none() && stream.buffer().is_empty()
+}
+
 impl Role {
+    /// Whether clients wait for a greeting of ours.
+    fn speaks_first(self) -> bool {
+        self != Self::Http
+    }
+
+    /// What a client reads that does not begin with TLS where it must, in its own protocol.
+    fn tls_first_line(self) -> String {
+        let text = "This port is for SSL/TLS from the first byte. Set the connection security in your mail \
+                    program to SSL/TLS, or use the port for STARTTLS";
+        match self {
+            Self::Mx | Self::SecureMx | Self::Submission => format!("554 5.7.0 {text} (587)\r\n"),
+            Self::Imap => format!("* BYE {text} (143)\r\n"),
+            Self::Pop3 => format!("-ERR [SYS/PERM] {text} (110)\r\n"),
+            Self::ManageSieve => format!("BYE \"{text}\"\r\n"),
+            Self::Http => {
+                "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nUse https.\r\n".to_owned()
+            }
+        }
+    }
+
     /// What a client that is turned away reads, in its own protocol.
     pub(crate) fn busy_line(self, limit: LimitReached) -> String {
         let text = match limit {

@@ -10,13 +10,30 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[tokio::test]
-async fn a_clear_client_on_a_tls_port_gets_no_banner() {
+async fn a_clear_client_on_a_tls_port_is_told_and_gets_no_banner() {
     let server = implicit();
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     socket.write_all(b"EHLO client.test\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
-    assert!(answer.is_empty(), "{answer:?}");
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(
+        answer.starts_with("554 5.7.0 This port is for SSL/TLS") && answer.ends_with("\r\n"),
+        "{answer:?}"
+    );
+    server
+        .heard("wrong mode: the client does not start TLS")
+        .await;
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_a_greeting_on_a_tls_port_is_told() {
+    let server = implicit();
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let mut answer = Vec::new();
+    let read = socket.read_to_end(&mut answer);
+    let _ = tokio::time::timeout(Duration::from_secs(20), read).await;
+    assert!(answer.starts_with(b"554 5.7.0 "), "{answer:?}");
     server
         .heard("wrong mode: the client does not start TLS")
         .await;

@@ -124,7 +124,9 @@ pub(super) fn show_inbound_tls(
         return f.write_str("off");
     };
     f.write_str("required")?;
-    if !demand.schedule.is_always(Stage::Enforce) {
+    // A text in brackets would else be taken for the schedule.
+    let bracket = demand.text.as_deref().is_some_and(|text| text.starts_with('['));
+    if bracket || !demand.schedule.is_always(Stage::Enforce) {
         write!(f, " [{}]", demand.schedule)?;
     }
     match &demand.text {

@@ -18,6 +18,11 @@ const TEXTS: &[(Name, &str, &str)] = &[
         "required [observe; 2025-03-05 enforce] Only TLS",
     ),
     (
+        Name::InboundTls,
+        "required [enforce] [firma.test] takes TLS only",
+        "required [enforce] [firma.test] takes TLS only",
+    ),
+    (
         Name::OutboundTls,
         "required warn, 2025-03-05 enforce",
         "required warn; 2025-03-05 enforce",
@@ -157,4 +162,53 @@ fn inbound_tls_is_for_whole_domains() {
     );
     assert!(Name::InboundTls.check_scope(ScopeKind::Domain).is_ok());
     assert!(Name::Weight.check_scope(ScopeKind::Account).is_err());
+}
+
+mod any_text {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WORDS: &[&str] = &[
+        "off",
+        "observe",
+        "warn",
+        "enforce",
+        "2025-03-05",
+        "2025-03-28T02:30",
+        "9999-12-31",
+        "canary=10%",
+        "paused=warn",
+        ";",
+        ",",
+        "1.2",
+        "1.3",
+        "required",
+        "authenticated",
+        "[",
+        "]",
+        "until",
+        "tls=1.1",
+        "cleartext",
+        "forbidden",
+        "ü",
+        "\0",
+        "2025-02-30",
+        "T",
+        "-",
+    ];
+
+    proptest! {
+        #[test]
+        fn is_refused_or_shown_as_it_can_be_typed(
+            words in prop::collection::vec((0..WORDS.len(), "[ \t]{0,1}"), 0..8),
+            name in 0..NAMES.len(),
+        ) {
+            let name = NAMES[name].name;
+            let text: String = words.iter().map(|(n, gap)| format!("{}{gap}", WORDS[*n])).collect();
+            if let Ok(value) = Value::parse(name, &text) {
+                let shown = value.to_string();
+                prop_assert_eq!(Value::parse(name, &shown), Ok(value), "{}", shown);
+            }
+        }
+    }
 }

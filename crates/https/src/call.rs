@@ -5,6 +5,7 @@ use crate::access::{Caller, Right, Subject};
 use crate::answer;
 use crate::language::Language;
 use crate::problem::Problem;
+use crate::serve::Origin;
 use crate::services::Services;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -15,7 +16,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use utoipa::openapi::{Content, RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
@@ -36,7 +36,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     pub(crate) language: Language,
     pub(crate) now: Timestamp,
-    pub(crate) peer: IpAddr,
+    /// How it came in.
+    pub(crate) origin: Origin,
     /// The value of the session's cookie, where that is who calls.
     pub(crate) session: Option<String>,
     pub(crate) notes: Arc<Notes>,

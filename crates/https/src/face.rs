@@ -139,10 +139,10 @@ impl Inner {
         let now = self.services.clock.now();
         let origin = parts.extensions.get::<Origin>().cloned();
         let origin = origin.ok_or_else(|| Problem::fault(&"a request without an origin"))?;
-        if let Origin::Network(peer) = origin {
-            self.rate.take(peer, now).map_err(Problem::too_many)?;
+        if let Origin::Network { peer, .. } = &origin {
+            self.rate.take(*peer, now).map_err(Problem::too_many)?;
         }
-        let (caller, session) = self.caller(origin, &parts.headers, now).await?;
+        let (caller, session) = self.caller(&origin, &parts.headers, now).await?;
         if caller.is_none() && route.right != Right::Public {
             return Err(Problem::unauthorized());
         }
@@ -172,7 +172,7 @@ impl Inner {
             body,
             language,
             now,
-            peer: origin.peer(),
+            origin,
             session,
             notes: Arc::new(Notes::default()),
         };
@@ -185,11 +185,11 @@ impl Inner {
     /// Who calls, and the session they called with.
     async fn caller(
         &self,
-        origin: Origin,
+        origin: &Origin,
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<(Option<Caller>, Option<String>), Problem> {
-        if origin == Origin::Local {
+        if matches!(origin, Origin::Local) {
             let local = Caller {
                 who: "local".to_owned(),
                 role: Role::Operator,

@@ -9,6 +9,7 @@ use axum::response::Response;
 use directory::admin::AdminError;
 use platform::store::StoreError;
 use policy::admin::PolicyError;
+use rollout::RolloutError;
 use serde::{Deserialize, Serialize};
 
 /// Why a request was not carried out.
@@ -286,6 +287,17 @@ impl From<PolicyError> for Problem {
                 Self::of(StatusCode::CONFLICT, Kind::ConsentNeeded).with(text)
             }
             PolicyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RolloutError> for Problem {
+    fn from(error: RolloutError) -> Self {
+        match error {
+            RolloutError::Missing(text) => Self::missing(text),
+            RolloutError::Invalid(text) => Self::invalid(text),
+            RolloutError::Policy(error) => error.into(),
+            RolloutError::Store(error) => error.into(),
         }
     }
 }

@@ -17,25 +17,34 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use platform::net::{Connection, Mode, Shutdown, StreamIo};
+use platform::tls::TlsFacts;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How a request came in; a part of every request the router sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Origin {
-    /// Over TLS, from this address.
-    Network(IpAddr),
+    /// Over TLS.
+    Network {
+        /// The client's address.
+        peer: IpAddr,
+        /// Our port.
+        port: u16,
+        /// The facts of the TLS session.
+        tls: Option<Arc<TlsFacts>>,
+    },
     /// Over the local socket, which only the node's own user can open.
     Local,
 }
 
 impl Origin {
     /// The address that logins are slowed for.
-    pub(crate) fn peer(self) -> IpAddr {
+    pub(crate) fn peer(&self) -> IpAddr {
         match self {
-            Self::Network(peer) => peer,
+            Self::Network { peer, .. } => *peer,
             Self::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
@@ -44,13 +53,17 @@ impl Origin {
 /// Serves one connection of a listener to its end. `https_port` is where a client in clear is sent.
 pub async fn serve(connection: Connection, face: Face, https_port: u16) {
     let (mode, shutdown) = (connection.spec.mode, connection.shutdown.clone());
-    let peer = connection.stream.peer().ip();
+    let origin = Origin::Network {
+        peer: connection.stream.peer().ip(),
+        port: connection.stream.local().port(),
+        tls: connection.stream.tls().cloned().map(Arc::new),
+    };
     // What is left of `connection` counts against the limits until this returns.
     let io = StreamIo::new(connection.stream, STALL_TIME_MAX);
     match mode {
-        Mode::ImplicitTls => routed(io, face, Origin::Network(peer), shutdown).await,
+        Mode::ImplicitTls => routed(io, face, origin, shutdown).await,
         Mode::StartTls => {
-            let host: std::sync::Arc<str> = face.services().host_name.clone();
+            let host: Arc<str> = face.services().host_name.clone();
             run(io, shutdown, move |request| {
                 let host = host.clone();
                 async move { way_to_https(&request, &host, https_port) }
@@ -73,7 +86,7 @@ async fn routed(
 ) {
     run(io, shutdown, move |mut request| {
         let face = face.clone();
-        request.extensions_mut().insert(origin);
+        request.extensions_mut().insert(origin.clone());
         async move { face.answer(request.map(Body::new)).await }
     })
     .await;

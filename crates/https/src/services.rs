@@ -1,12 +1,14 @@
 //! The services that answers are made from. Wired once by the server; holds no state of its own.
 
+use admission::Desk;
 use directory::Directory;
 use directory::admin::Admin;
 use platform::clock::Clock;
 use platform::random::Random;
 use platform::store::Store;
-use policy::{Findings, Policies};
+use policy::{Connections, Findings, Policies};
 use queue::Queue;
+use rollout::Rollouts;
 use signing::Signing;
 
 /// What the API and the pages work with. Cheap to clone.
@@ -26,6 +28,12 @@ pub struct Services {
     pub accounts: Admin,
     /// What the provider decided.
     pub policies: Policies,
+    /// Who may log in, and how.
+    pub desk: Desk,
+    /// How accounts connect.
+    pub connections: Connections,
+    /// Announcements and letters.
+    pub rollouts: Rollouts,
     /// What measures saw.
     pub findings: Findings,
     /// Mail in motion.

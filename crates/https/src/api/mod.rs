@@ -3,9 +3,13 @@
 
 mod accounts;
 mod administration;
+mod customers;
 mod document;
 mod domains;
+mod mail;
+mod measures;
 mod policy;
+mod rollouts;
 pub(crate) mod session;
 mod state;
 
@@ -23,7 +27,11 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(session::routes());
     routes.extend(domains::routes());
     routes.extend(accounts::routes());
+    routes.extend(customers::routes());
     routes.extend(policy::routes());
+    routes.extend(measures::routes());
+    routes.extend(rollouts::routes());
+    routes.extend(mail::routes());
     routes.extend(state::routes());
     routes.extend(administration::routes());
     routes.extend(document::routes());

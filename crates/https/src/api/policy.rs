@@ -1,5 +1,6 @@
 //! Settings of the policy: what holds where and why, changes, and their history.
 
+use super::measures::{Preview, of_setting};
 use crate::access::{Right, Subject};
 use crate::call::{Call, Done, Json, NoBody, NoQuery};
 use crate::problem::Problem;
@@ -38,6 +39,14 @@ pub(super) fn routes() -> Vec<Route> {
             "Set something anywhere",
             set,
         ),
+        Route::api(
+            Method::POST,
+            "/api/v1/policy/settings/plan",
+            operate,
+            "Whom a setting would stop, before it is made",
+            plan,
+        )
+        .not_audited(),
         Route::api(
             Method::DELETE,
             SETTINGS,
@@ -150,6 +159,8 @@ struct Set {
 #[derive(Serialize, ToSchema)]
 struct SetDone {
     warnings: Vec<String>,
+    /// Whom it stops once it is enforced, as `plan` says it beforehand.
+    impact: Vec<Preview>,
 }
 
 fn name_in(word: &str) -> Result<Name, Problem> {
@@ -176,6 +187,7 @@ async fn put(call: &Call, scope: Scope, set: Set) -> Result<Json<SetDone>, Probl
     let name = name_in(&set.name)?;
     let value =
         Value::parse(name, &set.value).map_err(|error| Problem::invalid(error.to_string()))?;
+    let impact = of_setting(call, &scope, (name, &set.item, &value)).await?;
     let wanted = Wanted {
         scope,
         name,
@@ -188,13 +200,31 @@ async fn put(call: &Call, scope: Scope, set: Set) -> Result<Json<SetDone>, Probl
     let admin = Admin::new(call.services.store.clone());
     let warnings = admin.set(wanted, author(call, set.reason)).await?;
     call.services.policies.refresh().await?;
-    Ok(Json(SetDone { warnings }))
+    Ok(Json(SetDone { warnings, impact }))
 }
 
 async fn set(call: Call, _: NoQuery, sent: Json<Set>) -> Result<Json<SetDone>, Problem> {
     let admin = Admin::new(call.services.store.clone());
     let scope = admin.scope(&sent.0.scope).await?;
     put(&call, scope, sent.0).await
+}
+
+/// What a setting would bring about.
+#[derive(Serialize, ToSchema)]
+struct SetPlan {
+    /// Whom it would stop once it is enforced, per change it makes; empty: it breaks nothing that is known of.
+    impact: Vec<Preview>,
+}
+
+async fn plan(call: Call, _: NoQuery, sent: Json<Set>) -> Result<Json<SetPlan>, Problem> {
+    let scope = Admin::new(call.services.store.clone())
+        .scope(&sent.0.scope)
+        .await?;
+    let name = name_in(&sent.0.name)?;
+    let value = Value::parse(name, &sent.0.value);
+    let value = value.map_err(|error| Problem::invalid(error.to_string()))?;
+    let impact = of_setting(&call, &scope, (name, &sent.0.item, &value)).await?;
+    Ok(Json(SetPlan { impact }))
 }
 
 /// Which setting.

@@ -5,11 +5,14 @@ use crate::call::{Call, Done, Json, NoBody, NoQuery, Told};
 use crate::language::Speak as _;
 use crate::problem::Problem;
 use crate::route::{About, Route};
+use crate::serve::Origin;
 use crate::{answer, credentials, session};
+use admission::{Outcome, Visit};
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
-use directory::{Identity, Login, LoginRuling, Protocol};
+use directory::{Credential, Identity};
 use platform::store::Tx;
+use policy::{Door, Encryption, Service};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -103,31 +106,34 @@ async fn log_in(call: Call, _: NoQuery, sent: Json<Credentials>) -> Result<WithC
     })
 }
 
-/// Looks at a password as every protocol does: with the same delays for whoever guesses.
+/// Looks at a password as every protocol does: measures rule first, and whoever guesses waits.
 pub(crate) async fn check(call: &Call, user: &str, password: &str) -> Result<Identity, Problem> {
-    let login = Login {
-        user,
-        password: password.as_bytes(),
-        protocol: Protocol::Http,
-        peer: call.peer,
-        now: call.now,
+    let (port, tls) = match &call.origin {
+        Origin::Network { port, tls, .. } => (*port, tls.as_deref()),
+        Origin::Local => (0, None),
     };
-    let ruling = call.services.directory.login(login).await;
-    directory::login::record(&ruling, Protocol::Http, call.peer, None);
-    match ruling {
+    let told = admission::Told::default();
+    let visit = Visit {
+        service: Service::Http,
+        port,
+        encryption: Encryption::ImplicitTls,
+        door: Door::Normal,
+        tls,
+        peer: call.origin.peer(),
+        told: Some(&told),
+    };
+    let desk = &call.services.desk;
+    match desk.login(&visit, user, password.as_bytes(), call.now).await {
         // An app password opens a mail program, not the administration.
-        LoginRuling::Accepted(identity)
-            if identity.credential == directory::Credential::Password =>
-        {
+        Outcome::LoggedIn { identity, .. } if identity.credential == Credential::Password => {
             Ok(identity)
         }
-        LoginRuling::Accepted(_) => Err(Problem::login_failed(
-            call.language.of(
-                "App-Passwörter gelten nur in Mailprogrammen; bitte nehmen Sie das Passwort des Postfachs.",
-                "App passwords are for mail programs only; please use the account's own password.",
-            ),
-        )),
-        refused => Err(Problem::login_failed(refused.text())),
+        Outcome::LoggedIn { .. } => Err(Problem::login_failed(call.language.of(
+            "App-Passwörter gelten nur in Mailprogrammen; bitte nehmen Sie das Passwort des Postfachs.",
+            "App passwords are for mail programs only; please use the account's own password.",
+        ))),
+        Outcome::Refused(ruling) => Err(Problem::login_failed(ruling.text())),
+        Outcome::Barred(barred) => Err(Problem::login_failed(barred.text())),
     }
 }
 

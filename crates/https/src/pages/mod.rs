@@ -2,9 +2,13 @@
 //! style, forms, and how a problem looks. A file per page. They look and write nothing themselves that the API
 //! does not.
 
+mod announcements;
+mod guides;
 mod help;
 mod help_texts;
 mod login;
+mod status;
+mod support;
 
 use crate::access::{Caller, Right};
 use crate::answer;
@@ -28,6 +32,10 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![Route::page(Method::GET, "/style.css", anyone, style)];
     routes.extend(help::routes());
     routes.extend(login::routes());
+    routes.extend(announcements::routes());
+    routes.extend(guides::routes());
+    routes.extend(status::routes());
+    routes.extend(support::routes());
     routes
 }
 

@@ -1,0 +1,176 @@
+//! `/support`: whoever helps on the phone finds an account by its address, reads out the steps, enrols it, and sees it
+//! turn green. Every look is written to the audit log.
+
+use super::{Page, form_field, guides, respond, status};
+use crate::access::{Right, Subject};
+use crate::answer;
+use crate::call::Call;
+use crate::form;
+use crate::language::{Language, Speak as _};
+use crate::posture::{self, Posture, day_words, outcome_words, service_words};
+use crate::problem::Problem;
+use crate::route::{About, Route};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use directory::AddressKey;
+use maud::{Markup, html};
+use policy::admin::Author;
+use policy::connections::{Connection, Outcome};
+use policy::legacy::Enrolments;
+
+/// Failures that are shown first.
+const FAILURES_MAX: usize = 10;
+
+/// Its routes.
+pub(super) fn routes() -> Vec<Route> {
+    let assist = (Right::Assist, About::Installation);
+    vec![
+        Route::page(Method::GET, "/support", assist, find).audited(),
+        Route::page(Method::POST, "/support/enrol", assist, enrol).audited(),
+    ]
+}
+
+async fn find(call: Call) -> Result<Response, Problem> {
+    let language = call.language;
+    let wanted = form::asked(call.uri.query(), "address").unwrap_or_default();
+    let wanted = wanted.trim();
+    if wanted.is_empty() {
+        return Ok(respond(&call, Page::new("Support", ask(&call, ""))));
+    }
+    let login = AddressKey::parse(wanted)?;
+    call.require(Right::Assist, &Subject::Account(login.clone()))?;
+    call.note_after(&serde_json::json!({ "address": login.to_string() }));
+    let posture = posture::of(&call, &login).await?;
+    let body = html! {
+        (ask(&call, wanted))
+        h2 { (login) }
+        (status::verdict(&posture, language))
+        (failures(&posture, language))
+        (steps(&call, &posture))
+        (enrolment(&call, &posture))
+        h2 { (language.of("Verbindungen", "Connections")) }
+        (status::connections(&posture, language))
+    };
+    let mut page = Page::new(format!("Support: {login}"), body);
+    page.again_after_seconds = status::again(&call);
+    Ok(respond(&call, page))
+}
+
+fn ask(call: &Call, wanted: &str) -> Markup {
+    let language = call.language;
+    html! {
+        form method="get" action="/support" role="search" {
+            input type="hidden" name="lang" value=(language.tag());
+            label for="address" { (language.of("E-Mail-Adresse", "E-mail address")) }
+            input #address name="address" type="email" required value=(wanted);
+            button type="submit" { (language.of("Suchen", "Find")) }
+        }
+    }
+}
+
+/// What failed, latest first.
+fn failures(posture: &Posture, language: Language) -> Markup {
+    let failed = |row: &&Connection| row.manner.outcome != Outcome::LoggedIn && !row.settled;
+    let failed: Vec<_> = posture
+        .connections
+        .iter()
+        .filter(failed)
+        .take(FAILURES_MAX)
+        .collect();
+    html! {
+        @if !failed.is_empty() {
+            h3 { (language.of("Was gerade nicht gelingt", "What fails at the moment")) }
+            ul {
+                @for row in failed {
+                    li {
+                        (posture.client(&row.manner.client, language)) ": "
+                        (service_words(row.manner.service, language)) ", Port " (row.manner.port) ", "
+                        @if let Some(version) = row.manner.tls { (version.to_string()) ", " }
+                        (outcome_words(row.manner.outcome, language))
+                        " (" (day_words(row.last_day, language)) ", " (row.seen) "×)"
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The program that most likely is on the phone: of an affected device, else of the latest failure.
+fn program(posture: &Posture) -> Option<String> {
+    let device = posture
+        .devices()
+        .first()
+        .map(|device| device.client.clone());
+    let failed = posture
+        .connections
+        .iter()
+        .find(|row| row.manner.outcome != Outcome::LoggedIn && !row.settled);
+    device.or_else(|| failed.map(|row| row.manner.client.to_string()))
+}
+
+/// What to read out.
+fn steps(call: &Call, posture: &Posture) -> Markup {
+    let language = call.language;
+    let guide = program(posture).and_then(|key| posture.guide(&key, language));
+    html! {
+        @if let Some(guide) = guide {
+            h2 { (language.of("Zum Vorlesen: ", "To read out: ")) (guide.title) }
+            p.note { (guide.brief) }
+            (guides::sections(&guide))
+            p {
+                a href={ (guides::address(guide.id, call)) "?account=" (posture.login) } {
+                    (language.of("Adresse der Anleitung zum Weitergeben", "The guide's address, to pass on"))
+                }
+            }
+            p {
+                a href={ "/support?address=" (posture.login) "&live=1&lang=" (language.tag()) } {
+                    (language.of("Warten, bis es grün wird", "Wait until it turns green"))
+                }
+            }
+        }
+    }
+}
+
+/// Legacy access, as long as there is some.
+fn enrolment(call: &Call, posture: &Posture) -> Markup {
+    let language = call.language;
+    html! {
+        @match (&posture.legacy, posture.legacy_end(language)) {
+            (Ok(_), Some(end)) => {
+                h2 { (language.of("Zugang für alte Geräte bis zum ", "Access for old devices until ")) (end) }
+                @if posture.enrolled { p.good { (language.of("eingeschaltet", "turned on")) } }
+                form method="post" action={ "/support/enrol?lang=" (language.tag()) } {
+                    (form_field(call))
+                    input type="hidden" name="address" value=(posture.login);
+                    button type="submit" {
+                        @if posture.enrolled { (language.of("Verlängern", "Extend")) }
+                        @else { (language.of("Einschalten", "Turn on")) }
+                    }
+                }
+            }
+            (Err(why), _) => { p.meta { (why.text(language)) } }
+            (Ok(_), None) => {}
+        }
+    }
+}
+
+async fn enrol(call: Call) -> Result<Response, Problem> {
+    let login = AddressKey::parse(&form::field(&call.body, "address").unwrap_or_default())?;
+    call.require(Right::Assist, &Subject::Account(login.clone()))?;
+    let author = Author {
+        by: call.who(),
+        reason: "by support".to_owned(),
+        now: call.now,
+    };
+    let enrolments = Enrolments::new(call.services.store.clone());
+    let until = enrolments.enrol(&login, None, author).await?;
+    call.services.policies.refresh().await?;
+    call.note_after(&serde_json::json!({ "address": login.to_string(), "until_ms": until.0 }));
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("address", &login.to_string());
+    query.append_pair("lang", call.language.tag());
+    Ok(answer::redirect(
+        StatusCode::SEE_OTHER,
+        &format!("/support?{}", query.finish()),
+    ))
+}

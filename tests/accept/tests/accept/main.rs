@@ -31,6 +31,7 @@ mod s1_08;
 mod s1_09;
 mod s1_10;
 mod s1_12;
+mod s1_13;
 mod s1_14;
 mod s1_15;
 mod s1_16;

@@ -14,6 +14,7 @@ pub use trend::{Day, record, standing, today, trend};
 use crate::connections::{Outcome, tls_number, window};
 use crate::measure::{Encryption, Measure, Service};
 use crate::model::{Scope, Sender};
+use crate::rules::servers;
 use crate::snapshot::Snapshot;
 use directory::{AccountId, DomainName};
 use platform::clock::Timestamp;
@@ -27,6 +28,9 @@ use std::sync::Arc;
 
 /// Different mail programs or senders that are named for one account; the others are only counted.
 pub const NAMED_PER_ACCOUNT_MAX: usize = 8;
+
+/// Domains of other servers that are named for one rule.
+const SERVERS_MAX: i64 = 10_000;
 
 /// A change that can break mail.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -223,8 +227,13 @@ impl Impact {
 pub fn preview(
     tx: &mut dyn Tx,
     question: &Question<'_>,
-    servers: Vec<Server>,
+    mut servers: Vec<Server>,
 ) -> Result<Impact, StoreError> {
+    // Whose mail it is for was not noted: of other servers only the whole can be told.
+    if let (Proposed::Rule(name), Scope::Installation) = (question.proposed, question.scope) {
+        let first_day = window(question.days, question.now);
+        servers.extend(by_rule(tx, name, first_day)?);
+    }
     let mut gathered = Gathered::new(question);
     match question.proposed {
         Proposed::TlsVersion { service, lowest } => {
@@ -236,6 +245,21 @@ pub fn preview(
         Proposed::InboundTls(_) | Proposed::OutboundTls(_) => {}
     }
     Ok(gathered.summed_up(servers))
+}
+
+/// Domains of other servers whose mail a rule that is not enforced would have stopped.
+fn by_rule(tx: &mut dyn Tx, rule: &str, first_day: i64) -> Result<Vec<Server>, StoreError> {
+    let seen = servers::list(tx, Some(rule), SERVERS_MAX)?;
+    let recent = seen.into_iter().filter(|one| one.last_day >= first_day);
+    Ok(recent
+        .map(|one| Server {
+            ours: String::new(),
+            domain: one.domain,
+            stopped: one.seen,
+            passing: 0,
+            last_day: one.last_day,
+        })
+        .collect())
 }
 
 /// Connections of a service with a TLS version in `tls` (0: in clear).

@@ -143,14 +143,20 @@ impl Prepared<'_> {
     /// Calls `ask` with the facts as they are known at `point`.
     pub fn at<T>(&self, point: Point, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
         let case = self.case;
+        let known = |fact: Fact| fact.known_at(point);
         let recipients: Vec<_> = (case.recipients.iter().zip(&self.domains))
             .map(|(recipient, domain)| Recipient {
-                address: Known::Is(&recipient.address),
+                address: match known(Fact::Recipient) {
+                    true => Known::Is(&recipient.address),
+                    false => Known::Unknown,
+                },
                 domain,
-                group: Known::of(recipient.group.as_deref()),
+                group: match known(Fact::RecipientGroup) {
+                    true => Known::of(recipient.group.as_deref()),
+                    false => Known::Unknown,
+                },
             })
             .collect();
-        let known = |fact: Fact| fact.known_at(point);
         fn hide<T>(value: Known<T>, shown: bool) -> Known<T> {
             if shown { value } else { Known::Unknown }
         }
@@ -186,7 +192,8 @@ impl Prepared<'_> {
             hello: hide(Known::of(case.hello.as_deref()), known(Fact::Hello)),
             mechanism: hide(Known::of(case.mechanism.as_deref()), known(Fact::Mechanism)),
             account: hide(Known::of(case.account.as_deref()), session),
-            account_number: case.account_number.map(AccountId),
+            account_number: (case.account_number.or(case.account.as_ref().map(|_| 0)))
+                .map(AccountId),
             account_group: Known::of(case.account_group.as_deref()),
             way: hide(Known::Is(way), known(Fact::Direction)),
             sender: hide(Known::of(case.sender.as_deref()), known(Fact::Sender)),
@@ -194,7 +201,7 @@ impl Prepared<'_> {
                 Known::of(case.sender.as_ref().map(|_| self.sender_domain.as_str())),
                 known(Fact::SenderDomain),
             ),
-            recipients: hide(Known::Is(&recipients[..]), known(Fact::Recipient)),
+            recipients: hide(Known::Is(&recipients[..]), known(Fact::RecipientDomain)),
             size: hide(Known::of(case.size), known(Fact::Size)),
             headers: hide(Known::Is(&self.headers), known(Fact::Header("x".into()))),
             tags: &case.tags,

@@ -381,6 +381,8 @@ fn truth(fact: &Fact, check: &Check, view: &View<'_>) -> Truth {
         Fact::Port => check.number(facts.port.map(u64::from)),
         Fact::Tls => check.flag(present(&facts.tls)),
         Fact::TlsVersion => check.version(facts.tls.map(|tls| tls.version)),
+        // Of what leaves the queue knows the account's number, not its name.
+        Fact::Authenticated if facts.account_number.is_some() => check.flag(Known::Is(true)),
         Fact::Authenticated => check.flag(present(&facts.account)),
         Fact::Size => check.number(facts.size),
         Fact::Recipients => check.number(facts.recipients.map(|all| all.len() as u64)),

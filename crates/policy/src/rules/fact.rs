@@ -83,7 +83,7 @@ facts! {
     Tls "tls" Flag Connect "the connection uses TLS" "die Verbindung nutzt TLS";
     TlsVersion "tls-version" Version Connect "the TLS version" "die TLS-Version";
     Cipher "cipher" Text Connect "the TLS cipher suite" "die TLS-Chiffre";
-    Program "program" Text Connect "the mail program, as product/version/platform" "das Mailprogramm als Produkt/Version/Plattform";
+    Program "program" Text Hello "the mail program, as product/version/platform" "das Mailprogramm als Produkt/Version/Plattform";
     Hello "hello" Text Hello "the name after EHLO" "der Name nach EHLO";
     Mechanism "mechanism" Text Auth "the way of logging in" "das Anmeldeverfahren";
     Authenticated "authenticated" Flag Connect "somebody is logged in" "jemand ist angemeldet";

@@ -37,7 +37,7 @@ impl Snapshot {
         let recipients = [Recipient {
             address: Known::Unknown,
             domain,
-            group: Known::Absent,
+            group: Known::Unknown,
         }];
         let facts = Facts {
             account_number: sender.account,

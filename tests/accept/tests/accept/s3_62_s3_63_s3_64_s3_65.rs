@@ -103,6 +103,15 @@ fn every_change_is_a_version_that_can_be_taken_back() {
     let secure = file(&lab, "secure.toml", SECURE);
     lab.cli(&["rules", "add", &secure, "--reason", "ticket 17"]);
     let exported = lab.cli(&["rules", "export"]);
+    // State files hold the rules, too.
+    let state = lab.cli(&["export"]);
+    assert!(state.contains("[[rules]]"), "{state}");
+    let without = file(&lab, "state.toml", "rules = []\n");
+    let plan = lab.server.cli(&["plan", &without]).1;
+    assert!(plan.contains("rule secure is removed"), "{plan}");
+    let whole = file(&lab, "whole.toml", &state);
+    let plan = lab.server.cli(&["plan", &whole]).1;
+    assert!(!plan.contains("rule "), "{plan}");
     lab.cli(&["rules", "remove", "secure", "--reason", "no longer"]);
     let history = lab.cli(&["rules", "history"]);
     assert!(

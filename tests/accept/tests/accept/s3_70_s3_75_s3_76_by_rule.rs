@@ -199,6 +199,11 @@ fn a_rule_is_noted_first_acts_from_its_date_and_can_be_foretold() {
         let noted = seen.contains("rule/no-clear: far.test (1x");
         noted.then_some(()).ok_or(seen)
     });
+    let impact = lab.cli(&["impact", "rule/no-clear"]);
+    assert!(
+        impact.contains("sending servers: 1") && impact.contains("far.test"),
+        "{impact}"
+    );
     let path = lab.config().with_file_name("changed.json");
     std::fs::write(&path, format!(r#"{{"rules":[{}]}}"#, rule("enforce"))).expect("write a file");
     let path = path.display().to_string();

@@ -285,6 +285,31 @@ async fn a_rule_makes_outgoing_mail_stricter_never_laxer() {
     let put = move |tx: &mut dyn Tx| store::put(tx, &rules, None, &author());
     fixture.store.write(put).await.unwrap();
     let snapshot = fixture.policies().await.snapshot();
+    // The tester knows the same of an attempt as the queue does.
+    let case = Case {
+        sender: Some("x@firma.test".to_owned()),
+        account: Some("x@firma.test".to_owned()),
+        recipients: vec![CaseRecipient {
+            address: "y@far.test".to_owned(),
+            group: None,
+        }],
+        ..Case::default()
+    };
+    let knows = |when: &str| {
+        let json = format!(
+            r#"{{"rules":[{{"name":"r","at":["deliver"],"when":{when},"then":[{{"do":"accept"}}]}}]}}"#
+        );
+        let rules = compiled(&json);
+        let prepared = case.prepare(0);
+        prepared.at(Point::Deliver, |facts| {
+            evaluate(&rules, Point::Deliver, facts, NOON)
+                .ruling
+                .is_some()
+        })
+    };
+    assert!(knows(r#"{"fact":"recipient-domain","value":"far.test"}"#));
+    assert!(knows(r#"{"fact":"authenticated","value":true}"#));
+    assert!(knows(r#"{"fact":"direction","value":"outbound"}"#));
     let leaves = |from: &'static str, to: &str| {
         let sender = Sender {
             account: None,

@@ -115,7 +115,10 @@ async fn by_rule(
     };
     let snapshot = desk.policies().await?.snapshot();
     let (domain, around) = (domain.clone(), scope.clone());
-    let group = desk.store.read(move |tx| policy::rules::store::domain_group(tx, &domain)).await?;
+    let group = desk
+        .store
+        .read(move |tx| policy::rules::store::domain_group(tx, &domain))
+        .await?;
     let sender = policy::Sender {
         account: None,
         domain: match &around {
@@ -126,7 +129,9 @@ async fn by_rule(
     };
     // Mail to anywhere; rules that name a destination too are about single letters.
     let pool = snapshot.outgoing(&sender, "", desk.now).pool;
-    Ok(pool.map(std::borrow::Cow::into_owned).filter(|pool| !names.contains(&pool.name)))
+    Ok(pool
+        .map(std::borrow::Cow::into_owned)
+        .filter(|pool| !names.contains(&pool.name)))
 }
 
 /// Whether an account's scope lies in a domain's.

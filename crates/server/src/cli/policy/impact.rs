@@ -241,7 +241,10 @@ fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
         found.excepted,
         found.on_legacy,
     );
-    if found.accounts.is_empty() {
+    if !found.servers.is_empty() {
+        text.push_str(&format!("sending servers: {}\n", found.servers.len()));
+    }
+    if found.accounts.is_empty() && found.servers.is_empty() {
         text.push_str("\nNobody is affected as far as is known.\n");
         return text;
     }
@@ -265,8 +268,16 @@ fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
     };
     let rows: Vec<_> = found.accounts.iter().take(SHOWN_MAX).map(row).collect();
     let head = ["ACCOUNT", "GROUP", "WITH", "TIMES", "LAST", "TODAY"];
-    text.push('\n');
-    text.push_str(&table(&head, &rows));
+    if !rows.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&head, &rows));
+    }
+    let stopped = |one: &Server| vec![one.domain.clone(), one.stopped.to_string(), day(one.last_day)];
+    let rows: Vec<_> = found.servers.iter().take(SHOWN_MAX).map(stopped).collect();
+    if !rows.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["SENDING SERVERS OF", "TIMES", "LAST"], &rows));
+    }
     if found.accounts.len() > SHOWN_MAX {
         let more = found.accounts.len() - SHOWN_MAX;
         text.push_str(&format!("{more} more; --csv names them all.\n"));

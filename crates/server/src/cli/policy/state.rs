@@ -145,7 +145,8 @@ pub(in crate::cli) fn split(text: &str) -> Result<(String, Wish), String> {
 fn rules_of(tables: Vec<toml::Table>) -> Result<RuleSet, String> {
     let file = BTreeMap::from([("rules", tables)]);
     let text = toml::to_string(&file).map_err(|error| error.to_string())?;
-    RuleSet::from_toml(&text).map_err(|error| format!("the rules in the file cannot be used: {error}"))
+    RuleSet::from_toml(&text)
+        .map_err(|error| format!("the rules in the file cannot be used: {error}"))
 }
 
 /// What becomes of a rule, in a sentence.
@@ -370,7 +371,10 @@ pub(in crate::cli) async fn export(store: &Store, now: Timestamp) -> Result<Stri
         text.push_str(gap);
         text.push_str(&client::write(own.values()));
     }
-    let (_, rules) = store.read(rules::current).await.map_err(|e| e.to_string())?;
+    let (_, rules) = store
+        .read(rules::current)
+        .await
+        .map_err(|e| e.to_string())?;
     if !rules.rules().is_empty() {
         let gap = if text.is_empty() { "" } else { "\n" };
         text.push_str(gap);
@@ -406,10 +410,15 @@ pub(in crate::cli) async fn plan(
         changes.sentences.extend(sentences);
     }
     if let Some(wanted) = &wish.rules {
-        let (version, current) = store.read(rules::current).await.map_err(|e| e.to_string())?;
+        let (version, current) = store
+            .read(rules::current)
+            .await
+            .map_err(|e| e.to_string())?;
         let differences = rules::diff(&current, wanted);
         changes.rules = (current != *wanted).then(|| (version, wanted.clone()));
-        changes.sentences.extend(differences.iter().map(told_of_rule));
+        changes
+            .sentences
+            .extend(differences.iter().map(told_of_rule));
     }
     let Some(wish) = &wish.settings else {
         return Ok(changes);

@@ -184,6 +184,22 @@ async fn the_window_ends_today_and_what_is_mended_or_already_refused_is_told_apa
 }
 
 #[tokio::test]
+async fn nobody_is_affected_by_a_stranger_who_names_him() {
+    let (rig, [anna, ..]) = Rig::new().await;
+    let (old, refused) = (Some(TlsVersion::V1_0), Outcome::Refused);
+    rig.note(anna, old, Door::Normal, refused, 0);
+    let impact = rig.preview(IMAP_12, Scope::Installation, 14).await;
+    assert_eq!(logins(&impact), [""; 0]);
+    assert_eq!(rig.status(anna).await, Status::NothingToDo);
+    // Once it logs in from there, it was the account.
+    rig.login(anna, Some(TlsVersion::V1_2), 0);
+    rig.connections.flush().await.unwrap();
+    rig.note(anna, old, Door::Normal, refused, 0);
+    let impact = rig.preview(IMAP_12, Scope::Installation, 14).await;
+    assert_eq!(logins(&impact), ["anna@firma.test"]);
+}
+
+#[tokio::test]
 async fn exceptions_and_the_legacy_hosts_are_left_out() {
     leaves_out(Rig::new().await).await;
 }

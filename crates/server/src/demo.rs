@@ -150,6 +150,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         let keys = make_keys(node.parts()).await?;
         write_zone(&dir.join("dns"), &keys)?;
         let mut endpoints = endpoints(options.listen, node.bound(), &files.ca);
+        endpoints["admin"]["token"] = json!(make_token(node.parts()).await?);
         endpoints["dkim"] = keys.iter().map(key_record).collect();
         if let Some(gateway) = &gateway {
             gateway.describe(&mut endpoints);
@@ -321,6 +322,30 @@ async fn make_keys(parts: &Parts) -> Result<Vec<KeyRow>, String> {
     keyring.list().await.map_err(failed)
 }
 
+/// A token of an operator, for whoever tries the API; that of an earlier start ends.
+async fn make_token(parts: &Parts) -> Result<String, String> {
+    const LABEL: &str = "demo";
+    let secret = https::TokenSecret::new(&parts.random);
+    let clear = secret.clear().to_owned();
+    let new = https::NewToken {
+        role: https::Role::Operator,
+        account: None,
+        domains: Vec::new(),
+        label: LABEL.to_owned(),
+        expires_at: None,
+    };
+    let now = parts.clock.now();
+    let made = parts.store.write(move |tx| {
+        for old in https::tokens(tx)?.iter().filter(|old| old.label == LABEL) {
+            https::revoke_token(tx, &old.id)?;
+        }
+        https::add_token(tx, &new, &secret, LABEL, now)
+    });
+    made.await
+        .map_err(|error: https::CredentialError| error.to_string())?;
+    Ok(clear)
+}
+
 /// The key records as `dkim.zone`, to be included in a zone.
 fn write_zone(dir: &Path, keys: &[KeyRow]) -> Result<(), String> {
     std::fs::create_dir_all(dir).map_err(|e| format!("making {}: {e}", dir.display()))?;
@@ -388,8 +413,11 @@ fn endpoints(listen: IpAddr, bound: &[Bound], ca_file: &Path) -> Value {
         "ca_file": ca_file,
         "domains": DOMAINS,
         "accounts": accounts,
-        // The admin interface comes with HTTP; until then the CLI administers.
-        "admin": { "url": null, "user": null, "password": null },
+        // A token of an operator; user and password are for the pages, which the accounts above log in to.
+        "admin": {
+            "url": format!("https://{listen}:{}/api/v1", ports["https"]),
+            "user": null, "password": null, "token": null,
+        },
         "pid": std::process::id(),
     })
 }
@@ -424,6 +452,10 @@ fn greet(config: &Path, endpoints: &Value) {
         "  curl --cacert {ca_file} --user anna@firma.test:demo-Anna-4711 \
          'imaps://localhost:{}/INBOX;MAILINDEX=1'",
         port("imaps")
+    );
+    println!(
+        "Look at announcements, help and, as anna, at your connections:\n  https://localhost:{}/",
+        port("https")
     );
     println!(
         "Administer:\n  rohrpost --config {} account list",

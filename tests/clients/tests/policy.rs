@@ -23,6 +23,7 @@ fn policy_works_on_postgresql() {
     let anna = lab.server.account("anna").address;
 
     settings(&lab, &anna);
+    measures(&lab, &anna);
     findings(&lab, &anna, &there);
     identities(&lab, &anna, &there);
     limits(&lab, &anna);
@@ -72,6 +73,46 @@ fn settings(lab: &Lab, anna: &str) {
         lab.cli(&["policy", "show", "carla@privat.test"])
             .contains("group private")
     );
+}
+
+fn measures(lab: &Lab, anna: &str) {
+    let imap = ["installation", "cleartext/imap"];
+    let measure = |verb: &str, more: &[&str]| {
+        let told = lab.cli(&[&["measure", verb][..], &imap, more].concat());
+        let last = told.lines().last().unwrap_or_default();
+        last.rsplit_once(" is now: ").map(|(_, now)| now.to_owned())
+    };
+    let is = |now: &str| Some(now.to_owned());
+    let dated = "warn; 2027-03-05 enforce";
+    let set = measure("set", &["warn", "2027-03-05", "enforce"]);
+    assert_eq!(set, is(dated));
+    let paused = format!("{dated}; paused=observe");
+    assert_eq!(measure("pause", &[]), is(&paused));
+    assert_eq!(measure("resume", &[]), is(dated));
+    let back = measure("rollback", &[]);
+    assert_eq!(back, Some(format!("{paused} (until now {dated})")));
+    assert!(measure("unset", &[]).is_none());
+    let why = [
+        "--owner",
+        "support",
+        "--reason",
+        "old scanner",
+        "--until",
+        "2026-05-30",
+    ];
+    let except = [&["measure", "except", anna, "tls-version/imap"][..], &why].concat();
+    assert!(
+        lab.cli(&except)
+            .contains("is now: 1.2 observe, until 2026-05-30")
+    );
+    let listed = lab.cli(&["measure", "list"]);
+    let line = listed
+        .lines()
+        .find(|line| line.starts_with("tls-version/imap "));
+    let line = line.unwrap_or_else(|| panic!("{listed}"));
+    assert!(line.contains(anna) && line.contains("support"), "{line}");
+    assert!(listed.contains("holds the rules of revision"), "{listed}");
+    lab.cli(&["measure", "unset", anna, "tls-version/imap"]);
 }
 
 fn findings(lab: &Lab, anna: &str, there: &Sink) {

@@ -108,10 +108,10 @@ fn every_change_is_a_version_that_can_be_taken_back() {
     assert!(state.contains("[[rules]]"), "{state}");
     let without = file(&lab, "state.toml", "rules = []\n");
     let plan = lab.server.cli(&["plan", &without]).1;
-    assert!(plan.contains("rule secure is removed"), "{plan}");
+    assert!(plan.contains("Rule secure is removed"), "{plan}");
     let whole = file(&lab, "whole.toml", &state);
     let plan = lab.server.cli(&["plan", &whole]).1;
-    assert!(!plan.contains("rule "), "{plan}");
+    assert!(!plan.contains("Rule "), "{plan}");
     lab.cli(&["rules", "remove", "secure", "--reason", "no longer"]);
     let history = lab.cli(&["rules", "history"]);
     assert!(

@@ -217,3 +217,48 @@ fn a_rule_is_noted_first_acts_from_its_date_and_can_be_foretold() {
     assert_eq!(deliver("anna@firma.test"), "550 5.7.1 TLS only");
     assert!(deliver("carla@privat.test").starts_with("250"));
 }
+
+#[test]
+fn logins_and_names_of_clients_are_ruled_over() {
+    let lab = Lab::start();
+    lab.dns.ptr(
+        "127.0.0.1".parse().expect("an address"),
+        "dialin-7.far.test",
+    );
+    lab.dns.address(
+        "dialin-7.far.test",
+        "127.0.0.1".parse().expect("an address"),
+    );
+    import(
+        &lab,
+        &[
+            r#"{"name":"dialin","at":["mail"],"when":{"all":[{"fact":"service","value":"mx"},
+                {"fact":"reverse-name","op":"matches","value":"dialin-*"}]},
+                "then":[{"do":"reject","text":"Send through your provider."}]}"#,
+            r#"{"name":"no-plain-for-anna","at":["auth"],"when":{"all":[{"fact":"mechanism","value":"PLAIN"},
+                {"fact":"account","value":"anna@firma.test"}]},
+                "then":[{"do":"reject","text":"Use SCRAM."}]}"#,
+        ],
+    );
+    let mut smtp = mx(&lab);
+    assert_eq!(
+        smtp.smtp_ask("MAIL FROM:<x@far.test>"),
+        "550 5.7.1 Send through your provider."
+    );
+    let login = |name: &str| {
+        let (mut smtp, _) = submission(&lab);
+        let password = &lab.server.account(name).password;
+        let account = lab.server.account(name).address.clone();
+        let secret = harness::lines::base64(format!("\0{account}\0{password}").as_bytes());
+        let reply = smtp.smtp_ask(&format!("AUTH PLAIN {secret}"));
+        (reply, smtp.smtp_ask(&format!("MAIL FROM:<{account}>")))
+    };
+    let (reply, after) = login("anna");
+    assert_eq!(reply, "535 5.7.1 Use SCRAM.");
+    assert!(after.starts_with("530"), "{after}");
+    let (reply, after) = login("carla");
+    assert!(
+        reply.starts_with("235") && after.starts_with("250"),
+        "{reply} {after}"
+    );
+}

@@ -287,7 +287,7 @@ fn status_words(status: &Status, exposed: Option<&Exposed>, catalogue: &Catalogu
 fn needed_words(needed: &ActionNeeded, catalogue: &Catalogue) -> String {
     let mut text = format!("action needed since {}\n", day(needed.since));
     for demanded in &needed.measures {
-        let from = demanded.enforced_from.map(|at| super::output::time(at));
+        let from = demanded.enforced_from.map(super::output::time);
         let from = from.map_or_else(String::new, |at| format!(", enforced from {at}"));
         let (measure, stage) = (&demanded.measure, demanded.stage);
         text.push_str(&format!("  measure: {measure} ({stage}{from})\n"));

@@ -17,9 +17,14 @@ use crate::snapshot::Snapshot;
 use directory::{AccountId, AddressKey};
 use platform::clock::Timestamp;
 use platform::store::{Store, Tx};
+use std::time::Duration;
 
 /// Services that the legacy hosts have.
 const SERVICES: [Service; 3] = [Service::Submission, Service::Imap, Service::Pop3];
+
+/// How long after the end the gateway still begins TLS 1.0 and 1.1, only so that whoever comes then can read why
+/// nobody is let in (RFC 8314 §4.1 leaves the choice). Nobody is asked for a password any more.
+const FAREWELL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What was switched off everywhere before its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -200,7 +205,8 @@ pub struct Usable {
 
 impl Snapshot {
     /// What the gateway may speak at `now`: what somebody may use at the legacy hosts, and old TLS while the measure is
-    /// not yet enforced for everybody at the normal ones; never what was switched off.
+    /// not yet enforced for everybody at the normal ones; never what was switched off. Old TLS stays for a while
+    /// after the end, so that refusals can be read.
     pub fn usable_at_gateway(&self, now: Timestamp) -> Usable {
         let normal = SERVICES
             .iter()
@@ -208,8 +214,8 @@ impl Snapshot {
         let stopped = self.stopped.versions;
         Usable {
             versions: OldVersions {
-                tls10: !stopped.tls10 && (normal || now < self.legacy_ends.tls10),
-                tls11: !stopped.tls11 && (normal || now < self.legacy_ends.tls11),
+                tls10: !stopped.tls10 && (normal || now < self.legacy_ends.tls10.plus(FAREWELL)),
+                tls11: !stopped.tls11 && (normal || now < self.legacy_ends.tls11.plus(FAREWELL)),
             },
             clear: match !self.stopped.stops_clear() && now < self.legacy_ends.clear {
                 true => LegacyClear::Allowed,

@@ -12,6 +12,7 @@ pub mod openssl;
 pub mod postgres;
 pub mod server;
 pub mod sink;
+pub mod web;
 
 pub use authority::Authority;
 pub use dns::Dns;
@@ -20,3 +21,4 @@ pub use lines::{Lines, deliver};
 pub use named::Named;
 pub use server::{Account, Server};
 pub use sink::Sink;
+pub use web::Web;

@@ -1,6 +1,7 @@
 //! One module per requirement, named after its ID (`s1_02_s1_03` covers S1-02 and S1-03). Each
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
+mod calendar;
 mod n_d1;
 mod n_d3_n_d4_n_d5;
 mod n_d6;
@@ -18,6 +19,7 @@ mod s0_09;
 mod s0_10;
 mod s0_11;
 mod s0_12;
+mod s0_13;
 mod s0_14;
 mod s0_15;
 mod s0_16;
@@ -30,6 +32,7 @@ mod s1_07_s3_66;
 mod s1_08;
 mod s1_09;
 mod s1_10;
+mod s1_11;
 mod s1_12;
 mod s1_13;
 mod s1_14;
@@ -43,9 +46,13 @@ mod s1_21;
 mod s1_22_s3_74;
 mod s1_23;
 mod s1_24;
+mod s1_25_s1_34_s2_20;
 mod s1_26;
+mod s1_35;
+mod s1_30_s1_36;
 mod s1_32_s2_19;
 mod s1_33;
+mod s2_18_s2_22;
 mod s2_21;
 mod s2_23;
 mod s3_20;

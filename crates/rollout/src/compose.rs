@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 const WIDTH: usize = 72;
 /// Sightings named in one letter.
 const SEEN_MAX: usize = 8;
+/// The page on which customers see how they connect and help themselves, below the provider's site.
+const STATUS: &str = "status";
 /// Guides in one letter.
 const GUIDES_MAX: usize = 2;
 
@@ -194,7 +196,11 @@ impl Writer<'_> {
         }
         let hint = match (until, draft.kind) {
             (Some(until), Kind::Round | Kind::Digest | Kind::Nudge) => {
-                let with = Values::from([("legacy_until", Cow::Owned(speaker.date(until)))]);
+                let status = format!("{}{STATUS}", speaker.voice.site);
+                let with = Values::from([
+                    ("legacy_until", Cow::Owned(speaker.date(until))),
+                    ("status", Cow::Owned(status)),
+                ]);
                 format!("{}\n\n", speaker.say("legacy.hint", &with)?)
             }
             _ => String::new(),

@@ -14,11 +14,9 @@ pub mod guides;
 pub mod ledger;
 mod legacy_letters;
 pub mod model;
-pub mod page;
 pub mod plan;
 pub mod post;
 pub mod preview;
-pub mod questions;
 pub mod rounds;
 mod rows;
 pub mod runner;
@@ -37,7 +35,6 @@ pub use admin::{Plan, RolloutError, Rollouts, TakenBack};
 pub use model::{
     Evidence, Legacy, LocalDate, Rollout, Rounds, State, Step, TextSet, Texts, Visibility,
 };
-pub use page::Document;
 pub use post::{Fate, Letter, Post, PostError, Posted, Stream, Token, Unsubscribe};
 pub use rows::{Kept, Past, document, remove_account, remove_domain};
 pub use runner::{Runner, RunnerParts, Stepped, UNSUBSCRIBE};

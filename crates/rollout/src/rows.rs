@@ -135,7 +135,6 @@ pub(crate) fn remove(tx: &mut dyn Tx, slug: &str) -> Result<(), StoreError> {
         "DELETE FROM rollout_settings WHERE slug = ?1",
         "DELETE FROM rollout_rounds WHERE slug = ?1",
         "DELETE FROM rollout_letters WHERE slug = ?1",
-        "DELETE FROM rollout_questions WHERE slug = ?1",
     ] {
         tx.execute(sql, params![slug])?;
     }

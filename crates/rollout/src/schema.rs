@@ -1,5 +1,5 @@
 //! The tables of rollouts: documents with their state and history, what they set, rounds, letters,
-//! subscriptions, questions, and what is said about the provider. Rows of letters begin with the rollout and
+//! subscriptions, and what is said about the provider. Rows of letters begin with the rollout and
 //! are found by account, so that they go with it.
 
 use platform::store::{Component, Migration};
@@ -12,7 +12,7 @@ pub const SCHEMA: Component = Component {
 
 const ROLLOUTS: Migration = Migration {
     number: 1,
-    name: "rollouts, rounds, letters, questions",
+    name: "rollouts, rounds, letters, the provider's words",
     sql: "
 CREATE TABLE rollouts (
   slug {text} NOT NULL PRIMARY KEY,
@@ -72,19 +72,6 @@ CREATE TABLE rollout_subscriptions (
   ended_at {int}
 ) {clustered};
 CREATE UNIQUE INDEX rollout_subscriptions_of_account ON rollout_subscriptions (account);
-CREATE TABLE rollout_questions (
-  slug {text} NOT NULL,
-  question {int} NOT NULL,
-  asked_at {int} NOT NULL,
-  name {text} NOT NULL,
-  address {text} NOT NULL,
-  text {text} NOT NULL,
-  state {text} NOT NULL,
-  answer {text} NOT NULL,
-  answered_at {int},
-  answered_by {text} NOT NULL,
-  PRIMARY KEY (slug, question)
-) {clustered};
 CREATE TABLE rollout_voice (
   name {text} NOT NULL PRIMARY KEY,
   value {text} NOT NULL

@@ -539,37 +539,6 @@ async fn who_was_secure_for_a_week_hears_of_it_the_same_day_once() {
     );
 }
 
-async fn questions_wait_are_answered_and_show_no_address() {
-    let town = three_old().await;
-    let now = town.clock.now();
-    let asked = crate::questions::Asked {
-        name: "Erna".into(),
-        address: "erna@secret.test".into(),
-        text: "Geht mein Toaster noch?".into(),
-    };
-    let number = town.rollouts.ask("tls-2025", asked, now).await.unwrap();
-    let page = |town: &Town| {
-        let rollouts = town.rollouts.clone();
-        async move {
-            let page = rollouts.announcement("tls-2025", Language::German).await;
-            serde_json::to_string(&page.unwrap().unwrap()).unwrap()
-        }
-    };
-    assert!(!page(&town).await.contains("Toaster"));
-    let state = crate::questions::QuestionState::Public;
-    let answer = "Ja, bis Ende Mai.";
-    town.rollouts
-        .answer("tls-2025", number, state, answer, author(now))
-        .await
-        .unwrap();
-    let shown = page(&town).await;
-    assert!(
-        shown.contains("Toaster") && shown.contains(answer),
-        "{shown}"
-    );
-    assert!(!shown.contains("secret"), "{shown}");
-}
-
 async fn silence_is_no_proof_and_nobody_is_thanked_for_it() {
     let mut town = three_old().await;
     assert_eq!(town.on("2025-02-14T08:00").await.len(), 3);
@@ -729,7 +698,6 @@ stories! {
     starting_sets_all_schedules_and_rolling_back_restores_them
     a_paused_rollout_writes_nobody_and_goes_on_later
     who_was_secure_for_a_week_hears_of_it_the_same_day_once
-    questions_wait_are_answered_and_show_no_address
     silence_is_no_proof_and_nobody_is_thanked_for_it
 }
 

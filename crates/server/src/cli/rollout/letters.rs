@@ -1,17 +1,14 @@
-//! Letters, contacts and questions of a rollout on the command line.
+//! Letters and contacts of a rollout on the command line.
 
 use super::super::policy::output::{Format, or_dash, table, time};
-use super::{Desk, Why, json};
-use clap::{Args, Subcommand};
+use super::{Desk, json};
+use clap::Args;
 use formats::csv;
-use rollout::questions::QuestionState;
 use rollout::{RolloutError, ledger};
 use serde_json::json as value;
 
 /// Letters shown.
 const LETTERS_MAX: i64 = 1_000_000;
-/// Questions shown.
-const QUESTIONS_MAX: i64 = 10_000;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -28,44 +25,6 @@ pub(crate) struct Options {
     csv: bool,
     #[command(flatten)]
     format: Format,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum QuestionVerb {
-    /// Lists questions, those that wait first.
-    List {
-        /// Only of this rollout.
-        slug: Option<String>,
-        #[command(flatten)]
-        format: Format,
-    },
-    /// Shows a question on the page, with an answer if one is given; never its address.
-    Approve {
-        /// The rollout.
-        slug: String,
-        /// The question's number.
-        number: i64,
-        /// The answer.
-        #[arg(long, default_value = "")]
-        answer: String,
-        #[command(flatten)]
-        why: Why,
-    },
-    /// Puts a question away; it is not shown.
-    Close {
-        /// The rollout.
-        slug: String,
-        /// The question's number.
-        number: i64,
-        #[command(flatten)]
-        why: Why,
-    },
-}
-
-impl QuestionVerb {
-    pub(super) fn changes_something(&self) -> bool {
-        !matches!(self, Self::List { .. })
-    }
 }
 
 pub(super) async fn run(desk: &Desk, options: &Options) -> Result<String, RolloutError> {
@@ -157,67 +116,4 @@ pub(super) async fn contacts(desk: &Desk, slug: &str) -> Result<String, RolloutE
         );
     }
     Ok(sheet)
-}
-
-pub(super) async fn question(desk: &Desk, verb: &QuestionVerb) -> Result<String, RolloutError> {
-    match verb {
-        QuestionVerb::List { slug, format } => {
-            let all = desk
-                .rollouts
-                .questions(slug.as_deref(), QUESTIONS_MAX)
-                .await?;
-            let values: Vec<_> = all
-                .iter()
-                .map(|one| {
-                    value!({
-                        "rollout": one.slug, "number": one.number, "asked": one.asked_at.0,
-                        "name": one.name, "address": one.address, "question": one.text,
-                        "state": one.state.word(), "answer": one.answer,
-                    })
-                })
-                .collect();
-            json(*format, &value!(values), || {
-                let rows: Vec<_> = all
-                    .iter()
-                    .map(|one| {
-                        vec![
-                            one.slug.clone(),
-                            one.number.to_string(),
-                            one.state.word().to_owned(),
-                            time(one.asked_at),
-                            one.address.clone(),
-                            one.text.clone(),
-                        ]
-                    })
-                    .collect();
-                table(
-                    &["ROLLOUT", "NUMBER", "STATE", "ASKED", "ADDRESS", "QUESTION"],
-                    &rows,
-                )
-            })
-        }
-        QuestionVerb::Approve {
-            slug,
-            number,
-            answer,
-            why,
-        } => {
-            let state = QuestionState::Public;
-            let author = desk.author(why);
-            desk.rollouts
-                .answer(slug, *number, state, answer, author)
-                .await?;
-            Ok(format!(
-                "Question {number} is shown on the page of {slug}.\n"
-            ))
-        }
-        QuestionVerb::Close { slug, number, why } => {
-            let state = QuestionState::Closed;
-            let author = desk.author(why);
-            desk.rollouts
-                .answer(slug, *number, state, "", author)
-                .await?;
-            Ok(format!("Question {number} is put away.\n"))
-        }
-    }
 }

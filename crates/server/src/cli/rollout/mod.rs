@@ -137,9 +137,6 @@ pub(crate) enum Verb {
         /// Its name.
         slug: String,
     },
-    /// Questions that were asked on its page.
-    #[command(subcommand)]
-    Question(letters::QuestionVerb),
     /// How the provider speaks in all texts: name, sender, telephone, Sie or Du, hosts.
     #[command(subcommand)]
     Voice(voice::Verb),
@@ -185,7 +182,6 @@ impl Verb {
             | Self::Impact { .. }
             | Self::Letters(_)
             | Self::Contacts { .. } => false,
-            Self::Question(verb) => verb.changes_something(),
             Self::Voice(verb) => verb.changes_something(),
             _ => true,
         }
@@ -260,7 +256,6 @@ async fn carry_out(verb: &Verb, desk: &Desk) -> Result<String, RolloutError> {
         Verb::Impact { slug, csv } => show::impact(desk, slug, *csv).await,
         Verb::Letters(options) => letters::run(desk, options).await,
         Verb::Contacts { slug } => letters::contacts(desk, slug).await,
-        Verb::Question(verb) => letters::question(desk, verb).await,
         Verb::Voice(verb) => voice::run(desk, verb).await,
         other => go_on(other, desk).await,
     }

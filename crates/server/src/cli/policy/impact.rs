@@ -228,23 +228,8 @@ fn servers_told(found: &Impact, whose: &str, (nobody, those): (&str, &str), lack
 }
 
 fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
-    let change = &found.proposed;
-    let mut text = format!(
-        "If {change} were enforced for {scope}, after what was seen in the last {} days:\n\n\
-         accounts: {}\ndomains: {}\nget through today: {}\nare refused already: {}\n\
-         have an exception: {}\nuse the legacy hosts: {}\n",
-        found.days,
-        found.accounts.len(),
-        found.domains.len(),
-        found.locked_out(),
-        found.accounts.len() - found.locked_out(),
-        found.excepted,
-        found.on_legacy,
-    );
-    if !found.servers.is_empty() {
-        text.push_str(&format!("sending servers: {}\n", found.servers.len()));
-    }
-    if found.accounts.is_empty() && found.servers.is_empty() {
+    let mut text = figures(found, scope);
+    if found.is_empty() {
         text.push_str("\nNobody is affected as far as is known.\n");
         return text;
     }
@@ -252,7 +237,7 @@ fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
         "" => "unknown".to_owned(),
         key => catalogue.from_key(key).to_string(),
     };
-    let row = |one: &Affected| {
+    let account = |one: &Affected| {
         let what: Vec<String> = match one.details.is_empty() {
             true => one.clients.iter().map(|key| named(key)).collect(),
             false => one.details.iter().map(ToString::to_string).collect(),
@@ -266,22 +251,17 @@ fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
             now_word(one.now).to_owned(),
         ]
     };
-    let rows: Vec<_> = found.accounts.iter().take(SHOWN_MAX).map(row).collect();
     let head = ["ACCOUNT", "GROUP", "WITH", "TIMES", "LAST", "TODAY"];
-    if !rows.is_empty() {
-        text.push('\n');
-        text.push_str(&table(&head, &rows));
-    }
-    let stopped = |one: &Server| vec![one.domain.clone(), one.stopped.to_string(), day(one.last_day)];
-    let rows: Vec<_> = found.servers.iter().take(SHOWN_MAX).map(stopped).collect();
-    if !rows.is_empty() {
-        text.push('\n');
-        text.push_str(&table(&["SENDING SERVERS OF", "TIMES", "LAST"], &rows));
-    }
-    if found.accounts.len() > SHOWN_MAX {
-        let more = found.accounts.len() - SHOWN_MAX;
-        text.push_str(&format!("{more} more; --csv names them all.\n"));
-    }
+    push_first(&mut text, &head, &found.accounts, account);
+    let server = |one: &Server| {
+        vec![
+            one.domain.clone(),
+            one.stopped.to_string(),
+            day(one.last_day),
+        ]
+    };
+    let head = ["SENDING SERVERS OF", "TIMES", "LAST"];
+    push_first(&mut text, &head, &found.servers, server);
     let clients: Vec<Sum> = found
         .clients
         .iter()
@@ -298,6 +278,40 @@ fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
         push_sums(&mut text, heading, sums);
     }
     text
+}
+
+fn figures(found: &Impact, scope: &str) -> String {
+    let mut text = format!(
+        "If {} were enforced for {scope}, after what was seen in the last {} days:\n\n\
+         accounts: {}\ndomains: {}\nget through today: {}\nare refused already: {}\n\
+         have an exception: {}\nuse the legacy hosts: {}\n",
+        found.proposed,
+        found.days,
+        found.accounts.len(),
+        found.domains.len(),
+        found.locked_out(),
+        found.accounts.len() - found.locked_out(),
+        found.excepted,
+        found.on_legacy,
+    );
+    if !found.servers.is_empty() {
+        text.push_str(&format!("sending servers: {}\n", found.servers.len()));
+    }
+    text
+}
+
+/// A table of the first ones; nothing where there are none.
+fn push_first<T>(text: &mut String, head: &[&str], all: &[T], row: impl FnMut(&T) -> Vec<String>) {
+    if all.is_empty() {
+        return;
+    }
+    let rows: Vec<_> = all.iter().take(SHOWN_MAX).map(row).collect();
+    text.push('\n');
+    text.push_str(&table(head, &rows));
+    if all.len() > SHOWN_MAX {
+        let more = all.len() - SHOWN_MAX;
+        text.push_str(&format!("{more} more; --csv names them all.\n"));
+    }
 }
 
 fn push_sums(text: &mut String, heading: &str, sums: &[Sum]) {

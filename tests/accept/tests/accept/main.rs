@@ -2,6 +2,7 @@
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
 mod calendar;
+mod api_roles;
 mod n_d1;
 mod n_d3_n_d4_n_d5;
 mod n_d6;
@@ -48,7 +49,9 @@ mod s1_23;
 mod s1_24;
 mod s1_25_s1_34_s2_20;
 mod s1_26;
+mod s1_28;
 mod s1_35;
+mod s1_37;
 mod s1_30_s1_36;
 mod s1_32_s2_19;
 mod s1_33;

@@ -1,6 +1,6 @@
-//! S0-03: no user data or login in cleartext on any client protocol. (HTTP comes with its server.)
+//! S0-03: no user data or login in cleartext on any client protocol.
 
-use harness::{Lines, Server};
+use harness::{Lines, Server, Web, web};
 
 #[test]
 fn imap_in_clear_offers_starttls_and_no_login() {
@@ -36,4 +36,32 @@ fn pop3_in_clear_offers_stls_and_no_login() {
             .any(|c| c == "USER" || c.starts_with("SASL")),
         "{capabilities:?}"
     );
+}
+
+#[test]
+fn http_in_clear_only_leads_to_https() {
+    let server = Server::start();
+    for path in ["/", "/login", "/api/v1/me?x=y"] {
+        let answer = web::in_clear(server.port("http"), path).with(308);
+        let place = format!("https://webmail.rp.test:{}{path}", server.port("https"));
+        assert_eq!(answer.field("location"), Some(place.as_str()));
+        assert!(
+            answer.body.is_empty() && answer.field("set-cookie").is_none(),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn https_is_remembered_by_browsers_for_two_years_and_more() {
+    let server = Server::start();
+    for path in ["/", "/login", "/api/v1/me", "/none-such"] {
+        let answer = Web::new(&server).get(path);
+        let hsts = answer.field("strict-transport-security").expect("HSTS");
+        let age = hsts
+            .split(['=', ';'])
+            .nth(1)
+            .and_then(|age| age.trim().parse::<u64>().ok());
+        assert!(age.is_some_and(|age| age >= 63_072_000), "{hsts}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::admin::{NewAccount, NewPassword};
-use crate::password::{AppLimits, Verifier};
+use crate::password::{AppLimits, Outside, Verifier};
 use crate::scram::tests::client_final;
 use crate::testing::{Fixture, NOON, key};
 
@@ -160,32 +160,46 @@ async fn scram(fixture: &Fixture, mechanism: Mechanism, user: &str, password: &s
     }
 }
 
+/// Makes anna an app password.
+async fn app_password(fixture: &Fixture, label: &str, limits: &AppLimits) -> String {
+    let anna = key("anna@firma.test");
+    let made = fixture.admin.add_app_password(&anna, label, limits, NOON);
+    made.await.unwrap().password.to_string()
+}
+
+fn unlimited(label: &str) -> Credential {
+    Credential::AppPassword {
+        label: label.into(),
+        limits: None,
+    }
+}
+
+#[tokio::test]
+async fn scram_refuses_an_app_password_outside_its_network() {
+    let fixture = Fixture::cheap().await;
+    fixture.account("anna@firma.test", "annas wort").await;
+    let limits = "network=203.0.113.0/24".parse().unwrap();
+    let scanner = app_password(&fixture, "scanner", &limits).await;
+    for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha256Plus] {
+        assert_eq!(
+            scram(&fixture, mechanism, "anna@firma.test", &scanner).await,
+            Step::Done(LoginRuling::Refused(Refusal::OutsideLimits(
+                Outside::Networks
+            )))
+        );
+    }
+}
+
 #[tokio::test]
 async fn scram_opens_with_password_and_app_password_bound_or_not() {
     let fixture = Fixture::cheap().await;
     let anna = fixture.account("anna@firma.test", "annas wort").await;
     fixture.account("bernd@firma.test", "bernds wort").await;
-    let phone = fixture
-        .admin
-        .add_app_password(
-            &key("anna@firma.test"),
-            "phone",
-            &AppLimits::default(),
-            NOON,
-        )
-        .await
-        .unwrap()
-        .password;
+    let phone = app_password(&fixture, "phone", &AppLimits::default()).await;
     for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha256Plus] {
         for (password, credential) in [
             ("annas wort", Credential::Password),
-            (
-                phone.as_str(),
-                Credential::AppPassword {
-                    label: "phone".into(),
-                    limits: None,
-                },
-            ),
+            (phone.as_str(), unlimited("phone")),
         ] {
             match scram(&fixture, mechanism, "anna@firma.test", password).await {
                 Step::Done(LoginRuling::Accepted(identity)) => {

@@ -82,7 +82,19 @@ fn sends_and_opens_nothing_else(lab: &Lab) {
     ];
     let password = device_password(lab, "scanner", &limits);
 
-    // It reads nothing, and the answer is that of a wrong password.
+    reads_nothing(lab, &password);
+    sends_only_what_it_may(lab, &password);
+
+    // The account itself is not limited.
+    let mut smtp = submission(lab);
+    log_in(&mut smtp, &lab.server.account("anna").password);
+    let other = "info@firma.test";
+    let own = scan(&mut smtp, other, other, "carla@privat.test");
+    assert!(own.starts_with("250"), "{own}");
+}
+
+/// The answer is that of a wrong password; the log says why.
+fn reads_nothing(lab: &Lab, password: &str) {
     let mut imap = Lines::tls(lab.server.port("imaps"), &lab.server.ca_file());
     imap.line();
     let refused = imap.imap_ask("a", &format!("LOGIN {ANNA} {password}"));
@@ -103,10 +115,12 @@ fn sends_and_opens_nothing_else(lab: &Lab) {
         let told = lab.server.log().contains("app-password-other-service");
         told.then_some(()).ok_or_else(|| "not yet".to_owned())
     });
+}
 
-    // It sends, but neither to others nor as others, though anna herself may.
+/// Neither to others nor as others, though anna herself may.
+fn sends_only_what_it_may(lab: &Lab, password: &str) {
     let mut smtp = submission(lab);
-    let reply = log_in(&mut smtp, &password);
+    let reply = log_in(&mut smtp, password);
     assert!(reply.starts_with("235"), "{reply}");
     let foreign = scan(&mut smtp, ANNA, ANNA, "somebody@elsewhere.example");
     assert!(foreign.starts_with("550-5.7.1 "), "{foreign}");
@@ -134,17 +148,6 @@ fn sends_and_opens_nothing_else(lab: &Lab) {
     let third = scan(&mut smtp, ANNA, ANNA, "bernd@firma.test");
     assert!(third.starts_with("450-4.7.1 "), "{third}");
     assert_eq!(lab.inbox("bernd").len(), 2);
-
-    // The account itself is not limited.
-    let mut smtp = submission(lab);
-    log_in(&mut smtp, &lab.server.account("anna").password);
-    let own = scan(
-        &mut smtp,
-        "info@firma.test",
-        "info@firma.test",
-        "carla@privat.test",
-    );
-    assert!(own.starts_with("250"), "{own}");
 }
 
 #[test]

@@ -61,7 +61,13 @@ fn rules_are_made_changed_moved_tried_and_taken_back() {
     ]);
     let shown = lab.cli(&["rules", "show", "secure"]);
     assert!(shown.contains("asked for by the customer"), "{shown}");
+}
 
+#[test]
+fn a_trial_tells_which_rule_decides_and_why() {
+    let lab = Lab::start();
+    let secure = file(&lab, "secure.toml", SECURE);
+    lab.cli(&["rules", "add", &secure]);
     let mail = file(
         &lab,
         "mail.eml",

@@ -12,6 +12,7 @@ const OUTLOOK: Program = Program {
     newest: Newest::Tls12,
 };
 
+/// The gateway hears a moment later than a session what is allowed.
 fn visit(lab: &Lab, account: &str, program: Program) {
     let account = lab.server.account(account);
     let customer = Customer {
@@ -19,8 +20,10 @@ fn visit(lab: &Lab, account: &str, program: Program) {
         user: account.address,
         password: account.password,
     };
-    let visit = customer.imap(lab.server.port("imap"));
-    assert!(visit.ok, "{visit:?}");
+    lab.wait("a visit", || {
+        let visit = customer.imap(lab.server.port("imap"));
+        visit.ok.then_some(()).ok_or_else(|| format!("{visit:?}"))
+    });
 }
 
 #[test]

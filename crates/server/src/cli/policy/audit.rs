@@ -19,14 +19,13 @@ const UNNAMED_MAX: u32 = 1000;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Lists connections in clear or with TLS older than 1.2, per account: first and last day, service, port,
-    /// encryption, TLS version and suite, mail program, what came of it, how often.
+    /// Lists connections in clear or with TLS older than 1.2, per account.
     ///
-    /// "proved" are an account's own: the password was right, or it had logged in from there or with that
-    /// program before. "claimed" are those of whoever named the account.
+    /// Each with first and last day, service, port, encryption, TLS version and suite, mail program, what came
+    /// of it, and how often. "proved" are an account's own: the password was right, or it had logged in from
+    /// there or with that program before. "claimed" are those of whoever named the account.
     ///
     /// Example: rohrpost audit insecure --since 14d --csv
-    #[command(verbatim_doc_comment)]
     Insecure(Listing),
     /// Tells how one account connects, what it should change, and whether its password came in clear.
     Account {
@@ -54,7 +53,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         format: Format,
     },
-    /// Shows day by day how many accounts connect securely, insecurely, over the legacy hosts, and not at all.
+    /// Shows day by day how many accounts connect securely, insecurely, by the legacy hosts, and not at all.
     Trend(Listing),
     /// Lists accounts whose password came in clear and was not changed since.
     Exposed(Format),

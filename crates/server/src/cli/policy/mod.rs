@@ -80,9 +80,9 @@ pub(crate) enum Verb {
     Findings(findings::Options),
     /// Who would no longer get through if something were enforced today, by name.
     ///
-    /// Counts what was seen in the last days: logins with old TLS or in clear, senders that are not an account's
-    /// own, what rules found, and domains mail is exchanged with in clear. Who has an exception, and who uses the
-    /// legacy hosts, is counted apart. Changes nothing.
+    /// Counts what was seen in the last days: logins with old TLS or in clear, senders that are not
+    /// an account's own, what rules found, and domains mail is exchanged with in clear. Who has an
+    /// exception, and who uses the legacy hosts, is counted apart. Changes nothing.
     ///
     /// Examples: rohrpost impact tls-version/imap --since 14d
     ///           rohrpost impact tls-version/imap=1.3 --csv > imap-1.3.csv

@@ -1,6 +1,6 @@
 //! Step-by-step guides for customers: data in `guides/*.toml`, German and English, filled with the provider's own hosts
 //! and ports. Pure. A guide never names a setting without encryption or a host of the transitional access. Letters,
-//! pages, the support view and the CLI render them.
+//! pages and the support view render them.
 
 mod data;
 mod show;

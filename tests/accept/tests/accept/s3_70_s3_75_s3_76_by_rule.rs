@@ -262,3 +262,26 @@ fn logins_and_names_of_clients_are_ruled_over() {
         "{reply} {after}"
     );
 }
+
+/// S3-52 as a rule: "if the sender's domain is privat.test, use that address".
+#[test]
+fn the_check_of_a_domain_knows_the_address_a_rule_chooses() {
+    let lab = Lab::start();
+    lab.dns.zone("privat.test", harness::dns::Signing::Unsigned);
+    lab.dns.txt("privat.test", "v=spf1 ip4:192.0.2.1 -all");
+    import(
+        &lab,
+        &[
+            r#"{"name":"second-ip","at":["deliver"],"when":{"fact":"sender-domain","value":"privat.test"},
+                "then":[{"do":"source","addresses":["192.0.2.7"]}]}"#,
+        ],
+    );
+    let (fine, output, _) = lab.server.cli(&["dns", "check", "privat.test"]);
+    let lacks = "the SPF record of privat.test lacks 192.0.2.7 (pool rule:second-ip)";
+    assert!(!fine && output.contains(lacks), "{output}");
+    let remarks = lab.server.cli(&["rules", "lint"]).1;
+    assert!(
+        remarks.contains("second-ip sends from 192.0.2.7, which is in no pool"),
+        "{remarks}"
+    );
+}

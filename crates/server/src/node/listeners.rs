@@ -43,6 +43,16 @@ fn connections_max(wished: usize) -> usize {
     wished.min(possible)
 }
 
+fn limits(settings: &Settings) -> Arc<ConnectionLimits> {
+    let connections_max = connections_max(settings.connections_max.0);
+    ConnectionLimits::new(LimitSettings {
+        connections_max,
+        listener_connections_max: connections_max,
+        address_connections_max: settings.connections_per_address_max.0,
+        address_exempt: Vec::new(),
+    })
+}
+
 /// Binds all, then serves all: a port that is taken stops the start before anybody connects.
 pub(super) fn bind(
     parts: &Parts,
@@ -52,13 +62,7 @@ pub(super) fn bind(
     observer: Arc<DeskObserver>,
 ) -> Result<(Vec<Bound>, Vec<JoinHandle<()>>), StartError> {
     let settings = &*parts.settings;
-    let connections_max = connections_max(settings.connections_max.0);
-    let limits = ConnectionLimits::new(LimitSettings {
-        connections_max,
-        listener_connections_max: connections_max,
-        address_connections_max: settings.connections_per_address_max.0,
-        address_exempt: Vec::new(),
-    });
+    let limits = limits(settings);
     let usual_tls = tls(settings, certificates, None)?;
     let places: Arc<[_]> = places(settings).into();
     let mut bound = Vec::new();
@@ -80,18 +84,7 @@ pub(super) fn bind(
             true => tls(settings, certificates, Some(listener))?,
             false => usual_tls.clone(),
         };
-        let by_policy = ByPolicy {
-            policies: parts.policies.clone(),
-            clock: parts.clock.clone(),
-            service: Service::of(role(listener.role)),
-        };
-        let tls = tls
-            .with_versions(Arc::new(by_policy))
-            .map_err(|error| StartError::new("TLS", error))?;
-        let tls = match old_clients(parts, listener) {
-            Some(old) => tls.with_older(Arc::new(old)),
-            None => tls,
-        };
+        let tls = ruled(parts, listener, tls)?;
         let (limits, observer) = (limits.clone(), observer.clone());
         let listening =
             Listener::bind(spec, tls, limits, shutdown.clone(), observer).map_err(|error| {
@@ -127,6 +120,26 @@ pub(super) fn bind(
     };
     tasks.extend(legacy::listen(parts, gateway, Arc::new(own), contexts)?);
     Ok((bound, tasks))
+}
+
+/// TLS of a listener as policy rules it: which versions, and what becomes of older ones.
+fn ruled(
+    parts: &Parts,
+    listener: &settings::Listener,
+    tls: ServerTls,
+) -> Result<ServerTls, StartError> {
+    let by_policy = ByPolicy {
+        policies: parts.policies.clone(),
+        clock: parts.clock.clone(),
+        service: Service::of(role(listener.role)),
+    };
+    let tls = tls
+        .with_versions(Arc::new(by_policy))
+        .map_err(|error| StartError::new("TLS", error))?;
+    Ok(match old_clients(parts, listener) {
+        Some(old) => tls.with_older(Arc::new(old)),
+        None => tls,
+    })
 }
 
 /// Who may take clients of such a listener that are too old for it.

@@ -1,10 +1,12 @@
 //! `rohrpost legacy status` and `list`: who has legacy access, who still uses it, and how the gateway is.
 
 use super::{Desk, ENROLMENTS_MAX, advisories, day_text, invalid, switch};
-use crate::node::legacy::{USED_WITHIN_DAYS, is_used};
+use crate::node::legacy::{GatewayReport, USED_WITHIN_DAYS, is_used};
+use platform::clock::Timestamp;
 use policy::admin::PolicyError;
-use policy::legacy::Enrolment;
+use policy::legacy::{Enrolment, Stop};
 use serde_json::json;
+use std::path::PathBuf;
 
 pub(super) async fn list(desk: &Desk<'_>, left: bool, json: bool) -> Result<String, PolicyError> {
     desk.keep();
@@ -46,92 +48,125 @@ fn line(enrolment: &Enrolment) -> String {
     )
 }
 
+/// Everything `status` tells.
+struct Overview {
+    configured: Option<PathBuf>,
+    /// The last day of legacy access.
+    last_day: Option<String>,
+    over: bool,
+    enrolled: usize,
+    used: usize,
+    stops: Vec<Stop>,
+    gateway: Option<GatewayReport>,
+    /// What is known of the gateway's library.
+    library: Vec<String>,
+}
+
 pub(super) async fn status(desk: &Desk<'_>, json: bool) -> Result<String, PolicyError> {
     desk.keep();
     let policies = desk.policies().await?;
     let policy = policies.snapshot();
     let end = policy.legacy_end();
-    let over = end.is_some_and(|end| end <= desk.now);
-    let last_day = end.map(|end| day_text(policy.day(platform::clock::Timestamp(end.0 - 1))));
     let all = desk.enrolments.list(ENROLMENTS_MAX).await?;
-    let used = all.iter().filter(|one| is_used(one, desk.now)).count();
-    let stops = desk.enrolments.stops().await?;
-    let report = switch::report(desk);
+    let gateway = switch::report(desk);
     let today = day_text(policy.day(desk.now));
-    let library = report
-        .as_ref()
-        .map(|report| advisories::about(&report.library, &today));
-    if json {
-        return pretty(&json!({
-            "configured": desk.settings.legacy_socket.0.is_some(),
-            "last_day": last_day,
-            "over": over,
-            "enrolled": all.len(),
-            "used_within_days": USED_WITHIN_DAYS,
-            "used": used,
-            "switched_off": stops.iter().map(|stop| json!({
+    let overview = Overview {
+        configured: desk.settings.legacy_socket.0.clone(),
+        last_day: end.map(|end| day_text(policy.day(Timestamp(end.0 - 1)))),
+        over: end.is_some_and(|end| end <= desk.now),
+        enrolled: all.len(),
+        used: all.iter().filter(|one| is_used(one, desk.now)).count(),
+        stops: desk.enrolments.stops().await?,
+        library: gateway
+            .as_ref()
+            .map(|report| advisories::about(&report.library, &today))
+            .unwrap_or_default(),
+        gateway,
+    };
+    match json {
+        true => pretty(&overview.json()),
+        false => Ok(overview.text()),
+    }
+}
+
+impl Overview {
+    fn json(&self) -> serde_json::Value {
+        let stop = |stop: &Stop| {
+            json!({
                 "what": stop.what, "since": formats::rfc3339::format(stop.since.0),
                 "by": stop.by, "reason": stop.reason,
-            })).collect::<Vec<_>>(),
-            "gateway": report.as_ref().map(|report| json!({
+            })
+        };
+        json!({
+            "configured": self.configured.is_some(),
+            "last_day": self.last_day,
+            "over": self.over,
+            "enrolled": self.enrolled,
+            "used_within_days": USED_WITHIN_DAYS,
+            "used": self.used,
+            "switched_off": self.stops.iter().map(stop).collect::<Vec<_>>(),
+            "gateway": self.gateway.as_ref().map(|report| json!({
                 "library": report.library, "versions": report.versions,
                 "cleartext": report.cleartext, "listeners": report.listeners,
-                "sessions": report.sessions, "known_of_the_library": library,
+                "sessions": report.sessions, "known_of_the_library": self.library,
             })),
-        }));
+        })
     }
-    let mut text = match (&last_day, over) {
-        (None, _) => "Legacy access: none is set (legacy-access).\n".to_owned(),
-        (Some(day), false) => format!("Legacy access: until {day}, the last day.\n"),
-        (Some(day), true) => format!(
-            "Legacy access: over since {day} was the last day; `rohrpost legacy dns` says what to take out \
-             of the DNS.\n"
-        ),
-    };
-    text.push_str(&format!(
-        "Enrolled: {}, of them {used} came within {USED_WITHIN_DAYS} days.\n",
-        all.len()
-    ));
-    for stop in &stops {
+
+    fn text(&self) -> String {
+        let mut text = match (&self.last_day, self.over) {
+            (None, _) => "Legacy access: none is set (legacy-access).\n".to_owned(),
+            (Some(day), false) => format!("Legacy access: until {day}, the last day.\n"),
+            (Some(day), true) => format!(
+                "Legacy access: over since {day} was the last day; `rohrpost legacy dns` says what to take \
+                 out of the DNS.\n"
+            ),
+        };
         text.push_str(&format!(
-            "Switched off: {} since {} by {}{}.\n",
-            stop.what,
-            formats::rfc3339::format(stop.since.0),
-            stop.by,
-            if stop.reason.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", stop.reason)
-            }
+            "Enrolled: {}, of them {} came within {USED_WITHIN_DAYS} days.\n",
+            self.enrolled, self.used
         ));
-    }
-    match (&report, &desk.settings.legacy_socket.0) {
-        (Some(report), _) => {
+        for stop in &self.stops {
+            let reason = match stop.reason.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", stop.reason),
+            };
+            let since = formats::rfc3339::format(stop.since.0);
             text.push_str(&format!(
-                "Gateway: connected, {}.\n  Speaks TLS {}; in clear: {}.\n  Sessions: {}.\n",
-                report.library,
-                report.versions,
-                if report.cleartext {
-                    "logins allowed"
-                } else {
-                    "no logins"
-                },
-                switch::sessions(report)
+                "Switched off: {} since {since} by {}{reason}.\n",
+                stop.what, stop.by
             ));
-            for listener in &report.listeners {
-                text.push_str(&format!("  Listens: {listener}\n"));
-            }
         }
-        (None, Some(path)) => text.push_str(&format!(
-            "Gateway: not connected at {}; nobody is served there. Its library is unknown.\n",
-            path.display()
-        )),
-        (None, None) => text.push_str("Gateway: none is configured (legacy.socket).\n"),
+        text.push_str(&self.gateway_text());
+        for line in &self.library {
+            text.push_str(&format!("  {line}\n"));
+        }
+        text
     }
-    for line in library.iter().flatten() {
-        text.push_str(&format!("  {line}\n"));
+
+    fn gateway_text(&self) -> String {
+        match (&self.gateway, &self.configured) {
+            (Some(report), _) => {
+                let clear = match report.cleartext {
+                    true => "logins allowed",
+                    false => "no logins",
+                };
+                let listeners = report.listeners.iter();
+                let listeners: String = listeners.map(|at| format!("  Listens: {at}\n")).collect();
+                format!(
+                    "Gateway: connected, {}.\n  Speaks TLS {}; in clear: {clear}.\n  Sessions: {}.\n{listeners}",
+                    report.library,
+                    report.versions,
+                    switch::sessions(report)
+                )
+            }
+            (None, Some(path)) => format!(
+                "Gateway: not connected at {}; nobody is served there. Its library is unknown.\n",
+                path.display()
+            ),
+            (None, None) => "Gateway: none is configured (legacy.socket).\n".to_owned(),
+        }
     }
-    Ok(text)
 }
 
 fn pretty(value: &serde_json::Value) -> Result<String, PolicyError> {

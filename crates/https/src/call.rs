@@ -202,6 +202,19 @@ impl Described {
         }
     }
 
+    /// An array of values with a schema of their own.
+    fn list<T: ToSchema>() -> Self {
+        let one = Self::json::<T>();
+        let array = one.schema.map(|item| {
+            let array = utoipa::openapi::ArrayBuilder::new().items(item).build();
+            RefOr::T(Schema::Array(array))
+        });
+        Self {
+            schema: array,
+            ..one
+        }
+    }
+
     fn text(kind: &'static str) -> Self {
         Self {
             kind,
@@ -335,6 +348,21 @@ impl<T: Serialize + ToSchema> Told for Json<T> {
 
     fn describe() -> Described {
         Described::json::<T>()
+    }
+}
+
+/// Many values, as a JSON array.
+pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<T: Serialize + ToSchema> Told for List<T> {
+    const STATUS: StatusCode = StatusCode::OK;
+
+    fn respond(self) -> Result<Response, Problem> {
+        json(StatusCode::OK, &self.0)
+    }
+
+    fn describe() -> Described {
+        Described::list::<T>()
     }
 }
 

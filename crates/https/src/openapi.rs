@@ -148,3 +148,105 @@ fn tag(path: &str) -> &str {
         .next()
         .unwrap_or("")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    #[test]
+    fn every_reference_leads_somewhere_and_no_name_is_given_twice() {
+        let routes = crate::routes::all();
+        let text = document(&routes).to_json().unwrap();
+        let known = document(&routes).components.unwrap().schemas;
+        for (_, rest) in text
+            .match_indices("#/components/schemas/")
+            .map(|(at, m)| (at, &text[at + m.len()..]))
+        {
+            let name = rest.split('"').next().unwrap();
+            assert!(known.contains_key(name), "{name}");
+        }
+        let mut said: BTreeMap<String, String> = BTreeMap::new();
+        for route in &routes {
+            let Kind::Api(operation) = &route.kind else {
+                continue;
+            };
+            for (name, schema) in [(operation.sent)(), (operation.told)()]
+                .into_iter()
+                .flat_map(|d| d.parts)
+            {
+                let schema = serde_json::to_string(&schema).unwrap();
+                let before = said.insert(name.clone(), schema.clone());
+                assert!(
+                    before.is_none_or(|before| before == schema),
+                    "two types are called {name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn operations_have_names_of_their_own() {
+        let routes = crate::routes::all();
+        let api = routes
+            .iter()
+            .filter(|route| matches!(route.kind, Kind::Api(_)));
+        let names: Vec<_> = api.map(operation_id).collect();
+        let different: BTreeSet<_> = names.iter().collect();
+        assert_eq!(names.len(), different.len());
+    }
+
+    /// Or needs even more: a right to the whole installation.
+    #[test]
+    fn a_path_that_names_a_domain_or_an_account_is_about_it() {
+        for route in crate::routes::all() {
+            let names: Vec<_> = params_of(route.path).collect();
+            let about = match () {
+                () if names.contains(&"account") => Some(About::Account),
+                () if names.contains(&"domain") => Some(About::Domain),
+                () => None,
+            };
+            if let Some(about) = about {
+                let fits = route.about == about || route.about == About::Installation;
+                assert!(fits, "{}", route.path);
+            }
+        }
+    }
+
+    /// What everybody may call without saying who they are, and nothing else.
+    #[test]
+    fn what_is_public_is_known() {
+        let public: BTreeSet<_> = crate::routes::all()
+            .into_iter()
+            .filter(|route| route.right == crate::access::Right::Public)
+            .map(|route| format!("{} {}", route.method, route.path))
+            .collect();
+        let known = [
+            "GET /",
+            "GET /abmelden/{token}",
+            "GET /ankuendigungen/",
+            "GET /ankuendigungen/{slug}",
+            "GET /announcements/",
+            "GET /announcements/{slug}",
+            "GET /api/catalogue/clients",
+            "GET /api/v1/catalogue/clients",
+            "GET /api/v1/openapi.json",
+            "GET /h/",
+            "GET /h/{topic}",
+            "GET /help/",
+            "GET /help/{guide}",
+            "GET /hilfe/",
+            "GET /hilfe/{guide}",
+            "GET /login",
+            "GET /style.css",
+            "GET /unsubscribe/{token}",
+            "POST /abmelden/{token}",
+            "POST /ankuendigungen/{slug}/fragen",
+            "POST /announcements/{slug}/questions",
+            "POST /api/v1/session",
+            "POST /login",
+            "POST /unsubscribe/{token}",
+        ];
+        assert_eq!(public, known.map(str::to_owned).into());
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::domains::{Removal, StatusWord, setting};
 use crate::access::{Right, Subject};
-use crate::call::{Call, Created, Done, Json, NoBody, NoQuery, Page};
+use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery, Page};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
@@ -302,13 +302,9 @@ impl From<AppPasswordView> for AppPassword {
     }
 }
 
-async fn app_passwords(
-    call: Call,
-    _: NoQuery,
-    _: NoBody,
-) -> Result<Json<Vec<AppPassword>>, Problem> {
+async fn app_passwords(call: Call, _: NoQuery, _: NoBody) -> Result<List<AppPassword>, Problem> {
     let views = call.services.accounts.app_passwords(&call.login()?).await?;
-    Ok(Json(views.into_iter().map(AppPassword::from).collect()))
+    Ok(List(views.into_iter().map(AppPassword::from).collect()))
 }
 
 /// An app password to be made.

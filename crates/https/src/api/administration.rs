@@ -2,7 +2,7 @@
 
 use crate::access::{Right, Role};
 use crate::audit::{self, Entry};
-use crate::call::{Call, Created, Done, Json, NoBody, NoQuery};
+use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery};
 use crate::credentials::{self, NewToken, TokenSecret, TokenView};
 use crate::grants::{self, Grant, GrantView};
 use crate::problem::Problem;
@@ -160,9 +160,9 @@ struct MadeToken {
     token: String,
 }
 
-async fn tokens(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Token>>, Problem> {
+async fn tokens(call: Call, _: NoQuery, _: NoBody) -> Result<List<Token>, Problem> {
     let tokens = call.services.store.read(credentials::tokens).await?;
-    Ok(Json(tokens.into_iter().map(Token::from).collect()))
+    Ok(List(tokens.into_iter().map(Token::from).collect()))
 }
 
 async fn add_token(
@@ -245,9 +245,9 @@ impl Named {
     }
 }
 
-async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Administrator>>, Problem> {
+async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<List<Administrator>, Problem> {
     let grants = call.services.store.read(grants::grants).await?;
-    Ok(Json(grants.into_iter().map(Administrator::from).collect()))
+    Ok(List(grants.into_iter().map(Administrator::from).collect()))
 }
 
 async fn add(call: Call, _: NoQuery, sent: Json<Named>) -> Result<Done, Problem> {
@@ -320,7 +320,7 @@ impl From<Entry> for Line {
     }
 }
 
-async fn log(call: Call, which: Which, _: NoBody) -> Result<Json<Vec<Line>>, Problem> {
+async fn log(call: Call, which: Which, _: NoBody) -> Result<List<Line>, Problem> {
     let no_nul = |text: Option<String>| text.filter(|text| !text.contains('\0'));
     let wanted = audit::Wanted {
         subject: no_nul(which.subject),
@@ -333,5 +333,5 @@ async fn log(call: Call, which: Which, _: NoBody) -> Result<Json<Vec<Line>>, Pro
         .store
         .read(move |tx: &mut dyn Tx| audit::entries(tx, &wanted))
         .await?;
-    Ok(Json(entries.into_iter().map(Line::from).collect()))
+    Ok(List(entries.into_iter().map(Line::from).collect()))
 }

@@ -2,7 +2,7 @@
 
 use crate::access::Right;
 use crate::answer;
-use crate::call::{Call, Created, Done, Json, NoBody, NoQuery};
+use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery};
 use crate::language::Language;
 use crate::posture::{self, Posture, outcome_words};
 use crate::problem::Problem;
@@ -319,7 +319,7 @@ struct Enrolment {
     last_used: Option<String>,
 }
 
-async fn legacy(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Enrolment>>, Problem> {
+async fn legacy(call: Call, _: NoQuery, _: NoBody) -> Result<List<Enrolment>, Problem> {
     let list = Enrolments::new(call.services.store.clone())
         .list(LISTED_MAX)
         .await?;
@@ -331,5 +331,5 @@ async fn legacy(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Enrolment>
         reason: enrolment.reason,
         last_used: enrolment.last_used_day.map(super::day),
     });
-    Ok(Json(shown.collect()))
+    Ok(List(shown.collect()))
 }

@@ -1,7 +1,7 @@
 //! Domains, their aliases, and groups.
 
 use crate::access::{Right, Subject};
-use crate::call::{Call, Created, Done, Json, NoBody, NoQuery, Page};
+use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery, Page};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
@@ -248,6 +248,7 @@ async fn set(call: Call, _: NoQuery, sent: Json<ChangeDomain>) -> Result<Json<Do
 pub(super) struct Removal {
     /// `keep` (the removal is refused where anything depends on it) or `remove`.
     #[serde(default)]
+    #[param(inline)]
     dependents: DependentsWord,
 }
 
@@ -391,9 +392,9 @@ struct Description {
     description: String,
 }
 
-async fn groups(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Group>>, Problem> {
+async fn groups(call: Call, _: NoQuery, _: NoBody) -> Result<List<Group>, Problem> {
     let groups = call.services.accounts.groups().await?;
-    Ok(Json(groups.into_iter().map(Group::from).collect()))
+    Ok(List(groups.into_iter().map(Group::from).collect()))
 }
 
 async fn set_group(

@@ -1,7 +1,7 @@
 //! Mail in motion: what waits and why, orders for it, the story of a message; and the public parts of DKIM keys.
 
 use crate::access::Right;
-use crate::call::{Call, Json, NoBody, NoQuery};
+use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
@@ -233,7 +233,7 @@ struct Story {
     sentences: Vec<Sentence>,
 }
 
-async fn story(call: Call, message: Message, _: NoBody) -> Result<Json<Vec<Story>>, Problem> {
+async fn story(call: Call, message: Message, _: NoBody) -> Result<List<Story>, Problem> {
     let store = &call.services.store;
     if message.text.contains('\0') {
         return Err(Problem::not_here());
@@ -284,7 +284,7 @@ async fn story(call: Call, message: Message, _: NoBody) -> Result<Json<Vec<Story
             sentences: sentences.collect(),
         });
     }
-    Ok(Json(stories))
+    Ok(List(stories))
 }
 
 /// A DKIM key. The private part is nowhere in the API.
@@ -301,7 +301,7 @@ struct Key {
     retired: Option<String>,
 }
 
-async fn dkim(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Key>>, Problem> {
+async fn dkim(call: Call, _: NoQuery, _: NoBody) -> Result<List<Key>, Problem> {
     let domain = call.domain()?;
     call.services.accounts.domain(&domain).await?;
     let keys = call
@@ -322,5 +322,5 @@ async fn dkim(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Key>>, Probl
             retired: key.retired.map(|at| super::time(at.0)),
         }
     });
-    Ok(Json(shown.collect()))
+    Ok(List(shown.collect()))
 }

@@ -2,7 +2,7 @@
 
 use crate::access::Right;
 use crate::answer;
-use crate::call::{Call, Json, NoBody, NoQuery};
+use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::form;
 use crate::problem::Problem;
 use crate::route::{About, Route};
@@ -298,10 +298,10 @@ fn client(entry: &Entry, own: bool) -> Client {
     }
 }
 
-async fn clients(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Client>>, Problem> {
+async fn clients(call: Call, _: NoQuery, _: NoBody) -> Result<List<Client>, Problem> {
     let catalogue = call.services.policies.catalogue();
     let clients = catalogue
         .entries()
         .map(|entry| client(entry, catalogue.is_own(&entry.id)));
-    Ok(Json(clients.collect()))
+    Ok(List(clients.collect()))
 }

@@ -2,7 +2,7 @@
 
 use super::measures::{Preview, of_setting};
 use crate::access::{Right, Subject};
-use crate::call::{Call, Done, Json, NoBody, NoQuery};
+use crate::call::{Call, Done, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
@@ -116,7 +116,7 @@ struct Setting {
     reason: String,
 }
 
-async fn settings(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Setting>>, Problem> {
+async fn settings(call: Call, _: NoQuery, _: NoBody) -> Result<List<Setting>, Problem> {
     let admin = Admin::new(call.services.store.clone());
     let mut shown = Vec::new();
     for setting in admin.settings().await? {
@@ -131,7 +131,7 @@ async fn settings(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Setting>
             reason: setting.reason,
         });
     }
-    Ok(Json(shown))
+    Ok(List(shown))
 }
 
 /// Something to be set.
@@ -273,7 +273,7 @@ struct Change {
     reason: String,
 }
 
-async fn history(call: Call, which: Which, _: NoBody) -> Result<Json<Vec<Change>>, Problem> {
+async fn history(call: Call, which: Which, _: NoBody) -> Result<List<Change>, Problem> {
     let admin = Admin::new(call.services.store.clone());
     let scope = match which.scope {
         Some(text) if text.contains('\0') => return Err(Problem::not_here()),
@@ -285,7 +285,7 @@ async fn history(call: Call, which: Which, _: NoBody) -> Result<Json<Vec<Change>
     for past in admin.history(scope, lines_max).await? {
         shown.push(change(&admin, past).await?);
     }
-    Ok(Json(shown))
+    Ok(List(shown))
 }
 
 async fn change(admin: &Admin, past: Past) -> Result<Change, Problem> {
@@ -322,13 +322,13 @@ impl From<Effective> for Holds {
     }
 }
 
-async fn holds(call: &Call, scope: Scope) -> Result<Json<Vec<Holds>>, Problem> {
+async fn holds(call: &Call, scope: Scope) -> Result<List<Holds>, Problem> {
     let admin = Admin::new(call.services.store.clone());
     let effective = admin.effective(scope, call.now).await?;
-    Ok(Json(effective.into_iter().map(Holds::from).collect()))
+    Ok(List(effective.into_iter().map(Holds::from).collect()))
 }
 
-async fn of_domain(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Holds>>, Problem> {
+async fn of_domain(call: Call, _: NoQuery, _: NoBody) -> Result<List<Holds>, Problem> {
     let domain = hosted(&call).await?;
     holds(&call, Scope::Domain(domain)).await
 }
@@ -340,7 +340,7 @@ async fn hosted(call: &Call) -> Result<DomainName, Problem> {
     Ok(domain)
 }
 
-async fn of_account_shown(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Holds>>, Problem> {
+async fn of_account_shown(call: Call, _: NoQuery, _: NoBody) -> Result<List<Holds>, Problem> {
     let account = call.services.accounts.account_id(&call.login()?).await?;
     holds(&call, Scope::Account(account)).await
 }

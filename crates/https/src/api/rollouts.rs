@@ -3,7 +3,7 @@
 
 use super::measures::Preview;
 use crate::access::Right;
-use crate::call::{Call, Created, Done, Json, NoBody, NoQuery};
+use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
 use crate::questions::{self, Decision};
 use crate::route::{About, Route};
@@ -138,10 +138,10 @@ fn author(call: &Call, reason: String) -> Author {
     }
 }
 
-async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Shown>>, Problem> {
+async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<List<Shown>, Problem> {
     let all = call.services.rollouts.list().await?;
     let shown: Result<Vec<_>, _> = all.iter().map(Shown::of).collect();
-    Ok(Json(shown?))
+    Ok(List(shown?))
 }
 
 async fn one(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Shown>, Problem> {
@@ -274,7 +274,7 @@ struct Letter {
     reply: String,
 }
 
-async fn letters(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Letter>>, Problem> {
+async fn letters(call: Call, _: NoQuery, _: NoBody) -> Result<List<Letter>, Problem> {
     let slug = call
         .services
         .rollouts
@@ -297,7 +297,7 @@ async fn letters(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Letter>>,
         since: super::time(entry.status_at.0),
         reply: entry.reply,
     });
-    Ok(Json(letters.collect()))
+    Ok(List(letters.collect()))
 }
 
 /// What a reader asked.
@@ -315,7 +315,7 @@ struct Question {
     answer: Option<String>,
 }
 
-async fn asked(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Question>>, Problem> {
+async fn asked(call: Call, _: NoQuery, _: NoBody) -> Result<List<Question>, Problem> {
     let slug = call
         .services
         .rollouts
@@ -338,7 +338,7 @@ async fn asked(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Vec<Question>>,
         state: question.state,
         answer: question.answer,
     });
-    Ok(Json(shown.collect()))
+    Ok(List(shown.collect()))
 }
 
 /// What becomes of a question.

@@ -71,6 +71,7 @@ async fn plan(call: Call, _: NoQuery, sent: Text) -> Result<Json<Changes>, Probl
 struct Allowed {
     /// `refused` (unless it is said) or `allowed`: whether accounts may go with all their mail.
     #[serde(default)]
+    #[param(inline)]
     removals: RemovalsWord,
 }
 

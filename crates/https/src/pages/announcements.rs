@@ -90,6 +90,9 @@ async fn one(call: Call) -> Result<Response, Problem> {
     };
     let announced = Announced::of(&rollout, &speaker).map_err(|error| Problem::fault(&error))?;
     let support = speaker.support().map_err(|error| Problem::fault(&error))?;
+    let means = speaker
+        .plain("heading.means")
+        .map_err(|error| Problem::fault(&error))?;
     let slug = rollout.slug.clone();
     let answered = call
         .services
@@ -115,7 +118,7 @@ async fn one(call: Call) -> Result<Response, Problem> {
                 p { a href=(posture::STATUS_PAGE) { (language.of("Mein Postfach", "My account")) } }
             }
         }
-        (parts(&announced, language))
+        (parts(&announced, &means, language))
         h2 { (language.of("Hilfe", "Help")) }
         @for line in &support { p { (line) } }
         p { a href="/help/" { (language.of("Anleitungen für Mailprogramme", "Guides for mail programs")) } }
@@ -129,7 +132,8 @@ async fn one(call: Call) -> Result<Response, Problem> {
     })
 }
 
-fn parts(announced: &Announced, language: Language) -> Markup {
+/// `means` is the heading that speaks to the reader.
+fn parts(announced: &Announced, means: &str, language: Language) -> Markup {
     html! {
         h2 { (language.of("Warum diese Änderungen?", "Why these changes?")) }
         (prose(&announced.why))
@@ -137,7 +141,7 @@ fn parts(announced: &Announced, language: Language) -> Markup {
             h2 { (language.of("Termine", "Dates")) }
             ul { @for line in &announced.dates { li { (line) } } }
         }
-        h2 { (language.of("Was bedeutet das für Sie?", "What does it mean for you?")) }
+        h2 { (means) }
         (prose(&announced.means))
         @if !announced.transition.is_empty() {
             h2 { (language.of("Übergangszeit", "Transition")) }

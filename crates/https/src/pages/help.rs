@@ -10,6 +10,7 @@ use crate::route::{About, Route};
 use axum::http::Method;
 use axum::response::Response;
 use maud::html;
+use rollout::wording::Speaker;
 
 /// Its routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -38,6 +39,19 @@ async fn topic(call: Call) -> Result<Response, Problem> {
         .iter()
         .find(|topic| topic.word == call.param("topic"));
     let topic: &Topic = found.ok_or_else(Problem::not_here)?;
-    let (title, text) = call.language.of(topic.german, topic.english);
-    Ok(respond_to_all(&call, Page::new(title, prose(text))))
+    let language = call.language;
+    let (title, text) = language.of(topic.german, topic.english);
+    let voice = call.services.rollouts.voice().await?;
+    let speaker = Speaker {
+        voice: &voice,
+        language,
+        own: None,
+    };
+    let support = speaker.support().map_err(|error| Problem::fault(&error))?;
+    let body = html! {
+        (prose(text))
+        h2 { (language.of("Hilfe", "Help")) }
+        @for line in &support { p { (line) } }
+    };
+    Ok(respond_to_all(&call, Page::new(title, body)))
 }

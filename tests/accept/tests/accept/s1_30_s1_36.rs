@@ -1,7 +1,8 @@
-//! S1-30: round 0 goes to everybody by the pool of newsletters, can be ended with one click (RFC 8058), which ends
+//! S1-30 (but for the pool, which only mail that leaves has): round 0 goes to everybody, can be ended with one click (RFC 8058), which ends
 //! no other letter, and is kept on the web. S1-36: the telephone number changes in one place, and every letter and
 //! page says the new one. S2-25: the page tells its date and reading time.
 
+use harness::customer::{Customer, Newest, Program, Security};
 use harness::{Lab, Lines};
 use std::time::Duration;
 
@@ -18,6 +19,14 @@ steps = [
   { measure = "sender-ownership", stage = "enforce", date = "2026-07-01", visibility = "internal" },
 ]
 "#;
+
+const OUTLOOK: Program = Program {
+    imap_id: Some(["Microsoft Outlook", "14.0", "Windows"]),
+    hello: "pc.test",
+    mailer: None,
+    security: Security::Clear,
+    newest: Newest::Tls12,
+};
 
 /// A page of the server, status line and header included.
 fn page(lab: &Lab, method: &str, path: &str) -> String {
@@ -121,10 +130,13 @@ fn a_newsletter_can_be_ended_and_the_telephone_number_changes_everywhere() {
     lab.cli(&["rollout", "start", "tls"]);
     lab.cli(&["rollout", "voice", "set", "phone", "030 / 222"]);
     let anna = lab.server.account("anna");
-    let mut imap = Lines::clear(lab.server.port("imap"));
-    imap.line();
-    let login = format!("LOGIN {} {}", anna.address, anna.password);
-    assert!(imap.imap_ask("a", &login).starts_with("a OK"));
+    let outlook = Customer {
+        program: OUTLOOK,
+        user: anna.address,
+        password: anna.password,
+    };
+    let visit = outlook.imap(lab.server.port("imap"));
+    assert!(visit.ok, "{visit:?}");
     lab.forward(Duration::from_secs(24 * 3600));
     lab.wait_inbox("anna", &["030 / 222", "Auto-Submitted: auto-generated"]);
     for path in ["/ankuendigungen/tls", "/hilfe/generic", "/h/sender"] {

@@ -1,6 +1,6 @@
-//! S1-30 (but for the pool, which only mail that leaves has): round 0 goes to everybody, can be ended with one click (RFC 8058), which ends
-//! no other letter, and is kept on the web. S1-36: the telephone number changes in one place, and every letter and
-//! page says the new one. S2-25: the page tells its date and reading time.
+//! S1-30 (but for the pool, which only mail that leaves has): round 0 goes to everybody, can be ended with one click
+//! (RFC 8058), which ends no other letter, and is kept on the web. S1-36: the telephone number changes in one place,
+//! and every letter and page says the new one. S2-25: the page tells its date and reading time.
 
 use harness::customer::{Customer, Newest, Program, Security};
 use harness::{Lab, Lines};

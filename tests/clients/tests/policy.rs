@@ -24,6 +24,7 @@ fn policy_works_on_postgresql() {
 
     settings(&lab, &anna);
     measures(&lab, &anna);
+    legacy_access(&lab, &anna);
     findings(&lab, &anna, &there);
     identities(&lab, &anna, &there);
     limits(&lab, &anna);
@@ -113,6 +114,27 @@ fn measures(lab: &Lab, anna: &str) {
     assert!(line.contains(anna) && line.contains("support"), "{line}");
     assert!(listed.contains("holds the rules of revision"), "{listed}");
     lab.cli(&["measure", "unset", anna, "tls-version/imap"]);
+}
+
+fn legacy_access(lab: &Lab, anna: &str) {
+    let value = "until 2026-05-30 tls=1.0 cleartext";
+    lab.policy("installation", "legacy-access", value);
+    lab.cli(&["legacy", "enrol", anna, "--until", "2026-04-30"]);
+    let told = lab.cli(&["legacy", "enrol", anna, "--reason", "old phone"]);
+    assert!(told.contains("until 2026-05-30, the last day"), "{told}");
+    let listed = lab.cli(&["legacy", "list"]);
+    assert!(
+        listed.contains("old phone") && listed.contains("never used"),
+        "{listed}"
+    );
+    let told = lab.cli(&["legacy", "disable", "--tls", "1.0", "--cleartext", "--now"]);
+    assert!(told.contains("1 enrolled accounts get a notice"), "{told}");
+    lab.cli(&["legacy", "disable", "--tls", "1.0", "--now"]);
+    lab.cli(&["legacy", "enable", "--tls", "1.0", "--cleartext"]);
+    lab.cli(&["legacy", "withdraw", anna]);
+    let history = lab.cli(&["legacy", "history"]);
+    assert_eq!(history.lines().count(), 6, "{history}");
+    lab.cli(&["policy", "unset", "installation", "legacy-access"]);
 }
 
 fn findings(lab: &Lab, anna: &str, there: &Sink) {

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 /// The time a lab's server starts with: Monday, 2 March 2026, 9:00 in Berlin.
 pub const START: &str = "2026-03-02T08:00:00Z";
-const START_SECONDS: u64 = 1_772_438_400;
 /// How long a test waits for something in the server.
 const ARRIVAL_TIME_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -131,7 +130,16 @@ impl Lab {
         Self::start_more(settings, &["--legacy"])
     }
 
+    /// The same at another time (`2024-12-02T08:00:00Z`): for calendars of years gone or to come.
+    pub fn start_legacy_at(time: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_at(time, settings, &["--legacy"])
+    }
+
     fn start_more(settings: &[(&str, &str)], more: &[&str]) -> Self {
+        Self::start_at(START, settings, more)
+    }
+
+    fn start_at(time: &str, settings: &[(&str, &str)], more: &[&str]) -> Self {
         let files = tempfile::tempdir().expect("a temporary folder");
         let (dns, authority) = (Dns::start(), Authority::default());
         let https = Https::start(SocketAddr::new(next_address(), 0));
@@ -152,8 +160,8 @@ impl Lab {
             set(name, value);
         }
         arguments.extend(more.iter().map(ToString::to_string));
-        let clock = Mutex::new((now(), START_SECONDS));
-        let server = Server::start_with(&with_clock(&arguments, START));
+        let clock = Mutex::new((now(), seconds(time)));
+        let server = Server::start_with(&with_clock(&arguments, time));
         publish_keys(&server, &dns);
         Self {
             server,
@@ -271,6 +279,13 @@ impl Lab {
         self.cli(&["queue", "--run"]);
     }
 
+    /// Sets the server's clock to a time (`2025-03-04T23:00:00Z`), and makes it look at everything.
+    pub fn at(&self, time: &str) {
+        *self.clock.lock().expect("nobody panics holding it") = (now(), seconds(time));
+        self.cli(&["clock", "set", time]);
+        self.cli(&["queue", "--run"]);
+    }
+
     /// Kills the server, as a power cut would, and starts it again on its data; on other ports.
     pub fn restart(&mut self) {
         let time = self.later(Duration::ZERO);
@@ -299,12 +314,14 @@ impl Lab {
     /// All messages in an account's INBOX, whole.
     pub fn inbox(&self, account: &str) -> Vec<String> {
         let account = self.server.account(account);
+        self.inbox_of(&account.address, &account.password)
+    }
+
+    /// The same of an account that the demo does not know: with its address and password.
+    pub fn inbox_of(&self, address: &str, password: &str) -> Vec<String> {
         let mut imap = Lines::tls(self.server.port("imaps"), &self.server.ca_file());
         imap.line();
-        imap.imap_ask(
-            "a",
-            &format!("LOGIN {} {}", account.address, account.password),
-        );
+        imap.imap_ask("a", &format!("LOGIN {address} {password}"));
         imap.imap_ask("b", "EXAMINE INBOX");
         imap.say("c FETCH 1:* (BODY.PEEK[])");
         let mut messages = Vec::new();
@@ -514,12 +531,30 @@ fn civil(days: u64) -> [u64; 3] {
     [era * 400 + year + u64::from(month <= 2), month, date]
 }
 
+/// Seconds since 1970 at a time such as `2024-12-02T08:00:00Z`.
+fn seconds(time: &str) -> u64 {
+    let part = |from: usize, to: usize| -> u64 {
+        let digits = time
+            .get(from..to)
+            .expect("a time as long as 2024-12-02T08:00:00Z");
+        digits.parse().expect("digits")
+    };
+    let date = [part(0, 4), part(5, 7), part(8, 10)];
+    // Calendars of tests lie between 2000 and 2100.
+    let days = (10_957..47_482).find(|days| civil(*days) == date);
+    let days = days.expect("a day of this century");
+    days * 86_400 + part(11, 13) * 3600 + part(14, 16) * 60 + part(17, 19)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const START_SECONDS: u64 = 1_772_438_400;
+
     #[test]
     fn the_start_is_what_it_says() {
+        assert_eq!(seconds(START), START_SECONDS);
         assert_eq!(civil(START_SECONDS / 86_400), [2026, 3, 2]);
         assert_eq!(START_SECONDS % 86_400, 8 * 3600);
         assert_eq!(civil(START_SECONDS / 86_400 - 2), [2026, 2, 28]);

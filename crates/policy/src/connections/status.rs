@@ -14,7 +14,7 @@ use platform::store::{StoreError, Tx};
 use platform::tls::TlsVersion;
 
 /// What an account did longer ago than this, in days, asks nothing of it any more.
-pub const STATUS_DAYS: u32 = 30;
+pub const STATUS_DAYS: u32 = 90;
 
 /// Whether an account must do something.
 #[derive(Debug, Clone, PartialEq, Eq)]

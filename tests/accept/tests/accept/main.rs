@@ -1,8 +1,8 @@
 //! One module per requirement, named after its ID (`s1_02_s1_03` covers S1-02 and S1-03). Each
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
-mod calendar;
 mod api_roles;
+mod calendar;
 mod n_d1;
 mod n_d3_n_d4_n_d5;
 mod n_d6;
@@ -50,11 +50,11 @@ mod s1_24;
 mod s1_25_s1_34_s2_20;
 mod s1_26;
 mod s1_28;
-mod s1_35;
-mod s1_37;
 mod s1_30_s1_36;
 mod s1_32_s2_19;
 mod s1_33;
+mod s1_35;
+mod s1_37;
 mod s2_18_s2_22;
 mod s2_21;
 mod s2_23;

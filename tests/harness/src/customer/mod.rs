@@ -109,7 +109,9 @@ impl Customer {
             .spawn()
             .expect("python3 starts");
         let mut input = child.stdin.take().expect("piped");
-        input.write_all(orders.to_string().as_bytes()).expect("told");
+        input
+            .write_all(orders.to_string().as_bytes())
+            .expect("told");
         drop(input);
         let output = child.wait_with_output().expect("it ends");
         let told: Value = serde_json::from_slice(&output.stdout).expect("a JSON object");
@@ -139,6 +141,7 @@ impl Customer {
                 Protocol::Smtp => "smtp",
             },
             "host": host,
+            "home": home(user),
             "port": port,
             "security": match program.security {
                 Security::Clear => "clear",
@@ -163,4 +166,14 @@ impl Customer {
             ),
         })
     }
+}
+
+/// A loopback address for a customer, always the same one.
+fn home(user: &str) -> String {
+    let sum = user
+        .bytes()
+        .fold(7_u32, |sum, byte| sum.wrapping_mul(31) ^ u32::from(byte));
+    let [_, second, third, fourth] = sum.to_be_bytes();
+    // 127.0 is the servers', the upper half belongs to the sinks.
+    format!("127.{}.{third}.{}", 1 + second % 60, 1 + fourth % 254)
 }

@@ -5,6 +5,7 @@ import imaplib
 import json
 import poplib
 import smtplib
+import socket
 import ssl
 import sys
 
@@ -13,6 +14,15 @@ host, port = orders["host"], orders["port"]
 security, user, password = orders["security"], orders["user"], orders["password"]
 told = {"ok": False, "stage": "connect", "text": "", "version": None}
 TIMEOUT = 15
+# Each customer has an address of its own, as at home.
+connect = socket.create_connection
+
+
+def from_home(address, timeout=TIMEOUT, source_address=None):
+    return connect(address, timeout, (orders["home"], 0))
+
+
+socket.create_connection = from_home
 
 
 def context():

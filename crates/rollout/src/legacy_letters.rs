@@ -60,7 +60,7 @@ impl Rollouts {
     ) -> Result<usize, RolloutError> {
         let snapshot = self.policies.snapshot();
         let is_near = |end: Timestamp| now < end && now.plus(DAY * 30) >= end;
-        if !snapshot.legacy_end().is_some_and(|end| end > now) {
+        if snapshot.legacy_end().is_none_or(|end| end <= now) {
             return Ok(0);
         }
         let zone = snapshot.zone().clone();

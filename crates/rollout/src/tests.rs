@@ -539,6 +539,66 @@ async fn who_was_secure_for_a_week_hears_of_it_the_same_day_once() {
     );
 }
 
+async fn who_uses_the_legacy_hosts_hears_of_their_beginning_and_of_their_end() {
+    let mut town = Town::new("2025-03-10", &["anna@firma.test", "bert@firma.test"]).await;
+    let mut plan = rollout();
+    plan.rounds = Default::default();
+    plan.steps
+        .retain(|step| step.stage == policy::Stage::Enforce);
+    town.running(plan).await;
+    let enrolments = policy::legacy::Enrolments::new(town.store.clone());
+    let now = town.clock.now();
+    for who in ["anna@firma.test", "bert@firma.test"] {
+        let key = AddressKey::parse(who).unwrap();
+        enrolments.enrol(&key, None, author(now)).await.unwrap();
+    }
+    let enrolled = [
+        "legacy-enrolled anna@firma.test",
+        "legacy-enrolled bert@firma.test",
+    ];
+    assert_eq!(town.step().await, enrolled);
+    let letter = town.letter(Kind::LegacyEnrolled, "anna@firma.test");
+    assert!(letter.text.contains("30. Mai 2025"), "{}", letter.text);
+    // Anna comes by the legacy hosts, Bert never does; it ends on 31 May at midnight.
+    town.clock.set(at("2025-04-20"));
+    let seen = Seen {
+        account: town.accounts["anna@firma.test"],
+        contact: Contact {
+            service: Service::Imap,
+            port: 993,
+            encryption: Encryption::ImplicitTls,
+            door: Door::Legacy,
+            tls: Some((TlsVersion::V1_0, "TLS_X")),
+            client: OLD,
+            outcome: Outcome::LoggedIn,
+            peer: [192, 0, 2, 1].into(),
+            now: town.clock.now(),
+        },
+    };
+    town.connections.note(&seen);
+    let mut told = Vec::new();
+    for day in [
+        "04-21", "05-01", "05-03", "05-16", "05-20", "05-23", "05-29", "05-30",
+    ] {
+        for line in town.on(&format!("2025-{day}T08:00")).await {
+            told.push(format!("{day} {line}"));
+        }
+    }
+    let reminder = |day| format!("{day} legacy-reminder anna@firma.test");
+    assert_eq!(told, ["05-03", "05-16", "05-23", "05-30"].map(reminder));
+    let letter = town.letter(Kind::LegacyReminder, "anna@firma.test");
+    assert!(letter.text.contains("Outlook") && letter.text.contains("30. Mai 2025"));
+    let end = town.rollouts.policies.snapshot().legacy_end().unwrap();
+    town.clock.set(end);
+    enrolments.note_end(end, end).await.unwrap();
+    let ended = town.step().await;
+    assert!(
+        ended.contains(&"legacy-ended anna@firma.test".to_owned()),
+        "{ended:?}"
+    );
+    assert!(town.step().await.is_empty());
+}
+
 async fn silence_is_no_proof_and_nobody_is_thanked_for_it() {
     let mut town = three_old().await;
     assert_eq!(town.on("2025-02-14T08:00").await.len(), 3);
@@ -699,6 +759,7 @@ stories! {
     a_paused_rollout_writes_nobody_and_goes_on_later
     who_was_secure_for_a_week_hears_of_it_the_same_day_once
     silence_is_no_proof_and_nobody_is_thanked_for_it
+    who_uses_the_legacy_hosts_hears_of_their_beginning_and_of_their_end
 }
 
 #[tokio::test]

@@ -56,6 +56,14 @@ const NEEDED: &[(&str, &[&str])] = &[
     ),
     ("opendkim", &["/usr/sbin/opendkim"]),
     ("python3", &["/usr/bin/python3"]),
+    // For programs that come from PyPI into folders of their own.
+    (
+        "python3-venv",
+        &[
+            "/usr/lib/python3.11/ensurepip/__init__.py",
+            "/usr/lib/python3.13/ensurepip/__init__.py",
+        ],
+    ),
     (
         "netcat-openbsd",
         &["/bin/nc.openbsd", "/usr/bin/nc.openbsd"],

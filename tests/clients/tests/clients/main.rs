@@ -9,5 +9,6 @@ mod mbsync;
 mod neomutt;
 mod openssl;
 mod python;
+mod schemathesis;
 mod sending;
 mod swaks;

@@ -1,6 +1,10 @@
 //! What operators do with rollouts: make, show, announce, start, pause, resume, roll back, end; and how the
 //! provider speaks. Each is one transaction with the settings it makes, its author and reason.
 
+mod within;
+
+pub(crate) use within::{proposals, scopes};
+
 use crate::check::{Checked, check};
 use crate::ledger::{self, Entry};
 use crate::model::{Rollout, State};
@@ -11,12 +15,13 @@ use crate::sight::{self, Concerned};
 use crate::voice::{Voice, Word};
 use platform::clock::Timestamp;
 use platform::store::{Store, StoreError, Tx};
-use policy::admin::{Author, PolicyError, Wanted, within};
-use policy::impact::{Impact, Proposed};
-use policy::setting::{Name, Value};
-use policy::{Measure, Policies, Scope, Snapshot, Stage};
-use std::collections::{HashMap, HashSet};
+use policy::Policies;
+use policy::admin::{Author, PolicyError, Wanted, within as settings_of};
+use policy::impact::Impact;
+use policy::setting::Value;
+use std::collections::HashMap;
 use std::sync::Arc;
+use within::{because, become_, checked, is_as_written, named, plan, put, settings, shown, wanted};
 
 /// Days that count in the preview of a rollout that does not say.
 pub const LOOK_BACK_DAYS: u16 = 90;
@@ -326,7 +331,7 @@ impl Rollouts {
                         continue;
                     }
                     let written = value.to_string();
-                    within::set(tx, wanted(&made, name, value), &because)?;
+                    settings_of::set(tx, wanted(&made, name, value), &because)?;
                     done.restored.push(shown(&made));
                     rows::put_made(tx, &slug, &Made { written, ..made })?;
                 }
@@ -359,10 +364,19 @@ impl Rollouts {
                     match &made.before {
                         Some(before) => {
                             let value =
-                                Value::parse(name, before).map_err(RolloutError::Invalid)?;
-                            within::set(tx, wanted(&made, name, value), &because)?;
+                                Value::parse(name, &before.value).map_err(RolloutError::Invalid)?;
+                            let back = Wanted {
+                                expires_at: before.expires_at,
+                                owner: before.owner.clone(),
+                                ..wanted(&made, name, value)
+                            };
+                            if back.expires_at.is_some_and(|end| end <= author.now) {
+                                settings_of::unset(tx, &made.scope, name, &made.item, &because)?;
+                            } else {
+                                settings_of::set(tx, back, &because)?;
+                            }
                         }
-                        None => within::unset(tx, &made.scope, name, &made.item, &because)?,
+                        None => settings_of::unset(tx, &made.scope, name, &made.item, &because)?,
                     }
                     done.restored.push(shown(&made));
                 }
@@ -480,192 +494,5 @@ impl Rollouts {
                 Ok::<_, RolloutError>(rows::note(tx, "", &action, &author)?)
             })
             .await
-    }
-}
-
-/// The warnings of a rollout without problems.
-fn checked(rollout: &Rollout) -> Result<Vec<String>, RolloutError> {
-    let Checked { problems, warnings } = check(rollout);
-    match problems.is_empty() {
-        true => Ok(warnings),
-        false => Err(RolloutError::Invalid(problems.join("\n"))),
-    }
-}
-
-/// The scopes of its audience, each once.
-pub(crate) fn scopes(tx: &mut dyn Tx, rollout: &Rollout) -> Result<Vec<Scope>, RolloutError> {
-    let mut seen = HashSet::new();
-    let mut scopes = Vec::new();
-    for text in &rollout.audience {
-        let scope = within::scope(tx, text)?;
-        if seen.insert(scope.clone()) {
-            scopes.push(scope);
-        }
-    }
-    Ok(scopes)
-}
-
-/// Brings a rollout into its next state.
-fn become_(tx: &mut dyn Tx, slug: &str, to: State, author: &Author) -> Result<Kept, RolloutError> {
-    let kept = rows::get(tx, slug)?;
-    if !kept.state.may_become(to) {
-        return Err(RolloutError::Invalid(format!(
-            "rollout {slug} is {} and cannot become {}",
-            kept.state.word(),
-            to.word()
-        )));
-    }
-    rows::put(tx, &kept.rollout, to, author.now)?;
-    rows::note(tx, slug, to.word(), author)?;
-    Ok(kept)
-}
-
-fn plan(
-    tx: &mut dyn Tx,
-    slug: &str,
-    snapshot: &Snapshot,
-    now: Timestamp,
-) -> Result<Plan, RolloutError> {
-    let kept = rows::get(tx, slug)?;
-    let Checked {
-        problems,
-        mut warnings,
-    } = check(&kept.rollout);
-    warnings.extend(problems);
-    let settings = settings(tx, &kept.rollout, snapshot, now)?;
-    warnings.extend(
-        settings
-            .iter()
-            .filter_map(|setting| setting.loosens.clone()),
-    );
-    let scopes = scopes(tx, &kept.rollout)?;
-    let mut impacts = Vec::new();
-    for proposed in proposals(&kept.rollout) {
-        for scope in &scopes {
-            impacts.push(sight::impact(
-                tx,
-                &kept.rollout,
-                &proposed,
-                scope,
-                snapshot,
-                now,
-            )?);
-        }
-    }
-    Ok(Plan {
-        kept,
-        settings,
-        impacts,
-        warnings,
-    })
-}
-
-/// What its measures come to, for previews.
-pub(crate) fn proposals(rollout: &Rollout) -> Vec<Proposed> {
-    let mut proposals: Vec<_> = rollout
-        .steps
-        .iter()
-        .filter_map(|step| match (&step.measure, step.value.as_deref()) {
-            (Measure::TlsVersion(_), Some(value)) => {
-                Proposed::from_word(&format!("{}={value}", step.measure))
-            }
-            (measure, _) => Proposed::from_word(&measure.to_string()),
-        })
-        .collect();
-    proposals.sort();
-    proposals.dedup();
-    proposals
-}
-
-/// What it sets at every scope of its audience, with what is set there before.
-fn settings(
-    tx: &mut dyn Tx,
-    rollout: &Rollout,
-    snapshot: &Snapshot,
-    now: Timestamp,
-) -> Result<Vec<Setting>, RolloutError> {
-    let mut settings = Vec::new();
-    for scope in scopes(tx, rollout)? {
-        let whom = sight::Whom::of(tx, &scope)?;
-        let current =
-            |measure: &Measure| -> Stage { snapshot.stage(measure, &whom.sender(), now).value };
-        let planned = plan::settings(rollout, &scope, Pace::Dated, current);
-        for mut setting in planned.map_err(RolloutError::Invalid)? {
-            let known = within::setting(tx, &scope, setting.name, &setting.item)?;
-            setting.before = known.map(|row| row.value.to_string());
-            settings.push(setting);
-        }
-    }
-    Ok(settings)
-}
-
-/// Makes one setting and remembers what was there.
-fn put(
-    tx: &mut dyn Tx,
-    slug: &str,
-    setting: &Setting,
-    because: &Author,
-) -> Result<(), RolloutError> {
-    let made = Made {
-        scope: setting.scope.clone(),
-        name: setting.name.to_string(),
-        item: setting.item.clone(),
-        written: setting.value.to_string(),
-        before: setting.before.clone(),
-    };
-    if let Some(other) = rows::also_set_by(tx, slug, &made)? {
-        return Err(RolloutError::Invalid(format!(
-            "{} is set by rollout {other} already; end or roll back that one first",
-            shown(&made)
-        )));
-    }
-    within::set(
-        tx,
-        wanted(&made, setting.name, setting.value.clone()),
-        because,
-    )?;
-    Ok(rows::put_made(tx, slug, &made)?)
-}
-
-fn wanted(made: &Made, name: Name, value: Value) -> Wanted {
-    Wanted {
-        scope: made.scope.clone(),
-        name,
-        item: made.item.clone(),
-        value,
-        expires_at: None,
-        consent: None,
-        owner: None,
-    }
-}
-
-fn named(made: &Made) -> Result<Name, RolloutError> {
-    Name::from_word(&made.name)
-        .ok_or_else(|| RolloutError::Invalid(format!("{} is no setting any more", made.name)))
-}
-
-fn is_as_written(tx: &mut dyn Tx, made: &Made, name: Name) -> Result<bool, RolloutError> {
-    let known = within::setting(tx, &made.scope, name, &made.item)?;
-    Ok(known.is_some_and(|row| row.value.to_string() == made.written))
-}
-
-fn shown(made: &Made) -> String {
-    let item = match made.item.as_str() {
-        "" => String::new(),
-        item => format!(" {item}"),
-    };
-    format!("{}: {}{item}", made.scope, made.name)
-}
-
-/// The history of settings names the rollout.
-fn because(rollout: &Rollout, author: &Author) -> Author {
-    let said = match author.reason.as_str() {
-        "" => rollout.reason.as_str(),
-        reason => reason,
-    };
-    let said: String = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    Author {
-        reason: format!("rollout {}: {said}", rollout.slug),
-        ..author.clone()
     }
 }

@@ -48,7 +48,15 @@ pub(crate) struct Made {
     pub(crate) name: String,
     pub(crate) item: String,
     pub(crate) written: String,
-    pub(crate) before: Option<String>,
+    pub(crate) before: Option<Before>,
+}
+
+/// What was set there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) value: String,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) owner: Option<String>,
 }
 
 pub(crate) fn get(tx: &mut dyn Tx, slug: &str) -> Result<Kept, RolloutError> {
@@ -185,7 +193,8 @@ pub(crate) fn history(tx: &mut dyn Tx, slug: &str) -> Result<Vec<Past>, StoreErr
 
 pub(crate) fn made(tx: &mut dyn Tx, slug: &str) -> Result<Vec<Made>, StoreError> {
     let rows = tx.all(
-        "SELECT scope, name, item, written, earlier FROM rollout_settings WHERE slug = ?1 \
+        "SELECT scope, name, item, written, earlier, earlier_ends_at, earlier_owner \
+         FROM rollout_settings WHERE slug = ?1 \
          ORDER BY scope, name, item",
         params![slug],
         |row| {
@@ -198,7 +207,14 @@ pub(crate) fn made(tx: &mut dyn Tx, slug: &str) -> Result<Vec<Made>, StoreError>
                 name: row.text(1)?.to_owned(),
                 item: row.text(2)?.to_owned(),
                 written: row.text(3)?.to_owned(),
-                before: row.maybe_text(4)?.map(str::to_owned),
+                before: match row.maybe_text(4)? {
+                    None => None,
+                    Some(value) => Some(Before {
+                        value: value.to_owned(),
+                        expires_at: row.maybe_int(5)?.map(Timestamp),
+                        owner: row.maybe_text(6)?.map(str::to_owned),
+                    }),
+                },
             }))
         },
     )?;
@@ -206,9 +222,10 @@ pub(crate) fn made(tx: &mut dyn Tx, slug: &str) -> Result<Vec<Made>, StoreError>
 }
 
 pub(crate) fn put_made(tx: &mut dyn Tx, slug: &str, made: &Made) -> Result<(), StoreError> {
+    let before = made.before.as_ref();
     tx.execute(
-        "INSERT INTO rollout_settings (slug, scope, name, item, written, earlier) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (slug, scope, name, item) DO UPDATE SET \
+        "INSERT INTO rollout_settings (slug, scope, name, item, written, earlier, earlier_ends_at, \
+         earlier_owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (slug, scope, name, item) DO UPDATE SET \
          written = excluded.written",
         params![
             slug,
@@ -216,7 +233,9 @@ pub(crate) fn put_made(tx: &mut dyn Tx, slug: &str, made: &Made) -> Result<(), S
             &made.name,
             &made.item,
             &made.written,
-            made.before.as_ref()
+            before.map(|before| before.value.as_str()),
+            before.and_then(|before| before.expires_at).map(|at| at.0),
+            before.and_then(|before| before.owner.as_deref())
         ],
     )
     .map(drop)

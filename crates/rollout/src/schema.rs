@@ -37,6 +37,8 @@ CREATE TABLE rollout_settings (
   item {text} NOT NULL,
   written {text} NOT NULL,
   earlier {text},
+  earlier_ends_at {int},
+  earlier_owner {text},
   PRIMARY KEY (slug, scope, name, item)
 ) {clustered};
 CREATE TABLE rollout_rounds (

@@ -599,6 +599,56 @@ async fn who_uses_the_legacy_hosts_hears_of_their_beginning_and_of_their_end() {
     assert!(town.step().await.is_empty());
 }
 
+async fn what_was_set_before_comes_back_with_its_end_and_owner() {
+    use policy::setting::{Name, Value};
+    let town = Town::new("2025-02-10", &["anna@firma.test"]).await;
+    let admin = policy::admin::Admin::new(town.store.clone());
+    let now = town.clock.now();
+    let before = policy::admin::Wanted {
+        scope: policy::Scope::Domain(DomainName::parse("firma.test").unwrap()),
+        name: Name::TlsVersion,
+        item: "imap".into(),
+        value: Value::parse(Name::TlsVersion, "1.2 observe; 2025-08-01 enforce").unwrap(),
+        expires_at: Some(at("2025-07-01")),
+        consent: None,
+        owner: Some("support".into()),
+    };
+    let why = Author {
+        reason: "old scanners".into(),
+        ..author(now)
+    };
+    admin.set(before.clone(), why).await.unwrap();
+    let mut plan = rollout();
+    plan.audience = vec!["domain:firma.test".into()];
+    town.running(plan).await;
+    // Somebody changes one of the settings; that one stays.
+    let cleartext = policy::admin::Wanted {
+        name: Name::Cleartext,
+        value: Value::parse(Name::Cleartext, "enforce").unwrap(),
+        expires_at: None,
+        owner: None,
+        ..before.clone()
+    };
+    admin.set(cleartext, author(now)).await.unwrap();
+    let done = town
+        .rollouts
+        .roll_back("tls-2025", author(now))
+        .await
+        .unwrap();
+    assert_eq!(done.left, ["domain firma.test: cleartext imap"]);
+    let settings = admin.settings().await.unwrap();
+    assert_eq!(settings.len(), 2, "{settings:?}");
+    let back = settings
+        .iter()
+        .find(|s| s.name == Name::TlsVersion)
+        .unwrap();
+    assert_eq!(
+        (&back.value, back.expires_at),
+        (&before.value, before.expires_at)
+    );
+    assert_eq!(back.owner, before.owner);
+}
+
 async fn silence_is_no_proof_and_nobody_is_thanked_for_it() {
     let mut town = three_old().await;
     assert_eq!(town.on("2025-02-14T08:00").await.len(), 3);
@@ -748,6 +798,7 @@ macro_rules! stories {
 }
 
 stories! {
+    what_was_set_before_comes_back_with_its_end_and_owner
     rounds_go_to_whom_it_concerns_then_and_the_fixed_are_thanked_once
     a_letter_names_the_five_facts_and_no_evidence
     nobody_gets_two_letters_a_week_over_all_rollouts

@@ -236,7 +236,7 @@ mod tests {
     fn an_empty_file_is_all_defaults() {
         let settings = parse("").unwrap();
         assert_eq!(settings.message_size_max.0, 50 << 20);
-        assert_eq!(settings.listeners.len(), 7);
+        assert_eq!(settings.listeners.len(), 9);
     }
 
     #[test]

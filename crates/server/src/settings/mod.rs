@@ -205,14 +205,14 @@ settings! {
         "How long the stories of messages are kept (`rohrpost trace`).";
     "trace.addresses_kept" trace_addresses_kept: Span = "\"7 d\"" in "1 h" ..= "90 d", AtStart,
         "How long the client's address and EHLO name belong to a story. After that it says that they are expired.";
+    "trace.views_kept" trace_views_kept: Span = "\"180 d\"" in "7 d" ..= "3650 d", AtStart,
+        "How long it is kept who looked at which story (`rohrpost trace --views`).";
     "findings.kept" findings_kept: Span = "\"400 d\"" in "30 d" ..= "3650 d", AtStart,
         "How long it is kept what measures found and how accounts connect, counted from the last day it was seen \
          (`rohrpost findings`, `rohrpost audit`). No addresses are in it.";
     "rules.record_facts" rules_record_facts: types::Switch = "true", AtStart,
         "Whether it is kept for at most 7 days what rules could have asked about (addresses of clients and mailboxes, \
          sizes, hashes of header values; no content), so that `rohrpost rules replay` can tell what a change would do.";
-    "trace.views_kept" trace_views_kept: Span = "\"180 d\"" in "7 d" ..= "3650 d", AtStart,
-        "How long it is kept who looked at which story (`rohrpost trace --views`).";
     "log.level" log_level: Choice<types::LogLevel> = "\"info\"", AtStart,
         "How much is logged: \"error\", \"warn\", \"info\" or \"debug\".";
 }

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use platform::store::{StoreError, Tx};
+use platform::store::Tx;
 use policy::Scope;
 use policy::admin::Admin;
 use policy::clients::{Entry, TlsAbility};
@@ -192,9 +192,7 @@ pub(super) async fn of_setting(
     let changes = call
         .services
         .store
-        .read(move |tx: &mut dyn Tx| {
-            Ok::<_, StoreError>(impact::changes(tx, &at, name, &item, &value)?)
-        })
+        .read(move |tx: &mut dyn Tx| impact::changes(tx, &at, name, &item, &value))
         .await?;
     let mut previews = Vec::new();
     for change in changes {

@@ -10,6 +10,7 @@ mod mail;
 mod measures;
 mod policy;
 mod rollouts;
+mod rules;
 pub(crate) mod session;
 mod state;
 
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(policy::routes());
     routes.extend(measures::routes());
     routes.extend(rollouts::routes());
+    routes.extend(rules::routes());
     routes.extend(mail::routes());
     routes.extend(state::routes());
     routes.extend(administration::routes());

@@ -93,12 +93,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// What a domain's own administrator decides; everything else is the provider's.
-const OF_DOMAINS: [&str; 4] = [
-    "inbound-tls",
-    "outbound-tls",
-    "notice-language",
-    "legacy-access",
-];
+const OF_DOMAINS: [&str; 4] = ["inbound-tls", "outbound-tls", "language", "legacy-access"];
 
 /// Something that is set.
 #[derive(Serialize, ToSchema)]
@@ -405,4 +400,16 @@ async fn unset_of_domain(call: Call, reason: Reason, _: NoBody) -> Result<Done, 
         .await?;
     call.services.policies.refresh().await?;
     Ok(Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_domains_decide_can_be_set() {
+        for word in OF_DOMAINS {
+            assert!(name_in(word).is_ok(), "{word}");
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //! memory, written by a chore. Never holds an IP address. The rim notes, the CLI and letters read.
 
 pub use crate::measure::Measure;
-use directory::AccountId;
+use crate::model::SendAs;
+use directory::{AccountId, AddressKey};
 use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{Store, StoreError, Tx};
@@ -327,6 +328,35 @@ pub fn of(
             })
         },
     )
+}
+
+/// Forgets that an account used senders which are its own from now on: nobody writes letters about them.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn settle_sender(
+    tx: &mut dyn Tx,
+    account: AccountId,
+    now_own: &SendAs,
+) -> Result<(), StoreError> {
+    for found in of(tx, account, &Measure::SenderOwnership, 0)? {
+        let used = AddressKey::parse(&found.detail);
+        let is_own = used.is_ok_and(|used| match now_own {
+            SendAs::Address(address) => used == *address,
+            SendAs::AnyAt(domain) => used.domain() == domain,
+        });
+        if is_own {
+            tx.execute(
+                "DELETE FROM policy_findings WHERE account = ?1 AND measure = ?2 AND detail = ?3",
+                params![
+                    account.0,
+                    &Measure::SenderOwnership.to_string(),
+                    &found.detail
+                ],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets what is known about an account that goes.

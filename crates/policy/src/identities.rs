@@ -3,6 +3,7 @@
 //! transaction. The code is made here and mailed by the caller; only its hash is kept.
 
 use crate::admin::{Author, PolicyError, checked_author, no_account};
+use crate::findings;
 use crate::model::SendAs;
 use crate::rows::{self, send_as_from};
 use directory::{AccountId, AddressKey, DomainName};
@@ -241,6 +242,7 @@ impl Identities {
                 check_room(tx, account, &send_as, Kind::Granted)?;
                 let row = Row::new(account, &send_as, Kind::Granted, checked_author(&author)?);
                 row.put(tx)?;
+                findings::settle_sender(tx, account, &send_as)?;
                 Ok(rows::bump_revision(tx)?)
             })
             .await
@@ -506,6 +508,7 @@ fn confirm(
              WHERE account = ?1 AND domain = ?2 AND local = ?3",
             params![account.0, address.domain().as_str(), address.local(), now.0],
         )?;
+        findings::settle_sender(tx, account, &SendAs::Address(address.clone()))?;
         rows::bump_revision(tx)?;
         return Ok(Confirmed::Right);
     }

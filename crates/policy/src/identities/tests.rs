@@ -279,3 +279,41 @@ async fn a_full_account_can_still_be_granted_what_it_has() {
     };
     assert!(identities.grant(&login, &nth(1), broken).await.is_err());
 }
+
+/// Nobody is written to about a sender that became the account's own.
+#[tokio::test]
+async fn findings_about_a_sender_end_where_it_becomes_the_accounts_own() {
+    use crate::{Findings, Measure};
+    let fixture = Fixture::new().await;
+    let found = Findings::new(fixture.store.clone());
+    for sender in [
+        "me@gmx.test",
+        "other@gmx.test",
+        "x@shop.test",
+        "y@shop.test",
+    ] {
+        found.note(Measure::SenderOwnership, fixture.anna, sender, NOON);
+    }
+    found.flush().await.unwrap();
+    let identities = Identities::new(fixture.store.clone());
+    let (anna, me) = (key("anna@firma.test"), key("me@gmx.test"));
+    let request = identities.request(&anna, &me, "CODE", author());
+    request.await.unwrap();
+    assert_eq!(details(&fixture).await.len(), 4, "not by asking");
+    let confirmed = identities.confirm(&anna, &me, "CODE", NOON).await.unwrap();
+    assert_eq!(confirmed, Confirmed::Right);
+    let shop = SendAs::AnyAt(DomainName::parse("shop.test").unwrap());
+    let mut granted = author();
+    granted.reason = "their shop".into();
+    identities.grant(&anna, &shop, granted).await.unwrap();
+    assert_eq!(details(&fixture).await, ["other@gmx.test"]);
+}
+
+async fn details(fixture: &Fixture) -> Vec<String> {
+    let account = fixture.anna;
+    let read = fixture.store.read(move |tx: &mut dyn Tx| {
+        crate::findings::of(tx, account, &crate::Measure::SenderOwnership, 0)
+    });
+    let found = read.await.unwrap().into_iter();
+    found.map(|finding| finding.detail).collect()
+}

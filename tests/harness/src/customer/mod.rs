@@ -96,32 +96,18 @@ impl Customer {
         self.visit(Protocol::Smtp, "127.0.0.1", port, to)
     }
 
+    /// Sends a small message from any address.
+    pub fn send_as(&self, port: u16, from: &str, to: &str) -> Visit {
+        let mut orders = self.orders(Protocol::Smtp, "127.0.0.1", port, to);
+        let message = orders["message"].as_str().unwrap_or_default();
+        orders["message"] = message.replace(&self.user, from).into();
+        orders["from"] = from.into();
+        run(&orders)
+    }
+
     /// Any visit to any host.
-    ///
-    /// # Panics
-    /// Where Python cannot be run: then nothing is proved.
     pub fn visit(&self, protocol: Protocol, host: &str, port: u16, to: &str) -> Visit {
-        let orders = self.orders(protocol, host, port, to);
-        let mut child = Command::new("python3")
-            .args(["-W", "ignore", "-c", include_str!("program.py")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3 starts");
-        let mut input = child.stdin.take().expect("piped");
-        input
-            .write_all(orders.to_string().as_bytes())
-            .expect("told");
-        drop(input);
-        let output = child.wait_with_output().expect("it ends");
-        let told: Value = serde_json::from_slice(&output.stdout).expect("a JSON object");
-        let text = |name: &str| told[name].as_str().map(str::to_owned);
-        Visit {
-            ok: told["ok"] == true,
-            stage: text("stage").unwrap_or_default(),
-            text: text("text").unwrap_or_default(),
-            version: text("version"),
-        }
+        run(&self.orders(protocol, host, port, to))
     }
 
     fn orders(&self, protocol: Protocol, host: &str, port: u16, to: &str) -> Value {
@@ -165,6 +151,33 @@ impl Customer {
                  {mailer}\nA small message.\n"
             ),
         })
+    }
+}
+
+/// Lets the program run.
+///
+/// # Panics
+/// Where Python cannot be run: then nothing is proved.
+fn run(orders: &Value) -> Visit {
+    let mut child = Command::new("python3")
+        .args(["-W", "ignore", "-c", include_str!("program.py")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    let mut input = child.stdin.take().expect("piped");
+    input
+        .write_all(orders.to_string().as_bytes())
+        .expect("told");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("a JSON object");
+    let text = |name: &str| told[name].as_str().map(str::to_owned);
+    Visit {
+        ok: told["ok"] == true,
+        stage: text("stage").unwrap_or_default(),
+        text: text("text").unwrap_or_default(),
+        version: text("version"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Eight customers with their mail programs, for the announced calendars of two providers: who can do what at a
 //! date, and who got which letter. The calendars themselves are `variomedia` and `mailbox`.
 
+mod mailbox;
 mod variomedia;
 
 use harness::Lab;

@@ -25,7 +25,7 @@ fn visit(lab: &Lab) -> String {
 
 fn plan(server: &Server, state: &str) -> String {
     let file = server.dir().join("state.toml");
-    std::fs::write(&file, state).unwrap();
+    std::fs::write(&file, state).expect("a file");
     let (ok, output, errors) = server.cli(&["plan", &file.display().to_string()]);
     assert!(ok, "{output}{errors}");
     output

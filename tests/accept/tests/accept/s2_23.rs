@@ -19,9 +19,9 @@ impl Nodes {
     fn start() -> Self {
         let cluster = Cluster::start();
         let url = cluster.database();
-        let (_, database) = url.rsplit_once("dbname=").unwrap();
+        let (_, database) = url.rsplit_once("dbname=").expect("it works");
         let database = database.to_owned();
-        let files = tempfile::tempdir().unwrap();
+        let files = tempfile::tempdir().expect("it works");
         let first = files.path().join("mx1");
         let second = files.path().join("mx2");
         let start = |dir: &std::path::Path, name: &str| {
@@ -41,9 +41,9 @@ impl Nodes {
         };
         let one = start(&first, "mx1");
         // Keys in the store are sealed with the installation's secret.
-        std::fs::create_dir_all(second.join("store")).unwrap();
+        std::fs::create_dir_all(second.join("store")).expect("it works");
         let secret = std::path::Path::new("store/installation.secret");
-        std::fs::copy(first.join(secret), second.join(secret)).unwrap();
+        std::fs::copy(first.join(secret), second.join(secret)).expect("it works");
         let two = start(&second, "mx2");
         Self {
             cluster,
@@ -152,7 +152,7 @@ fn drifted(nodes: &Nodes) {
         let done = std::process::Command::new("kill")
             .args([signal, &pid])
             .status();
-        assert!(done.unwrap().success());
+        assert!(done.expect("it works").success());
     };
     stop("-STOP");
     let (ok, ..) = nodes.nodes[0].cli(&["clock", "set", "2017-05-12T22:05:00Z"]);

@@ -150,12 +150,8 @@ pub(crate) fn engine(settings: &Settings) -> Engine {
 /// Where a store or the data directory cannot be used.
 pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Parts, StartError> {
     let random = Random::from_os();
-    let in_data_dir = |error| {
-        StartError::new(
-            format!("node.data_dir {}", settings.data_dir.display()),
-            error,
-        )
-    };
+    let place = || format!("node.data_dir {}", settings.data_dir.display());
+    let in_data_dir = |error| StartError::new(place(), error);
     make_data_dir(&settings.data_dir).map_err(in_data_dir)?;
     let (store, segments) = open_storage(settings, clock.clone(), random.clone()).await?;
     let temporary_dir = empty_temporary_dir(&settings.data_dir).map_err(in_data_dir)?;
@@ -188,18 +184,14 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         .read(queue::trace::newest)
         .await
         .map_err(|error| StartError::new("the store", error))?;
-    let (findings, connections) = (
-        Findings::new(store.clone()),
-        Connections::new(store.clone()),
-    );
-    let desk = Desk::new(DeskParts {
+    let watching = DeskParts {
         directory: directory.clone(),
         policies: policies.clone(),
-        connections: connections.clone(),
-        findings: findings.clone(),
+        connections: Connections::new(store.clone()),
+        findings: Findings::new(store.clone()),
         clock: clock.clone(),
         host_name: settings.host_name.0.as_str().into(),
-    });
+    };
     Ok(Parts {
         settings: Arc::new(settings.clone()),
         queue: Queue::new(store.clone(), segments.clone(), mailboxes.clone())
@@ -208,9 +200,9 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         traces: TraceIds::after(clock.clone(), newest),
         clock,
         random,
-        findings,
-        connections,
-        desk,
+        findings: watching.findings.clone(),
+        connections: watching.connections.clone(),
+        desk: Desk::new(watching),
         policies,
         usage,
         store,

@@ -126,6 +126,25 @@ fn plain(message: &str) -> String {
     format!("{header}\r\n\r\n{}", String::from_utf8_lossy(&bytes))
 }
 
+/// S0-07: program, what to do, deadline, consequence, whom to ask.
+fn names_the_five_facts(mails: &[String]) {
+    assert_eq!(mails.len(), 1);
+    let unwrapped = mails[0].replace("\r\n", " ");
+    for fact in [
+        "Outlook 2010",
+        "TLS 1.0",
+        "Das ist zu tun:",
+        "25. März 2026",
+        "lehnt unser Server die Verbindung dieses Programms ab",
+        "030 / 1234567",
+        "30. Mai 2026",
+    ] {
+        assert!(unwrapped.contains(fact), "{fact}: {}", mails[0]);
+    }
+    assert!(mails[0].contains("\r\nAuto-Submitted: auto-generated\r\n"));
+    assert!(!mails[0].contains("List-Unsubscribe") && !mails[0].contains("PEER-PRACTICE"));
+}
+
 #[test]
 fn rounds_go_to_whom_it_concerns_and_thanks_to_the_fixed() {
     let mut lab = Lab::start_legacy(&[]);
@@ -169,22 +188,7 @@ fn rounds_go_to_whom_it_concerns_and_thanks_to_the_fixed() {
             "{letter}"
         );
     }
-    let mails = inbox(&lab, &erna);
-    assert_eq!(mails.len(), 1);
-    let unwrapped = mails[0].replace("\r\n", " ");
-    for fact in [
-        "Outlook 2010",
-        "TLS 1.0",
-        "Das ist zu tun:",
-        "25. März 2026",
-        "lehnt unser Server die Verbindung dieses Programms ab",
-        "030 / 1234567",
-        "30. Mai 2026",
-    ] {
-        assert!(unwrapped.contains(fact), "{fact}: {}", mails[0]);
-    }
-    assert!(mails[0].contains("\r\nAuto-Submitted: auto-generated\r\n"));
-    assert!(!mails[0].contains("List-Unsubscribe") && !mails[0].contains("PEER-PRACTICE"));
+    names_the_five_facts(&inbox(&lab, &erna));
     assert!(inbox(&lab, &heidi).is_empty());
 
     // One is fixed. The power goes while the second round is under way.

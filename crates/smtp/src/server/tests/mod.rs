@@ -70,6 +70,21 @@ pub(super) struct TestServer {
     _dir: tempfile::TempDir,
 }
 
+/// A listener for mail of one group, with limits of its own.
+fn for_one_group() -> server::Listener {
+    let limits = Limits {
+        message_bytes_max: 100_000,
+        ..Limits::default()
+    };
+    server::Listener {
+        hello: Some("mx2.rp.test".into()),
+        groups: vec!["private".into()],
+        places: [("private".into(), "mx2.rp.test".into())].into(),
+        limits: Some(limits),
+        ..server::Listener::default()
+    }
+}
+
 impl TestServer {
     pub(super) async fn start(settings: Settings) -> Self {
         Self::start_with(settings, server::Listener::default()).await
@@ -119,20 +134,9 @@ impl TestServer {
         ));
         let (shutdown, handle) = Shutdown::new();
         let listen = |role, mode, own| listen(role, mode, &context, own, &handle);
-        let limits = Limits {
-            message_bytes_max: 100_000,
-            ..Limits::default()
-        };
-        let group = server::Listener {
-            hello: Some("mx2.rp.test".into()),
-            groups: vec!["private".into()],
-            places: [("private".into(), "mx2.rp.test".into())].into(),
-            limits: Some(limits),
-            ..server::Listener::default()
-        };
         let mx = listen(Role::Mx, Mode::StartTls, own.clone());
         let securemx = listen(Role::SecureMx, Mode::StartTls, server::Listener::default());
-        let groupmx = listen(Role::Mx, Mode::StartTls, group);
+        let groupmx = listen(Role::Mx, Mode::StartTls, for_one_group());
         let submission = listen(Role::Submission, Mode::StartTls, own.clone());
         let submissions = listen(Role::Submission, Mode::ImplicitTls, own);
         Self {

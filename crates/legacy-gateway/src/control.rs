@@ -95,10 +95,19 @@ async fn connected(shared: &Arc<Shared>, doors: &[Door]) -> io::Result<()> {
 
 /// Serves a client of the core. What the core hands over is its own: a broken descriptor ends the connection.
 fn hand_over(shared: &Arc<Shared>, client: OwnedFd, link: OwnedFd) -> io::Result<()> {
+    // Past the limit descriptors would be lost on the way, and with them which belong together.
+    let Ok(place) = shared.places.clone().try_acquire_owned() else {
+        tracing::warn!("client.no_place");
+        return Ok(());
+    };
     // Both are non-blocking already, which is what they share with the core's handles.
     let client = TcpStream::from_std(std::net::TcpStream::from(client))?;
     let link = UnixStream::from_std(std::os::unix::net::UnixStream::from(link))?;
-    tokio::spawn(session::take_over(shared.clone(), client, link));
+    let shared = shared.clone();
+    tokio::spawn(async move {
+        session::take_over(shared, client, link).await;
+        drop(place);
+    });
     Ok(())
 }
 

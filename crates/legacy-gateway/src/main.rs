@@ -31,8 +31,8 @@ use tokio::sync::{Semaphore, watch};
 const BACKLOG: i32 = 256;
 /// Pause after no connection could be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Descriptors for other things than clients.
-const OTHER_DESCRIPTORS: u64 = 100;
+/// Descriptors for other things than clients: listeners, and for each a client that waits for a place.
+const OTHER_DESCRIPTORS: u64 = 200;
 
 /// The gateway for mail programs that can do no TLS better than 1.0 or 1.1.
 ///
@@ -103,10 +103,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
+    let connections_max = connections_max(settings.connections_max)?;
     let shared = Arc::new(Shared {
         contexts,
         versions: settings.versions(),
         handshake_time_max: settings.handshake_time_max(),
+        stall_time_max: session::STALL_TIME_MAX,
+        places: Arc::new(Semaphore::new(connections_max)),
         socket: settings.socket.clone(),
         allowed: watch::Sender::new(control::NOTHING),
         tally: tally::Tally::default(),
@@ -116,9 +119,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         false => None,
     };
     sandbox::become_user(settings.user.as_deref())?;
-    // A client is two connections.
-    let descriptors = settings.connections_max as u64 * 2 + OTHER_DESCRIPTORS;
-    let files = sandbox::close(descriptors)?;
+    let files = sandbox::close(descriptors_for(connections_max))?;
     if arguments.self_test {
         let (lines, all) = sandbox::self_test();
         println!("{}", lines.join("\n"));
@@ -126,13 +127,36 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     tracing::info!(library = openssl::version::version(), landlock = ?files, "gateway.ready");
     runtime.block_on(async {
-        let serving = serve(shared, doors, settings.connections_max);
         tokio::select! {
-            () = serving => {}
+            () = serve(shared, doors) => {}
             () = parent_ended(parent) => {}
         }
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// A client is two connections.
+fn descriptors_for(connections: usize) -> u64 {
+    connections as u64 * 2 + OTHER_DESCRIPTORS
+}
+
+/// As many clients as the system lets this process have descriptors for, at most `wished`.
+fn connections_max(wished: usize) -> Result<usize, String> {
+    let allowed = sandbox::descriptors_max().map_err(|error| error.to_string())?;
+    let clients = allowed.saturating_sub(OTHER_DESCRIPTORS) / 2;
+    let possible = usize::try_from(clients).unwrap_or(wished).min(wished);
+    if possible == 0 {
+        return Err(format!(
+            "the system allows only {allowed} open files, too few for a single client; raise LimitNOFILE"
+        ));
+    }
+    if possible < wished {
+        tracing::warn!(
+            connections_max = possible,
+            "the system allows fewer open files than connections_max needs; raise LimitNOFILE"
+        );
+    }
+    Ok(possible)
 }
 
 /// Standard input, a pipe from whoever started this.
@@ -168,14 +192,12 @@ fn bind(address: SocketAddr) -> std::io::Result<StdTcpListener> {
     Ok(socket.into())
 }
 
-async fn serve(shared: Arc<Shared>, doors: Vec<(StdTcpListener, Door)>, connections_max: usize) {
+async fn serve(shared: Arc<Shared>, doors: Vec<(StdTcpListener, Door)>) {
     let names = doors.iter().map(|(_, door)| *door).collect();
-    let places = Arc::new(Semaphore::new(connections_max));
     for (socket, door) in doors {
         match TcpListener::from_std(socket) {
             Ok(socket) => {
-                let (shared, places) = (shared.clone(), places.clone());
-                tokio::spawn(accept(shared, socket, door, places));
+                tokio::spawn(accept(shared.clone(), socket, door));
             }
             Err(error) => tracing::error!(%error, address = %door.local, "listener.failed"),
         }
@@ -183,13 +205,14 @@ async fn serve(shared: Arc<Shared>, doors: Vec<(StdTcpListener, Door)>, connecti
     control::run(shared, names).await;
 }
 
-async fn accept(shared: Arc<Shared>, socket: TcpListener, door: Door, places: Arc<Semaphore>) {
+async fn accept(shared: Arc<Shared>, socket: TcpListener, door: Door) {
     loop {
-        // Past the limit clients wait in the kernel.
-        let Ok(place) = places.clone().acquire_owned().await else {
+        let accepted = socket.accept().await;
+        // Past the limit the one that came last waits here, the others in the kernel.
+        let Ok(place) = shared.places.clone().acquire_owned().await else {
             return;
         };
-        match socket.accept().await {
+        match accepted {
             Ok((client, peer)) => {
                 let _ = client.set_nodelay(true);
                 let local = client.local_addr().unwrap_or(door.local);

@@ -1,6 +1,7 @@
 //! What the process gives up once everything is open: other users' rights, files (Landlock, where the kernel has it),
-//! new programs, threads and outgoing connections (seccomp). A client that breaks OpenSSL gets a process that
-//! can talk to the core's socket and to clients, and nothing else.
+//! new programs, threads and new sockets but Unix ones (seccomp). A client that breaks OpenSSL gets a process that
+//! can talk to clients and to Unix sockets its user may open, of which the core's should be the only one. Connecting
+//! a client's socket anew elsewhere is prevented by Landlock only, from Linux 6.7 on.
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
@@ -56,6 +57,14 @@ pub(crate) fn close(descriptors_max: u64) -> Result<RulesetStatus, String> {
     Ok(files)
 }
 
+/// How many descriptors this process may have at most.
+///
+/// # Errors
+/// Where the system does not say.
+pub(crate) fn descriptors_max() -> nix::Result<u64> {
+    nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).map(|(_, hard)| hard)
+}
+
 fn limits(descriptors_max: u64) -> nix::Result<()> {
     let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE)?;
     let descriptors = descriptors_max.min(hard);
@@ -85,7 +94,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_sendto,
     libc::SYS_sendmsg,
     libc::SYS_accept4,
-    // Only a Unix socket can be made, so only one can be connected.
+    // Only a Unix socket can be made; for the sockets of clients see the module's text.
     libc::SYS_connect,
     libc::SYS_shutdown,
     libc::SYS_close,

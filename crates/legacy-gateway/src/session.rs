@@ -1,7 +1,7 @@
 //! One client: its bytes go to the core and come back, in clear or out of TLS; the handshake is done when it is due.
 //! Ends at once when what the session uses is no longer allowed. Understands nothing of what is said.
 
-use crate::link::{Link, Order, Reader, Writer};
+use crate::link::{Link, Order};
 use crate::recorder::Recorder;
 use crate::tally::{Protection, Tally};
 use crate::tls::{self, Contexts, Session};
@@ -12,10 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Bytes read of a client at a time.
 const READ_BYTES: usize = 16 * 1024;
+/// How long a client may leave one frame from the core untaken: as long as the core waits at most for what it sends.
+/// Without it, whoever takes nothing would keep its place here after the core has given up.
+pub(crate) const STALL_TIME_MAX: Duration = Duration::from_secs(5 * 60);
 /// How long a client may take for TLS's goodbye.
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -25,6 +28,9 @@ pub(crate) struct Shared {
     /// What the settings allow, whatever the core says.
     pub(crate) versions: VersionSet,
     pub(crate) handshake_time_max: Duration,
+    pub(crate) stall_time_max: Duration,
+    /// One for each client, whichever way it came: there are descriptors for no more.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) socket: PathBuf,
     pub(crate) allowed: watch::Sender<Allowed>,
     pub(crate) tally: Tally,
@@ -76,14 +82,14 @@ async fn in_clear(shared: &Shared, mut client: TcpStream, mut link: Link) -> io:
             before.cleartext == Cleartext::Served && now.cleartext == Cleartext::Refused
         });
         tokio::select! {
-            last = relay(&mut client, &mut link.reader, &mut link.writer) => last?,
+            last = relay(&mut client, &mut link, shared.stall_time_max) => last?,
             () = forbidden => return Ok(()),
         }
     };
     let Some(last) = last else {
         return Ok(());
     };
-    client.write_all(&last).await?;
+    within(shared.stall_time_max, client.write_all(&last)).await?;
     encrypted(shared, client, Vec::new(), link).await
 }
 
@@ -139,7 +145,7 @@ async fn session_of(shared: &Shared, session: Session, mut link: Link) -> io::Re
         .await?;
     drop((hello, server_name));
     tokio::select! {
-        relayed = relay(&mut stream, &mut link.reader, &mut link.writer) => match relayed? {
+        relayed = relay(&mut stream, &mut link, shared.stall_time_max) => match relayed? {
             None => {
                 let _late = tokio::time::timeout(GOODBYE_TIME_MAX, stream.shutdown()).await;
                 Ok(())
@@ -171,20 +177,24 @@ async fn forbidden(shared: &Shared, ends: impl Fn(&Allowed, &Allowed) -> bool) {
 }
 
 /// Moves bytes both ways until the core ends the session (`None`) or orders TLS (the last bytes in clear). What cannot
-/// be passed on makes the other side wait.
+/// be passed on makes the other side wait; a client that takes nothing for `stall_time_max` is gone.
 async fn relay(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    reader: &mut Reader,
-    writer: &mut Writer,
+    link: &mut Link,
+    stall_time_max: Duration,
 ) -> io::Result<Option<Vec<u8>>> {
+    let Link { reader, writer } = link;
     let mut space = vec![0; READ_BYTES.min(DATA_BYTES_MAX)];
     let mut client_ended = false;
     loop {
         tokio::select! {
             order = reader.next() => match order? {
                 Order::Data(bytes) => {
-                    client.write_all(&bytes).await?;
-                    client.flush().await?;
+                    let passed_on = async {
+                        client.write_all(&bytes).await?;
+                        client.flush().await
+                    };
+                    within(stall_time_max, passed_on).await?;
                 }
                 Order::StartTls(last) => return Ok(Some(last)),
                 Order::End | Order::Closed => return Ok(None),
@@ -200,5 +210,33 @@ async fn relay(
                 }
             },
         }
+    }
+}
+
+/// What a client takes too long for fails.
+async fn within<T>(time: Duration, io: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let timed = tokio::time::timeout(time, io).await;
+    timed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_loses_its_place() {
+        let (core, gateway) = UnixStream::pair().unwrap();
+        let (mut client, _silent) = tokio::io::duplex(1024);
+        let mut link = Link::over(gateway);
+        let mut frame = Vec::new();
+        gateway_link::encode(&Frame::Data(&[7; DATA_BYTES_MAX]), &mut frame);
+        let mut core = core;
+        core.write_all(&frame).await.unwrap();
+        // The core has given up; its bytes are still on their way.
+        drop(core);
+        let relayed = relay(&mut client, &mut link, Duration::from_millis(50));
+        let relayed = tokio::time::timeout(Duration::from_secs(10), relayed).await;
+        let error = relayed.expect("it gives up, too").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

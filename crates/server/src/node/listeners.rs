@@ -180,7 +180,6 @@ fn tls(
             Some(settings::Role::Http) => vec![b"http/1.1".to_vec()],
             _ => Vec::new(),
         },
-        ..ServerTlsSettings::default()
     };
     ServerTls::new(certificates.clone(), &tls_settings)
         .map_err(|error| StartError::new("TLS", error))

@@ -161,9 +161,8 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
         .await
         .map_err(|error| StartError::new("the directory", error))?;
     let in_policy = |error| StartError::new("the policy", error);
-    let policies = Policies::open(store.clone(), clock.clone())
-        .await
-        .map_err(in_policy)?;
+    let opened = Policies::open(store.clone(), clock.clone()).await;
+    let policies = opened.map_err(in_policy)?;
     let usage = Usage::open(store.clone()).await.map_err(in_policy)?;
     let resolver = resolver(settings, &clock)?;
     policies.watch().resolve_with(resolver.clone());

@@ -4,8 +4,8 @@
 use crate::announce::{self, Announced};
 use crate::facts::{Facts, Sighting};
 use crate::fill::{FillError, Values, wrap};
-use crate::guides::{self, Places, Ports};
-use crate::model::Rollout;
+use crate::guides::{self, Places, Ports, Transition};
+use crate::model::{LocalDate, Rollout};
 use crate::voice::Voice;
 use crate::wording::{Speaker, date, epoch_day};
 use formats::language::Language;
@@ -105,6 +105,8 @@ pub struct Draft<'d> {
     pub facts: &'d Facts,
     /// Where one click ends the newsletter; empty for other letters.
     pub unsubscribe: &'d str,
+    /// The last day on which the legacy hosts are open to the reader; `None` where they are not.
+    pub legacy_until: Option<LocalDate>,
 }
 
 /// A letter as written.
@@ -178,7 +180,7 @@ impl Writer<'_> {
         put("seen", self.seen(&facts.seen, speaker)?);
         put("guide", self.guide(draft, speaker)?);
         put("list", self.list(facts, speaker)?);
-        let mut until = facts.legacy_until;
+        let until = facts.legacy_until.or(draft.legacy_until);
         if let Some(rollout) = draft.rollout {
             let announced = Announced::of(rollout, speaker)?;
             let measures: BTreeSet<_> = measures(facts).collect();
@@ -192,11 +194,10 @@ impl Writer<'_> {
             put("means", announced.means);
             put("transition", announced.transition);
             put("dates", announced.dates.join("\n"));
-            until = until.or(rollout.legacy.as_ref().map(|legacy| legacy.until));
         }
         let hint = match (until, draft.kind) {
             (Some(until), Kind::Round | Kind::Digest | Kind::Nudge) => {
-                let status = format!("{}{STATUS}", speaker.voice.site);
+                let status = self.status_page();
                 let with = Values::from([
                     ("legacy_until", Cow::Owned(speaker.date(until))),
                     ("status", Cow::Owned(status)),
@@ -212,16 +213,20 @@ impl Writer<'_> {
         Ok(values)
     }
 
+    fn status_page(&self) -> String {
+        format!("{}{STATUS}", self.voice.site)
+    }
+
     /// The mail program as people call it.
     fn client(&self, key: &str, speaker: &Speaker<'_>) -> Result<String, FillError> {
         let client = self.catalogue.from_key(key);
         if !client.is_known() {
             return speaker.plain("seen.unknown_client");
         }
-        let name = Values::from([("client", Cow::Owned(client.to_string()))]);
+        let name = Values::from([("client", Cow::Owned(client.in_words(speaker.language)))]);
         match client.confidence {
             Confidence::Guess => speaker.say("seen.guess", &name),
-            _ => Ok(client.to_string()),
+            _ => Ok(client.in_words(speaker.language)),
         }
     }
 
@@ -292,10 +297,17 @@ impl Writer<'_> {
             remote_help: String::new(),
             ..self.voice.clone()
         };
+        let page = self.status_page();
+        // Who has legacy access need not be told how to ask for it.
+        let asks = matches!(draft.kind, Kind::Round | Kind::Nudge | Kind::Regression);
+        let transition = draft.legacy_until.filter(|_| asks);
         let places = Places {
             voice: &voice,
             ports: self.ports,
-            transition: None,
+            transition: transition.map(|until| Transition {
+                end: until.day,
+                page: &page,
+            }),
         };
         let mut parts: Vec<String> = Vec::new();
         for seen in &draft.facts.seen {

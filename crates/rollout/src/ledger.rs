@@ -238,14 +238,31 @@ fn entry(row: &dyn Columns) -> Result<Option<Entry>, StoreError> {
     }))
 }
 
-/// Gives a letter its name, for good.
-pub(crate) fn name(tx: &mut dyn Tx, key: &Key, token: i64) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE rollout_letters SET token = ?5 \
-         WHERE slug = ?1 AND round = ?2 AND kind = ?3 AND recipient = ?4 AND token = 0",
-        params![&key.slug, key.round, key.kind.word(), &key.recipient, token],
-    )
-    .map(drop)
+/// Takes a letter for handing over: gives it its name, for good, and makes it due again at `until` only, should
+/// nothing be heard of it. `false`: it is no longer as it was read, because another node has taken it.
+pub(crate) fn claim(
+    tx: &mut dyn Tx,
+    read: &Entry,
+    token: i64,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let key = &read.key;
+    let taken = tx.execute(
+        "UPDATE rollout_letters SET token = ?5, due_at = ?6 \
+         WHERE slug = ?1 AND round = ?2 AND kind = ?3 AND recipient = ?4 \
+         AND status = 'written' AND token = ?7 AND due_at = ?8",
+        params![
+            &key.slug,
+            key.round,
+            key.kind.word(),
+            &key.recipient,
+            token,
+            until.0,
+            read.token,
+            read.due_at.0
+        ],
+    )?;
+    Ok(taken > 0)
 }
 
 /// What became of a letter.
@@ -258,10 +275,12 @@ pub(crate) struct Change {
     pub(crate) due_at: Timestamp,
 }
 
+/// Notes what became of a letter. What it was about goes with it: nobody writes it again.
 pub(crate) fn mark(tx: &mut dyn Tx, change: &Change) -> Result<(), StoreError> {
     let key = &change.key;
     tx.execute(
-        "UPDATE rollout_letters SET status = ?5, status_at = ?6, reply = ?7, due_at = ?8 \
+        "UPDATE rollout_letters SET status = ?5, status_at = ?6, reply = ?7, due_at = ?8, \
+         facts = CASE WHEN ?5 = 'written' THEN facts ELSE '{}' END \
          WHERE slug = ?1 AND round = ?2 AND kind = ?3 AND recipient = ?4",
         params![
             &key.slug,
@@ -277,10 +296,13 @@ pub(crate) fn mark(tx: &mut dyn Tx, change: &Change) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// When an account got, or is to get, its latest letter that counts for the week.
+/// When an account got, or is to get, its latest letter that counts for the week. One that waited counts from
+/// when it left, not from when it was written.
 pub(crate) fn latest(tx: &mut dyn Tx, account: AccountId) -> Result<Option<Timestamp>, StoreError> {
     let latest = tx.one(
-        "SELECT MAX(CASE WHEN status = 'written' THEN due_at ELSE written_at END) \
+        "SELECT MAX(CASE WHEN status = 'written' THEN due_at \
+                         WHEN status = 'failed' OR status = 'unknown' THEN written_at \
+                         WHEN status_at > written_at THEN status_at ELSE written_at END) \
          FROM rollout_letters WHERE account = ?1 AND status <> 'dropped' \
          AND (kind = 'round' OR kind = 'nudge' OR kind = 'thanks' OR kind = 'regression' \
               OR kind = 'legacy-reminder')",
@@ -290,23 +312,27 @@ pub(crate) fn latest(tx: &mut dyn Tx, account: AccountId) -> Result<Option<Times
     Ok(latest.flatten().map(Timestamp))
 }
 
-/// Takes unsent letters of an account and rollout back, because a newer one takes their place.
+/// Takes unsent letters of an account and rollout back, because one of `round` takes their place. A letter of
+/// that round stays: a round that was cut off, or is written by two nodes, comes by here twice.
 pub(crate) fn supersede(
     tx: &mut dyn Tx,
     slug: &str,
     account: AccountId,
+    round: i64,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE rollout_letters SET status = 'dropped', status_at = ?3, reply = 'a newer one goes out' \
+        "UPDATE rollout_letters SET status = 'dropped', status_at = ?3, facts = '{}', \
+         reply = 'a newer one goes out' \
          WHERE slug = ?1 AND account = ?2 AND status = 'written' AND token = 0 \
-         AND (kind = 'round' OR kind = 'nudge')",
-        params![slug, account.0, now.0],
+         AND ((kind = 'round' AND round <> ?4) OR kind = 'nudge')",
+        params![slug, account.0, now.0, round],
     )
     .map(drop)
 }
 
-/// The accounts that got a letter of a rollout and no thanks, with the day of the first one.
+/// The accounts that got a letter of a rollout and no thanks, and when the first one was written. A letter that waits, or
+/// could not be sent, is none they got.
 pub(crate) fn unthanked(
     tx: &mut dyn Tx,
     slug: &str,
@@ -315,6 +341,7 @@ pub(crate) fn unthanked(
         "SELECT l.account, MIN(l.written_at), a.local, a.domain FROM rollout_letters l \
          JOIN directory_accounts a ON a.account = l.account \
          WHERE l.slug = ?1 AND (l.kind = 'round' OR l.kind = 'nudge') AND l.status <> 'dropped' \
+         AND l.status <> 'written' AND l.status <> 'failed' \
          AND NOT EXISTS (SELECT 1 FROM rollout_letters t WHERE t.slug = ?1 AND t.kind = 'thanks' \
                          AND t.account = l.account) \
          GROUP BY l.account, a.local, a.domain ORDER BY l.account",

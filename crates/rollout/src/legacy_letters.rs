@@ -174,7 +174,7 @@ fn put_notice(
 }
 
 /// The day that ends at `end`.
-fn last_day(end: Timestamp, zone: &Zone) -> Option<LocalDate> {
+pub(crate) fn last_day(end: Timestamp, zone: &Zone) -> Option<LocalDate> {
     let (day, month, year) = zone.local(Timestamp(end.0 - 1))?.day_month_year();
     let day = jiff::civil::Date::new(year, month, day).ok()?;
     Some(LocalDate { day, time: None })
@@ -186,12 +186,13 @@ fn seen(tx: &mut dyn Tx, account: AccountId) -> Result<Vec<Sighting>, StoreError
     let old = rows
         .iter()
         .filter(|row| row.manner.door == Door::Legacy && !row.settled);
-    let sightings = old.map(|row| {
+    let old: Vec<_> = old.cloned().collect();
+    let sightings = old.iter().map(|row| {
         let measure = match row.manner.encryption {
             Encryption::Clear => Measure::Cleartext(row.manner.service),
             _ => Measure::TlsVersion(row.manner.service),
         };
-        sight::sighting(row, measure)
+        sight::sighting(row, measure, &old)
     });
     Ok(sightings.take(8).collect())
 }

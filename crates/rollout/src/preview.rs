@@ -120,6 +120,7 @@ pub fn in_form(
                 },
                 facts: &facts,
                 unsubscribe: "https://mx.example/abmelden/TOKEN",
+                legacy_until: rollout.legacy.as_ref().map(|legacy| legacy.until),
             };
             let written = writer.write(&draft, form.language)?;
             texts.push(Variant {

@@ -1,22 +1,25 @@
 //! Sends what is due: rounds are written when their time comes, each letter is named, written out and handed to
 //! the post, and looked after until somebody has it. A node runs one. A crash at any point sends no letter
-//! twice: its name is stored before it is handed over, and the post takes a name once.
+//! twice: its name is stored before it is handed over, and the post takes a name once. Nodes on one store take
+//! each letter for themselves first.
 
 use crate::admin::{RolloutError, Rollouts};
 use crate::compose::{Draft, Kind, Writer};
 use crate::guides::Ports;
 use crate::ledger::{self, Change, Entry, Status};
-use crate::model::State;
+use crate::legacy_letters::last_day;
+use crate::model::{LocalDate, State};
 use crate::post::{Fate, Letter, Post, PostError, Stream, Token, Unsubscribe};
 use crate::rows::Kept;
 use crate::voice::Voice;
 use crate::writing;
+use directory::AccountId;
 use formats::language::Language;
 use platform::clock::{Clock, Timestamp};
 use platform::random::Random;
 use platform::store::{StoreError, Tx};
-use policy::{Connections, Findings, Sender};
-use std::collections::HashMap;
+use policy::{Connections, Findings, Legacy, Sender};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +80,8 @@ pub struct Stepped {
 struct Desk {
     voice: Voice,
     rollouts: HashMap<String, Kept>,
+    /// By rollout, once somebody asked.
+    concerned: HashMap<String, HashSet<AccountId>>,
 }
 
 impl Runner {
@@ -148,6 +153,7 @@ impl Runner {
                 .into_iter()
                 .map(|kept| (kept.rollout.slug.clone(), kept))
                 .collect(),
+            concerned: HashMap::new(),
         })
     }
 
@@ -163,16 +169,17 @@ impl Runner {
             if desk.is_none() {
                 desk = Some(self.desk().await?);
             }
-            let Some(desk) = &desk else { break };
-            let mut ready = Vec::with_capacity(page.len());
+            let Some(desk) = &mut desk else { break };
+            let (mut ready, mut waits) = (Vec::with_capacity(page.len()), Vec::new());
             for entry in page {
                 match self.held_up(&entry, desk, now).await? {
-                    Some(change) => self.mark(change).await?,
+                    Some(change) => waits.push(change),
                     None => ready.push(entry),
                 }
             }
+            self.mark_all(waits).await?;
             let mut later = false;
-            for entry in &self.named(ready).await? {
+            for entry in &self.claimed(ready).await? {
                 let change = self.hand_over(entry, desk, now).await?;
                 sent += usize::from(change.status == Status::Queued);
                 // A post that takes nothing now is not asked a thousand times.
@@ -192,21 +199,34 @@ impl Runner {
         Ok(page.await?)
     }
 
-    /// Every letter gets its name, durably, before it is handed over.
-    async fn named(&self, mut page: Vec<Entry>) -> Result<Vec<Entry>, RolloutError> {
-        for entry in page.iter_mut().filter(|entry| entry.token == 0) {
-            entry.token = self.parts.post.token().0;
-        }
-        let names: Arc<[_]> = page.iter().map(|e| (e.key.clone(), e.token)).collect();
-        self.parts
+    /// Takes letters for handing over: each gets its name, durably, and is left alone by other nodes for a while.
+    /// What another node has taken since it was read is left out. A crash lets go by itself.
+    pub(crate) async fn claimed(&self, mut page: Vec<Entry>) -> Result<Vec<Entry>, RolloutError> {
+        let until = self.parts.clock.now().plus(LOOK_AGAIN);
+        let named = page.iter().map(|entry| {
+            let token = match entry.token {
+                0 => self.parts.post.token().0,
+                known => known,
+            };
+            (entry.clone(), token)
+        });
+        let named: Arc<[(Entry, i64)]> = named.collect();
+        let names = named.clone();
+        let taken = self
+            .parts
             .rollouts
             .store
             .write(move |tx: &mut dyn Tx| {
-                names
-                    .iter()
-                    .try_for_each(|(key, token)| ledger::name(tx, key, *token))
+                let claims = names.iter();
+                let claims = claims.map(|(read, token)| ledger::claim(tx, read, *token, until));
+                claims.collect::<Result<Vec<bool>, StoreError>>()
             })
             .await?;
+        for (entry, (_, token)) in page.iter_mut().zip(named.iter()) {
+            entry.token = *token;
+        }
+        let mut taken = taken.into_iter();
+        page.retain(|_| taken.next().unwrap_or(false));
         Ok(page)
     }
 
@@ -214,7 +234,7 @@ impl Runner {
     async fn held_up(
         &self,
         entry: &Entry,
-        desk: &Desk,
+        desk: &mut Desk,
         now: Timestamp,
     ) -> Result<Option<Change>, RolloutError> {
         let dropped = |why: &str| Some(change(entry, Status::Dropped, why.to_owned(), now));
@@ -230,7 +250,7 @@ impl Runner {
             _ => return Ok(dropped("the rollout is over")),
         }
         let waited = entry.due_at > entry.written_at;
-        if waited && !self.is_still_needed(entry, now).await? {
+        if waited && !self.is_still_needed(entry, desk, now).await? {
             return Ok(dropped("it was no longer needed"));
         }
         Ok(None)
@@ -260,13 +280,25 @@ impl Runner {
         })
     }
 
-    /// A letter that had to wait for the week to pass may be about something that is mended.
-    async fn is_still_needed(&self, entry: &Entry, now: Timestamp) -> Result<bool, RolloutError> {
+    /// A letter that had to wait for the week to pass may be about something that is mended. Whom a rollout
+    /// concerns is asked once for all letters of a step.
+    async fn is_still_needed(
+        &self,
+        entry: &Entry,
+        desk: &mut Desk,
+        now: Timestamp,
+    ) -> Result<bool, RolloutError> {
         let (Kind::Round, Some(account)) = (entry.key.kind, entry.account) else {
             return Ok(true);
         };
-        let concerned = self.parts.rollouts.concerned(&entry.key.slug, now).await?;
-        Ok(concerned.iter().any(|one| one.account == account))
+        let slug = &entry.key.slug;
+        if !desk.concerned.contains_key(slug) {
+            let concerned = self.parts.rollouts.concerned(slug, now).await?;
+            let accounts = concerned.iter().map(|one| one.account).collect();
+            desk.concerned.insert(slug.clone(), accounts);
+        }
+        let concerned = desk.concerned.get(slug);
+        Ok(concerned.is_some_and(|concerned| concerned.contains(&account)))
     }
 
     /// The letter, or why there is none.
@@ -308,6 +340,7 @@ impl Runner {
             about,
             facts: &entry.facts,
             unsubscribe: &unsubscribe,
+            legacy_until: self.legacy_until(entry),
         };
         let language = self.language(entry);
         let written = match writer.write(&draft, language) {
@@ -330,6 +363,20 @@ impl Runner {
             unsubscribe: is_newsletter.then_some(Unsubscribe { url: unsubscribe }),
             group: is_newsletter.then(|| desk.voice.newsletter_group.clone()),
         }))
+    }
+
+    /// The last day of the legacy hosts for the reader, where they are open now and the domain allows them.
+    fn legacy_until(&self, entry: &Entry) -> Option<LocalDate> {
+        let sender = Sender {
+            account: entry.account,
+            domain: &entry.domain,
+            group: None,
+        };
+        let snapshot = self.parts.rollouts.policies.snapshot();
+        match snapshot.legacy(&sender, self.parts.clock.now()) {
+            Legacy::Until { end, .. } => last_day(end, snapshot.zone()),
+            Legacy::Off | Legacy::Forbidden => None,
+        }
     }
 
     fn language(&self, entry: &Entry) -> Language {
@@ -394,6 +441,9 @@ impl Runner {
     }
 
     async fn mark_all(&self, changes: Vec<Change>) -> Result<(), RolloutError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         let changes: Arc<[Change]> = changes.into();
         self.parts
             .rollouts

@@ -9,9 +9,10 @@ use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{StoreError, Tx};
 use platform::tls::TlsVersion;
-use policy::connections::{Belief, Connection, Outcome};
+use policy::clients::UNKNOWN;
+use policy::connections::{Belief, Connection, Manner, Outcome};
 use policy::impact::{Affected, Impact, Proposed, Question};
-use policy::{Encryption, Measure, Scope, Sender, Snapshot};
+use policy::{Door, Encryption, Measure, Scope, Sender, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -184,6 +185,8 @@ fn sightings(
     first_day: i64,
 ) -> Vec<Sighting> {
     let mut seen: Vec<Sighting> = Vec::new();
+    let unsettled = |row: &&Connection| row.manner.door == Door::Normal && row.is_open(first_day);
+    let alike: Vec<Connection> = rows.iter().filter(unsettled).cloned().collect();
     for proposed in by {
         if *proposed == Proposed::SenderOwnership {
             let senders = affected.details.iter().map(|detail| Sighting {
@@ -197,14 +200,8 @@ fn sightings(
             seen.extend(senders);
             continue;
         }
-        let open = rows.iter().filter(|row| {
-            breaks(row, proposed)
-                && row.belief == Belief::Proved
-                && !row.settled
-                && row.last_day >= first_day
-        });
-        for row in open {
-            let sighting = sighting(row, proposed.measure());
+        for row in alike.iter().filter(|row| breaks(row, proposed)) {
+            let sighting = sighting(row, proposed.measure(), &alike);
             let same = |one: &&mut Sighting| {
                 (&one.measure, &one.client, &one.tls)
                     == (&sighting.measure, &sighting.client, &sighting.tls)
@@ -237,16 +234,32 @@ fn breaks(row: &Connection, proposed: &Proposed) -> bool {
     }
 }
 
-/// A connection as letters name it.
-pub(crate) fn sighting(row: &Connection, measure: Measure) -> Sighting {
-    of_manner(&row.manner, measure, row.last_day)
+/// A connection as letters name it. One that does not say its name is probably the one program that was
+/// recognised among the `others` of the account and connects in the same way.
+pub(crate) fn sighting(row: &Connection, measure: Measure, others: &[Connection]) -> Sighting {
+    let mut sighting = of_manner(&row.manner, measure, row.last_day);
+    if sighting.client == UNKNOWN
+        && let Some(only) = probably(&row.manner, others)
+    {
+        sighting.client = format!("{only}?");
+    }
+    sighting
 }
 
-pub(crate) fn of_manner(
-    manner: &policy::connections::Manner,
-    measure: Measure,
-    last_day: i64,
-) -> Sighting {
+/// The key of the only program among `others` that connects as `unnamed` does.
+fn probably<'c>(unnamed: &Manner, others: &'c [Connection]) -> Option<&'c str> {
+    let same = others.iter().map(|row| &row.manner).filter(|manner| {
+        (manner.encryption == Encryption::Clear, manner.tls)
+            == (unnamed.encryption == Encryption::Clear, unnamed.tls)
+    });
+    let mut named = same
+        .map(|manner| manner.client.trim_end_matches('?'))
+        .filter(|key| !key.is_empty() && *key != UNKNOWN);
+    let first = named.next()?;
+    named.all(|key| key == first).then_some(first)
+}
+
+pub(crate) fn of_manner(manner: &Manner, measure: Measure, last_day: i64) -> Sighting {
     Sighting {
         measure: measure.to_string(),
         service: manner.service.word().to_owned(),
@@ -279,16 +292,33 @@ pub(crate) fn is_mended(
     let first_day = now.0.div_euclid(DAY_MS) - i64::from(days(rollout)) + 1;
     let proposals = public_proposals(rollout);
     let rows = policy::connections::list(tx, account)?;
-    let open = |row: &Connection| {
+    let breach = |row: &&Connection| {
         let is_breach = proposals.iter().any(|proposed| breaks(row, proposed));
-        is_breach && !row.settled && row.belief == Belief::Proved && row.last_day >= first_day
+        is_breach && !row.settled && row.belief == Belief::Proved
     };
-    if rows.iter().any(open) {
+    if rows
+        .iter()
+        .filter(breach)
+        .any(|row| row.last_day >= first_day)
+    {
+        return Ok(false);
+    }
+    // A sender's finding ends where the address becomes the account's own; one that is only old proves nothing.
+    if proposals.contains(&Proposed::SenderOwnership)
+        && !policy::findings::of(tx, account, &Measure::SenderOwnership, i64::MIN)?.is_empty()
+    {
         return Ok(false);
     }
     let of_connections = proposals
         .iter()
         .any(|p| matches!(p, Proposed::TlsVersion { .. } | Proposed::Cleartext(_)));
-    let secure = |row: &Connection| row.manner.is_secure_login() && row.last_day >= since;
-    Ok(!of_connections || rows.iter().any(secure))
+    let is_secure = |row: &&Connection| row.manner.is_secure_login() && row.last_day >= since;
+    let secure: BTreeSet<_> = rows
+        .iter()
+        .filter(is_secure)
+        .map(|row| row.manner.service)
+        .collect();
+    // What was silent for long is proved by the same service only.
+    let mut silent = rows.iter().filter(breach).map(|row| row.manner.service);
+    Ok(!of_connections || (!secure.is_empty() && silent.all(|service| secure.contains(&service))))
 }

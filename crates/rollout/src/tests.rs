@@ -1,5 +1,7 @@
 //! Rollouts from beginning to end on a clock that is set: who gets which letter when, and who gets none.
 
+mod handing_over;
+
 use crate::admin::Rollouts;
 use crate::compose::Kind;
 use crate::guides::Ports;
@@ -30,8 +32,23 @@ use std::time::Duration;
 struct Box_ {
     taken: Mutex<Vec<(Token, Letter)>>,
     next: Mutex<i64>,
+    /// When each was taken, by this clock; at the beginning of time without one.
+    clock: Mutex<Option<Clock>>,
+    moments: Mutex<BTreeMap<Token, Timestamp>>,
     /// Letters that are taken before the crash: the caller hears an error although they were.
     crash: Mutex<bool>,
+}
+
+impl Box_ {
+    fn now(&self) -> Timestamp {
+        let clock = self.clock.lock().unwrap();
+        clock.as_ref().map_or(Timestamp(0), Clock::now)
+    }
+
+    fn taken_at(&self, token: Token) -> Timestamp {
+        let moments = self.moments.lock().unwrap();
+        moments.get(&token).copied().unwrap_or(Timestamp(0))
+    }
 }
 
 impl Post for Box_ {
@@ -42,15 +59,20 @@ impl Post for Box_ {
     }
 
     fn send<'a>(&'a self, letter: Letter) -> Carried<'a, Posted> {
-        let mut taken = self.taken.lock().unwrap();
+        let (mut taken, token) = (self.taken.lock().unwrap(), letter.token);
         if !taken.iter().any(|(token, _)| *token == letter.token) {
+            self.moments
+                .lock()
+                .unwrap()
+                .insert(letter.token, self.now());
             taken.push((letter.token, letter));
         }
+        let at = self.taken_at(token);
         let crash = *self.crash.lock().unwrap();
         Box::pin(async move {
             match crash {
                 true => Err(PostError::Later("the power went".into())),
-                false => Ok(Posted { at: Timestamp(0) }),
+                false => Ok(Posted { at }),
             }
         })
     }
@@ -58,7 +80,8 @@ impl Post for Box_ {
     fn fate<'a>(&'a self, token: Token) -> Carried<'a, Option<(Fate, Timestamp)>> {
         let taken = self.taken.lock().unwrap();
         let known = taken.iter().any(|(known, _)| *known == token);
-        Box::pin(async move { Ok(known.then_some((Fate::Delivered, Timestamp(7)))) })
+        let at = self.taken_at(token);
+        Box::pin(async move { Ok(known.then_some((Fate::Delivered, at))) })
     }
 }
 
@@ -144,6 +167,7 @@ impl Town {
         let rollouts = Rollouts::new(store.clone(), policies, "mx.provider.test");
         let connections = Connections::new(store.clone());
         let post = Arc::new(Box_::default());
+        *post.clock.lock().unwrap() = Some(clock.clone());
         let runner = Runner::new(RunnerParts {
             rollouts: rollouts.clone(),
             connections: connections.clone(),
@@ -697,6 +721,7 @@ fn letters_that_belong_to_no_rollout_have_no_gap_in_any_form() {
                 about: "anna@firma.test",
                 facts: &facts,
                 unsubscribe: "",
+                legacy_until: None,
             };
             let written = writer.write(&draft, form.language).unwrap();
             assert!(
@@ -779,6 +804,8 @@ fn engine(files: &tempfile::TempDir) -> Engine {
     }
 }
 
+use handing_over::*;
+
 macro_rules! stories {
     ($($name:ident)*) => {
         mod sqlite {
@@ -798,6 +825,11 @@ macro_rules! stories {
 }
 
 stories! {
+    a_round_that_was_cut_off_is_written_whole
+    two_nodes_hand_a_letter_over_once
+    a_letter_that_waited_counts_from_when_it_left
+    nobody_is_thanked_whose_letter_never_left
+    what_a_letter_was_about_goes_with_it
     what_was_set_before_comes_back_with_its_end_and_owner
     rounds_go_to_whom_it_concerns_then_and_the_fixed_are_thanked_once
     a_letter_names_the_five_facts_and_no_evidence

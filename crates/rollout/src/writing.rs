@@ -16,11 +16,13 @@ use platform::random::Random;
 use platform::store::{StoreError, Tx};
 use policy::admin::Author;
 use policy::{Scope, Stage, Zone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Letters written in one transaction.
 const WRITTEN_AT_ONCE: usize = 200;
+/// Digests written in one transaction; each may name many mailboxes.
+const DIGESTS_AT_ONCE: usize = 20;
 /// Mailboxes named in a digest; the rest is counted.
 const DIGEST_MAX: usize = 200;
 /// Rounds that operators ask for are numbered from here.
@@ -188,7 +190,7 @@ impl Rollouts {
         concerned: &[Concerned],
         now: Timestamp,
     ) -> Result<usize, RolloutError> {
-        let still: Vec<_> = concerned.iter().map(|one| one.account).collect();
+        let still: HashSet<_> = concerned.iter().map(|one| one.account).collect();
         let zone = self.policies.snapshot().zone().clone();
         let slug = rollout.slug.clone();
         let open = self
@@ -212,7 +214,7 @@ impl Rollouts {
                         if !sight::is_mended(tx, &rollout, *account, since, now)? {
                             continue;
                         }
-                        ledger::supersede(tx, &rollout.slug, *account, now)?;
+                        ledger::supersede(tx, &rollout.slug, *account, number, now)?;
                         let key = (rollout.slug.as_str(), number, Kind::Thanks);
                         let mut entry =
                             Entry::to_account(key, *account, login, Facts::default(), now);
@@ -238,22 +240,26 @@ impl Rollouts {
         for one in concerned {
             domains.entry(one.domain.clone()).or_default().push(one);
         }
-        let digests: Arc<[(Arc<str>, Facts)]> = domains
-            .into_iter()
-            .map(|(domain, of_domain)| (domain, digest(&of_domain)))
-            .collect();
-        let slug = slug.to_owned();
-        let written = self
-            .store
-            .write(move |tx: &mut dyn Tx| {
-                let mut letters = 0;
-                for (domain, facts) in digests.iter() {
-                    letters += usize::from(put_digest(tx, &slug, number, domain, facts, now)?);
-                }
-                Ok::<_, StoreError>(letters)
-            })
-            .await?;
-        Ok(written)
+        let domains: Vec<_> = domains.into_iter().collect();
+        let mut letters = 0;
+        for batch in domains.chunks(DIGESTS_AT_ONCE) {
+            let digests: Arc<[(Arc<str>, Facts)]> = batch
+                .iter()
+                .map(|(domain, of_domain)| (domain.clone(), digest(of_domain)))
+                .collect();
+            let slug = slug.to_owned();
+            letters += self
+                .store
+                .write(move |tx: &mut dyn Tx| {
+                    let mut letters = 0;
+                    for (domain, facts) in digests.iter() {
+                        letters += usize::from(put_digest(tx, &slug, number, domain, facts, now)?);
+                    }
+                    Ok::<_, StoreError>(letters)
+                })
+                .await?;
+        }
+        Ok(letters)
     }
 
     /// While a measure warns, whoever it was seen of today gets a letter, at most one a week (S2-22).
@@ -433,7 +439,7 @@ fn round_letter(
     zone: &Zone,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    ledger::supersede(tx, slug, one.account, now)?;
+    ledger::supersede(tx, slug, one.account, number, now)?;
     let facts = Facts {
         seen: one.seen.clone(),
         ..Facts::default()

@@ -118,7 +118,7 @@ impl Posture {
 pub(crate) fn client_words(catalogue: &Catalogue, key: &str, language: Language) -> String {
     let recognised = catalogue.from_key(key);
     match recognised.is_known() {
-        true => recognised.to_string(),
+        true => recognised.in_words(language),
         false => language
             .of(
                 "unbekanntes Programm oder Gerät",

@@ -11,6 +11,7 @@ pub use catalogue::Catalogue;
 pub use entry::{Entry, Version};
 pub use pattern::{HINT_BYTES_MAX, Pattern};
 
+use formats::language::Language;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -100,6 +101,40 @@ impl Recognised {
             self.platform.word()
         ))
     }
+}
+
+impl Recognised {
+    /// As `Display`, with the words of a version in `language`: "Microsoft Outlook 2016 oder neuer (Windows)".
+    pub fn in_words(&self, language: Language) -> String {
+        match (language, &self.version) {
+            (Language::German, Some(version)) => {
+                let version = Some(german(version).into());
+                let said = Self {
+                    version,
+                    ..self.clone()
+                };
+                said.to_string()
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// A version's label, whose words the catalogue writes in English, in German.
+fn german(label: &str) -> String {
+    const WORDS: [(&str, &str); 6] = [
+        ("or", "oder"),
+        ("newer", "neuer"),
+        ("older", "älter"),
+        ("to", "bis"),
+        ("of", "von"),
+        ("for", "für"),
+    ];
+    let words = label.split(' ').map(|word| {
+        let known = WORDS.iter().find(|(english, _)| *english == word);
+        known.map_or(word, |(_, german)| german)
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// "Microsoft Outlook 2010 (Windows)"; for an unknown client "unknown".

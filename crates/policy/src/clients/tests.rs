@@ -423,3 +423,24 @@ async fn own_entries(fixture: Fixture) {
         "outlook/2010/windows"
     );
 }
+
+#[test]
+fn no_label_of_the_catalogue_stays_english_in_german() {
+    let catalogue = Catalogue::new(Vec::new());
+    for entry in catalogue.entries() {
+        for version in &entry.versions {
+            let said = german(&version.label);
+            let english = [
+                "or", "newer", "older", "to", "of", "for", "and", "from", "up", "before",
+            ];
+            let left = said.split(' ').find(|word| english.contains(word));
+            assert_eq!(left, None, "{}: {said}", entry.id);
+        }
+    }
+    let outlook = catalogue.from_key("outlook/2016 or newer/windows");
+    assert_eq!(
+        outlook.in_words(Language::German),
+        "Microsoft Outlook 2016 oder neuer (Windows)"
+    );
+    assert_eq!(outlook.in_words(Language::English), outlook.to_string());
+}

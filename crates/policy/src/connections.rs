@@ -173,8 +173,8 @@ impl Manner {
 pub enum Belief {
     /// The account was named by whoever came; nothing else speaks for it.
     Claimed,
-    /// The password was right, or the account had logged in from that address in the last seven days, or
-    /// with that mail program before.
+    /// The password was right, or the account had logged in from there in the last seven days,
+    /// or in just this way before and in no better one since.
     Proved,
 }
 

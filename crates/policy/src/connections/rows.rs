@@ -103,9 +103,8 @@ fn only_account_from(tx: &mut dyn Tx, row: &Added) -> Result<Option<AccountId>, 
 fn put_named(tx: &mut dyn Tx, account: AccountId, added: &Added) -> Result<(), StoreError> {
     let manner = &added.manner;
     let before = known(tx, account, manner)?;
-    let belief = match before {
-        _ if manner.outcome == Outcome::LoggedIn => Belief::Proved,
-        Some((Belief::Proved, _)) => Belief::Proved,
+    let belief = match manner.outcome {
+        Outcome::LoggedIn => Belief::Proved,
         _ => belief(tx, account, added)?,
     };
     let is_new_today = before.is_none_or(|(_, last_day)| last_day < added.last_day);
@@ -160,28 +159,40 @@ fn known(
     )
 }
 
-/// Whether a failure was the account's own: it logged in from there lately, or with that program before.
-/// Anybody can name an account; without this a stranger could have letters sent to it.
+/// Whether a failure was the account's own: it logged in from there lately, or just so before and was not seen to do
+/// better since. Anybody can name an account, and any program, too; without this a stranger could have letters sent to
+/// it. Whoever comes back from holidays is known by what it did before.
 fn belief(tx: &mut dyn Tx, account: AccountId, added: &Added) -> Result<Belief, StoreError> {
     if let Some(peer) = added.peer {
+        let (first, last) = network(peer);
         let came = tx.one(
-            "SELECT 1 FROM policy_origins WHERE address = ?1 AND account = ?2 AND last_at >= ?3",
-            params![&octets(peer), account.0, origins_since(added.last_day)],
+            "SELECT 1 FROM policy_origins WHERE account = ?1 AND address >= ?2 AND address <= ?3 \
+             AND last_at >= ?4 LIMIT 1",
+            params![account.0, &first, &last, origins_since(added.last_day)],
             |row| row.int(0),
         )?;
         if came.is_some() {
             return Ok(Belief::Proved);
         }
     }
-    if !is_recognised(&added.manner.client) {
+    let manner = &added.manner;
+    if !is_recognised(&manner.client) {
         return Ok(Belief::Claimed);
     }
-    let used = tx.one(
-        "SELECT 1 FROM policy_connections WHERE account = ?1 AND client = ?2 AND believed = 1 LIMIT 1",
-        params![account.0, &*added.manner.client],
+    let did = tx.one(
+        "SELECT 1 FROM policy_connections WHERE account = ?1 AND service = ?2 AND client = ?3 \
+         AND encryption = ?4 AND tls = ?5 AND outcome = ?6 AND settled = 0 LIMIT 1",
+        params![
+            account.0,
+            manner.service.word(),
+            &*manner.client,
+            manner.encryption.word(),
+            tls_number(manner.tls),
+            Outcome::LoggedIn.word(),
+        ],
         |row| row.int(0),
     )?;
-    Ok(used.map_or(Belief::Claimed, |_| Belief::Proved))
+    Ok(did.map_or(Belief::Claimed, |_| Belief::Proved))
 }
 
 fn add(
@@ -192,7 +203,9 @@ fn add(
 ) -> Result<(), StoreError> {
     let manner = &added.manner;
     tx.execute(
-        "UPDATE policy_connections SET seen = seen + ?10, believed = ?11, settled = 0, \
+        "UPDATE policy_connections SET seen = seen + ?10, \
+         settled = CASE WHEN believed > ?11 THEN settled ELSE 0 END, \
+         believed = CASE WHEN believed > ?11 THEN believed ELSE ?11 END, \
          first_day = CASE WHEN first_day < ?12 THEN first_day ELSE ?12 END, \
          last_day = CASE WHEN last_day > ?13 THEN last_day ELSE ?13 END \
          WHERE account = ?1 AND service = ?2 AND client = ?3 AND port = ?4 AND encryption = ?5 \
@@ -541,6 +554,15 @@ fn milliseconds(time: Duration) -> i64 {
 /// Whether a client's key says which program it is.
 pub(crate) fn is_recognised(client: &str) -> bool {
     !client.is_empty() && client != crate::clients::UNKNOWN
+}
+
+/// The first and the last address of where a customer is: that address, of IPv6 the network of 64 bits, within which
+/// devices change theirs daily (RFC 8981).
+fn network(address: IpAddr) -> (Vec<u8>, Vec<u8>) {
+    let (mut first, mut last) = (octets(address), octets(address));
+    first.iter_mut().skip(8).for_each(|byte| *byte = 0);
+    last.iter_mut().skip(8).for_each(|byte| *byte = 0xff);
+    (first, last)
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {

@@ -225,6 +225,75 @@ async fn whoever_only_names_an_account_proves_nothing_about_it() {
 }
 
 #[tokio::test]
+async fn a_stranger_with_the_same_program_proves_nothing_and_opens_nothing_again() {
+    let rig = Rig::new().await;
+    rig.anna(contact(Outcome::Refused, OLD));
+    rig.anna(contact(Outcome::LoggedIn, GOOD));
+    rig.connections.flush().await.unwrap();
+    rig.anna(contact(Outcome::Refused, OLD));
+    rig.connections.flush().await.unwrap();
+    rig.anna(Contact {
+        now: days(1),
+        ..contact(Outcome::LoggedIn, GOOD)
+    });
+    let rows = rig.rows().await;
+    let refused = |rows: &[Connection], tls: Option<TlsVersion>| {
+        let wanted =
+            |row: &&Connection| row.manner.outcome == Outcome::Refused && row.manner.tls == tls;
+        let row = rows.iter().find(wanted).unwrap();
+        (row.belief, row.settled, row.seen)
+    };
+    let old = OLD.map(|(version, _)| version);
+    assert_eq!(refused(&rows, old), (Belief::Proved, true, 2));
+    let stranger = |tls| Contact {
+        peer: ELSEWHERE,
+        now: days(1),
+        ..contact(Outcome::Refused, tls)
+    };
+    rig.anna(stranger(OLD));
+    rig.anna(stranger(None));
+    let rows = rig.rows().await;
+    assert_eq!(refused(&rows, old), (Belief::Proved, true, 3));
+    assert_eq!(refused(&rows, None), (Belief::Claimed, false, 1));
+}
+
+#[tokio::test]
+async fn whoever_comes_back_from_holidays_is_known_by_what_it_did() {
+    let rig = Rig::new().await;
+    rig.anna(contact(Outcome::LoggedIn, OLD));
+    rig.connections.flush().await.unwrap();
+    rig.anna(Contact {
+        peer: ELSEWHERE,
+        now: days(20),
+        ..contact(Outcome::Refused, OLD)
+    });
+    let rows = rig.rows().await;
+    let refused = |row: &&Connection| row.manner.outcome == Outcome::Refused;
+    assert_eq!(rows.iter().find(refused).unwrap().belief, Belief::Proved);
+}
+
+#[tokio::test]
+async fn of_ipv6_the_network_is_where_an_account_came_from() {
+    let rig = Rig::new().await;
+    let from = |address: &str, outcome, tls| Contact {
+        peer: address.parse().unwrap(),
+        ..contact(outcome, tls)
+    };
+    rig.anna(from("2001:db8:0:1::5", Outcome::LoggedIn, GOOD));
+    rig.connections.flush().await.unwrap();
+    rig.anna(from("2001:db8:0:1:ffff::7", Outcome::Refused, OLD));
+    rig.anna(from("2001:db8:0:2::5", Outcome::Refused, None));
+    let rows = rig.rows().await;
+    let belief = |tls: Option<TlsVersion>| {
+        let wanted =
+            |row: &&Connection| row.manner.outcome == Outcome::Refused && row.manner.tls == tls;
+        rows.iter().find(wanted).unwrap().belief
+    };
+    assert_eq!(belief(OLD.map(|(version, _)| version)), Belief::Proved);
+    assert_eq!(belief(None), Belief::Claimed);
+}
+
+#[tokio::test]
 async fn a_secure_login_settles_what_the_same_program_did_before() {
     settles(Rig::new().await).await;
 }

@@ -164,7 +164,7 @@ async fn the_window_ends_today_and_what_is_mended_or_already_refused_is_told_apa
     let (rig, [anna, bert, carl]) = Rig::new().await;
     rig.login(anna, Some(TlsVersion::V1_0), 13);
     rig.login(bert, Some(TlsVersion::V1_0), 14);
-    rig.login(carl, Some(TlsVersion::V1_3), 14);
+    rig.login(carl, Some(TlsVersion::V1_3), 5);
     let refused = Outcome::Refused;
     rig.note(carl, Some(TlsVersion::V1_0), Door::Normal, refused, 1);
     let impact = rig.preview(IMAP_12, Scope::Installation, 14).await;

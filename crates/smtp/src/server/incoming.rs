@@ -56,6 +56,8 @@ pub(super) struct HeaderRules {
     pub(super) policy: Arc<Snapshot>,
     /// What was known then.
     pub(super) case: Case,
+    /// Of the recipients nothing is known.
+    pub(super) recipients_missed: bool,
     /// When that was.
     pub(super) now: Timestamp,
 }
@@ -68,6 +70,12 @@ impl HeaderRules {
         let actions = self.case.prepare(0).at(Point::Data, |facts| {
             let facts = Facts {
                 headers: Known::Is(&seen),
+                // It comes after the header; whatever MAIL announced.
+                size: Known::Unknown,
+                recipients: match self.recipients_missed {
+                    true => Known::Unknown,
+                    false => facts.recipients,
+                },
                 ..*facts
             };
             let decision = evaluate(rules, Point::Data, &facts, self.now);

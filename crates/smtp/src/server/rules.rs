@@ -2,57 +2,31 @@
 //! rule's own words, what EHLO offers, header changes, how a message travels on. What rules mean is
 //! `policy::rules`'; sessions call this at one place per command. Without rules it costs nothing.
 
+mod refusal;
+mod remembered;
+
+pub(super) use remembered::Remembered;
+
 use super::extension::Extension;
 use super::incoming::{HeaderRules, Message};
-use super::rulings::{Refusal, recipient};
+use super::rulings::Refusal;
 use super::session::Session;
 use super::settings::Listener;
 use super::state::Envelope;
-use crate::reply::{Permanent, Reply, Status, Transient};
+use crate::reply::Reply;
 use directory::sasl::Mechanism;
-use directory::{DomainName, Resolution};
+use directory::{Claimed, DomainName, Resolution};
 use formats::address::Address;
 use platform::net;
 use platform::store::StoreError;
-use platform::tls::TlsVersion;
 use policy::rules::{
-    Acting, Action, Decision, Extensions, Fact, Facts, HeaderFacts, Known, Point, Recipient, Room,
-    Rule, StatusCode, Tls, Way, evaluate,
+    Action, Decision, Extensions, Fact, Facts, HeaderFacts, Known, Point, Recipient, Rule, Tls,
+    Way, evaluate,
 };
 use policy::{Door, Snapshot};
 use queue::{DeliverTo, Dispatch, Folder, Notify, Origin, ReversePath};
+use remembered::{OwnRecipient, Since};
 use std::sync::Arc;
-
-/// What rules need to remember of a session.
-#[derive(Debug, Default)]
-pub(super) struct Remembered {
-    /// The listener as it is set up, where rules took something from it.
-    listener: Option<Arc<Listener>>,
-    tags: Vec<Box<str>>,
-    /// How many of the tags are the session's; the others are the transaction's.
-    tags_of_session: usize,
-    reverse_name: Known<Box<str>>,
-    program: Option<Box<str>>,
-    recipients: Vec<OwnRecipient>,
-}
-
-/// A recipient that was accepted.
-#[derive(Debug)]
-struct OwnRecipient {
-    address: String,
-    domain: String,
-    group: Option<Box<str>>,
-}
-
-impl OwnRecipient {
-    fn view(&self) -> Recipient<'_> {
-        Recipient {
-            address: Known::Is(&self.address),
-            domain: &self.domain,
-            group: Known::of(self.group.as_deref()),
-        }
-    }
-}
 
 /// What rules say, without borrowing them.
 #[derive(Debug, Default)]
@@ -84,9 +58,8 @@ pub(super) async fn connect(session: &mut Session) -> Option<Reply> {
         Asking::Once,
     );
     let refusal = asked.refusal.clone();
-    settle(session, &asked);
+    session.rules.keep(&asked.tags, Since::Connect);
     narrow(session, &asked);
-    session.rules.tags_of_session = session.rules.tags.len();
     refusal.map(|refusal| refusal.reply)
 }
 
@@ -94,6 +67,11 @@ pub(super) async fn connect(session: &mut Session) -> Option<Reply> {
 pub(super) fn hello(session: &mut Session) -> Option<Reply> {
     if let Some(listener) = session.rules.listener.take() {
         session.listener = listener;
+    }
+    session.rules.forget(Since::Hello);
+    session.rules.forget(Since::Message);
+    if session.login.is_none() {
+        session.rules.forget(Since::Login);
     }
     let policy = session.context.policies.snapshot();
     if !policy.rules().asks_at(Point::Hello) && !policy.rules().asks_at(Point::Connect) {
@@ -116,9 +94,8 @@ pub(super) fn hello(session: &mut Session) -> Option<Reply> {
     let refusal = at_hello.refusal.clone();
     asked.off.add_all(at_hello.off);
     asked.mechanisms = at_hello.mechanisms.clone().or(asked.mechanisms);
-    settle(session, &at_hello);
+    session.rules.keep(&at_hello.tags, Since::Hello);
     narrow(session, &asked);
-    session.rules.tags_of_session = session.rules.tags.len();
     refusal.map(|refusal| refusal.reply)
 }
 
@@ -163,11 +140,38 @@ pub(super) fn auth(session: &mut Session, mechanism: Mechanism) -> Option<Reply>
         ..facts(session)
     };
     let asked = ask(session, &policy, Point::Auth, &facts, Asking::BeforeName);
-    settle(session, &asked);
+    session.rules.forget(Since::Login);
+    session.rules.keep(&asked.tags, Since::Login);
     asked.refusal.map(|refusal| refusal.reply)
 }
 
-/// Somebody logged in by `mechanism`: rules that ask who may still refuse.
+/// AUTH named an account, which may be anybody's or nobody's. What rules refuse, they refuse here, where no secret was
+/// looked at, so that right and wrong passwords get the same answer.
+pub(super) fn named(session: &Session, mechanism: Mechanism, claimed: &Claimed) -> Option<Reply> {
+    let policy = session.context.policies.snapshot();
+    let facts = Facts {
+        mechanism: Known::Is(mechanism.name()),
+        account: Known::Is(&claimed.user),
+        account_number: claimed.account,
+        account_group: Known::of(claimed.group.as_deref()),
+        way: Known::Is(Way::Outbound),
+        ..facts(session)
+    };
+    let asked = ask(session, &policy, Point::Auth, &facts, Asking::AtName);
+    asked.refusal.map(|refusal| refusal.reply)
+}
+
+/// The same without who it was.
+fn of_nobody<'a>(facts: &Facts<'a>) -> Facts<'a> {
+    Facts {
+        account: Known::Unknown,
+        account_number: None,
+        account_group: Known::Unknown,
+        ..*facts
+    }
+}
+
+/// Somebody logged in by `mechanism`: now rules count and note it. A rate that is used up may still refuse.
 pub(super) fn logged_in(session: &mut Session, mechanism: Mechanism) -> Option<Reply> {
     let policy = session.context.policies.snapshot();
     let facts = Facts {
@@ -175,17 +179,20 @@ pub(super) fn logged_in(session: &mut Session, mechanism: Mechanism) -> Option<R
         ..facts(session)
     };
     let asked = ask(session, &policy, Point::Auth, &facts, Asking::AfterName);
-    settle(session, &asked);
+    session.rules.keep(&asked.tags, Since::Login);
     asked.refusal.map(|refusal| refusal.reply)
 }
 
-/// AUTH is asked about twice: before a name was said, and with it. What a rule counts or notes, it does once.
+/// AUTH is asked about three times: before a name was said, with it, and when somebody proved to be that account. What
+/// a rule counts or notes, it does once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asking {
     /// Every other point.
     Once,
     /// Nobody is known.
     BeforeName,
+    /// Somebody gave a name and proved nothing; nothing is counted or noted of it.
+    AtName,
     /// The account is known.
     AfterName,
 }
@@ -196,12 +203,17 @@ impl Asking {
         match self {
             Self::Once => true,
             Self::BeforeName => !asks_who(rule),
+            Self::AtName => false,
             Self::AfterName => asks_who(rule),
         }
     }
 }
 
+/// Whether a rule hangs on the account, by what it asks or counts, or because it acts for a share of accounts.
 fn asks_who(rule: &Rule) -> bool {
+    if rule.schedule.canary.is_some() {
+        return true;
+    }
     let who = [Fact::Account, Fact::AccountGroup, Fact::Authenticated];
     let mut found = false;
     rule.when
@@ -219,8 +231,7 @@ pub(super) fn mail(
     path: &ReversePath,
     size: Option<u64>,
 ) -> Option<Refusal> {
-    session.rules.tags.truncate(session.rules.tags_of_session);
-    session.rules.recipients.clear();
+    session.rules.begin_message();
     let policy = session.context.policies.snapshot();
     if !policy.rules().asks_at(Point::Mail) {
         return None;
@@ -233,7 +244,7 @@ pub(super) fn mail(
         ..facts(session)
     };
     let asked = ask(session, &policy, Point::Mail, &facts, Asking::Once);
-    settle(session, &asked);
+    session.rules.keep(&asked.tags, Since::Message);
     asked.refusal
 }
 
@@ -250,6 +261,7 @@ pub(super) async fn rcpt(
     let records = session.context.policies.watch().records();
     let asked = [Point::Rcpt, Point::Data, Point::Route];
     if !records && !asked.iter().any(|point| rules.asks_at(*point)) {
+        session.rules.recipients_missed = true;
         return Ok(None);
     }
     let domain = a_labels(address.domain());
@@ -279,9 +291,9 @@ pub(super) async fn rcpt(
         };
         ask(session, &policy, Point::Rcpt, &facts, Asking::Once)
     };
-    settle(session, &asked);
     if asked.refusal.is_none() {
-        session.rules.recipients.push(recipient);
+        session.rules.keep(&asked.tags, Since::Message);
+        session.rules.add(recipient);
     }
     Ok(asked.refusal)
 }
@@ -294,12 +306,7 @@ pub(super) fn header(session: &Session, envelope: &Envelope) -> Option<HeaderRul
         return None;
     }
     let (sender, domain) = sender_texts(&envelope.sender.path);
-    let recipients: Vec<_> = session
-        .rules
-        .recipients
-        .iter()
-        .map(OwnRecipient::view)
-        .collect();
+    let recipients = session.rules.recipients();
     let facts = Facts {
         sender: Known::Is(&sender),
         sender_domain: Known::Is(&domain),
@@ -310,6 +317,7 @@ pub(super) fn header(session: &Session, envelope: &Envelope) -> Option<HeaderRul
     Some(HeaderRules {
         policy,
         case,
+        recipients_missed: session.rules.recipients_missed,
         now: now(session),
     })
 }
@@ -339,18 +347,13 @@ pub(super) async fn message(
     }
     let (sender, domain) = sender_texts(&envelope.sender.path);
     let actions = {
-        let recipients: Vec<_> = session
-            .rules
-            .recipients
-            .iter()
-            .map(OwnRecipient::view)
-            .collect();
-        let nothing = HeaderFacts::default();
-        let mut tags = session.rules.tags.clone();
+        let recipients = session.rules.recipients();
+        let nothing = HeaderFacts::unread();
+        let mut tags = session.rules.tags().to_vec();
         let facts = Facts {
             sender: Known::Is(&sender),
             sender_domain: Known::Is(&domain),
-            recipients: Known::Is(&recipients),
+            recipients: known_recipients(session, &recipients),
             size: Known::Is(message.bytes),
             headers: Known::Is(message.report.for_rules.as_ref().unwrap_or(&nothing)),
             ..facts(session)
@@ -385,12 +388,32 @@ pub(super) async fn message(
                     DeliverTo::Remote => None,
                 });
                 dispatch.inbox_for.extend(here);
-                taken.copies.extend(copies);
+                for copy in copies {
+                    let known = envelope.recipients.iter().chain(&taken.copies);
+                    if !known.into_iter().any(|one| is_same(one, &copy)) {
+                        taken.copies.push(copy);
+                    }
+                }
             }
             _ => {}
         }
     }
     Ok(Ok(taken))
+}
+
+/// Whether both would bring the message to the same place.
+fn is_same(one: &queue::Recipient, other: &queue::Recipient) -> bool {
+    one.deliver_to == other.deliver_to
+        && match one.deliver_to {
+            DeliverTo::Account(_) => true,
+            DeliverTo::Remote => {
+                one.address.local() == other.address.local()
+                    && one
+                        .address
+                        .domain()
+                        .eq_ignore_ascii_case(other.address.domain())
+            }
+        }
 }
 
 /// Where a copy for this address goes. The sender hears nothing of it, whatever becomes of it.
@@ -479,7 +502,7 @@ fn facts(session: &Session) -> Facts<'_> {
         account_number: login.map(|login| login.account),
         account_group: Known::of(login.and_then(|login| login.group.as_deref())),
         way: Known::Is(way),
-        tags: &session.rules.tags,
+        tags: session.rules.tags(),
         ..Facts::default()
     }
 }
@@ -512,17 +535,24 @@ fn ask(
     let mut refused = None;
     if !decision.is_silent() {
         let domain = facts.sender_domain.value().unwrap_or_default();
-        decision.noted.retain(|noted| asking.is_turn_of(noted.rule));
+        let rates = &watch.rates;
+        decision.noted.retain(|noted| {
+            asking.is_turn_of(noted.rule) && rates.would_act(noted.rule, point, facts, now)
+        });
         decision.actions.retain(|acting| match acting.action {
             Action::Rate { .. } => asking.is_turn_of(acting.rule),
             _ => true,
         });
         watch.note(&decision, facts.account_number, domain, now);
-        refused = refusal(session, policy, point, facts, &decision);
+        refused = refusal::refusal(session, policy, point, facts, &decision, now);
     }
     let is_whole = matches!(point, Point::Rcpt | Point::Data | Point::Auth);
-    if is_whole && asking != Asking::BeforeName || refused.is_some() {
-        watch.record(point, facts, now);
+    if is_whole && matches!(asking, Asking::Once | Asking::AfterName) || refused.is_some() {
+        let facts = match asking {
+            Asking::AtName => of_nobody(facts),
+            _ => *facts,
+        };
+        watch.record(point, &facts, now);
     }
     Asked {
         refusal: refused,
@@ -535,133 +565,17 @@ fn ask(
     }
 }
 
-/// Keeps tags for later points.
-fn settle(session: &mut Session, asked: &Asked) {
-    for tag in &asked.tags {
-        if !session.rules.tags.contains(tag) {
-            session.rules.tags.push(tag.clone());
-        }
+/// The recipients, or that they are not known: rules came while the message was under way.
+fn known_recipients<'r>(session: &Session, all: &'r [Recipient<'r>]) -> Known<&'r [Recipient<'r>]> {
+    match session.rules.recipients_missed {
+        true => Known::Unknown,
+        false => Known::Is(all),
     }
-}
-
-/// The first refusal in the order of the rules: a demand that is not met, a rate that is used up, or the ruling.
-fn refusal(
-    session: &Session,
-    policy: &Snapshot,
-    point: Point,
-    facts: &Facts<'_>,
-    decision: &Decision<'_>,
-) -> Option<Refusal> {
-    let rates = &session.context.policies.watch().rates;
-    let demands = decision
-        .actions
-        .iter()
-        .find_map(|acting| match acting.action {
-            Action::RequireTls { lowest, text, .. } if !meets(facts, lowest.0) => {
-                Some((acting, no_tls(session, policy, point, text.as_str())))
-            }
-            Action::Rate { text, .. } => match rates.count(acting, facts, now(session)) {
-                Room::Left => None,
-                Room::Full { .. } => {
-                    Some((acting, later(session, policy, point, None, text.as_str())))
-                }
-            },
-            _ => None,
-        });
-    let ruled = || {
-        let acting = decision.ruling.as_ref()?;
-        let reply = match acting.action {
-            Action::Reject { text, status } => {
-                never(session, policy, point, status.as_ref(), text.as_str())
-            }
-            Action::Defer { text, status } => {
-                later(session, policy, point, status.as_ref(), text.as_str())
-            }
-            _ => return None,
-        };
-        Some((acting, reply))
-    };
-    let (acting, reply) = demands.or_else(ruled)?;
-    Some(told(acting, point, reply))
-}
-
-fn told(acting: &Acting<'_>, point: Point, reply: Reply) -> Refusal {
-    tracing::info!(rule = acting.rule.name, %point, action = acting.action.word(), "smtp rule refused");
-    Refusal {
-        reply,
-        reason: "rule",
-        explain: "a rule of the operator's says so; its name is in the line before",
-    }
-}
-
-fn meets(facts: &Facts<'_>, lowest: TlsVersion) -> bool {
-    facts.tls.value().is_some_and(|tls| tls.version >= lowest)
-}
-
-/// The rule's words exactly, or ours where it has none.
-fn words(session: &Session, policy: &Snapshot, text: &str) -> String {
-    if !text.is_empty() {
-        return text.to_owned();
-    }
-    let help = session.context.help_url(policy);
-    format!(
-        "This provider does not take it; a rule says so. What to do: {help}rule\n\
-         Dieser Anbieter nimmt das nicht an; eine Regel verlangt es so. Was zu tun ist: {help}rule"
-    )
-}
-
-fn never(
-    session: &Session,
-    policy: &Snapshot,
-    point: Point,
-    status: Option<&StatusCode>,
-    text: &str,
-) -> Reply {
-    let code = match point {
-        // RFC 5321 §3.1.
-        Point::Connect => Permanent::Failed,
-        Point::Auth => Permanent::BadCredentials,
-        _ => Permanent::Refused,
-    };
-    let status = status_of(status, Status::NOT_AUTHORISED);
-    Reply::permanent(code, status, words(session, policy, text))
-}
-
-fn later(
-    session: &Session,
-    policy: &Snapshot,
-    point: Point,
-    status: Option<&StatusCode>,
-    text: &str,
-) -> Reply {
-    let code = match point {
-        Point::Connect => Transient::Closing,
-        Point::Auth => Transient::NotAvailable,
-        Point::Mail | Point::Rcpt => Transient::MailboxBusy,
-        _ => Transient::LocalError,
-    };
-    let status = status_of(status, Status::NOT_AUTHORISED);
-    Reply::transient(code, status, words(session, policy, text))
-}
-
-fn status_of(given: Option<&StatusCode>, default: Status) -> Status {
-    given.map_or(default, |code| Status(code.0.0, code.0.1))
-}
-
-fn no_tls(session: &Session, policy: &Snapshot, point: Point, text: &str) -> Reply {
-    let code = match point {
-        Point::Auth => Permanent::FirstDoThis,
-        _ => Permanent::Refused,
-    };
-    let text = match text {
-        "" => recipient::tls_text(session.host_name(), session.context.help_url(policy)),
-        own => own.to_owned(),
-    };
-    Reply::permanent(code, Status::ENCRYPTION_NEEDED, text)
 }
 
 /// A login that rules refuse after all is none.
 pub(super) fn withdraw(session: &mut Session) {
     session.login = None;
+    session.rules.forget(Since::Login);
     session.watch();
 }

@@ -2,7 +2,9 @@
 //! sends raw bytes. Never used outside tests. `transcripts` runs the files beside the commands.
 
 mod delivery;
+mod login_rules;
 mod people;
+mod rules;
 mod scram;
 mod soup;
 mod transcripts;

@@ -235,6 +235,13 @@ pub fn preview(
         servers.extend(by_rule(tx, name, first_day)?);
     }
     let mut gathered = Gathered::new(question);
+    if let Proposed::Rule(name) = question.proposed
+        && let Some(rule) = question.snapshot.rules().set().named(name)
+        && !rule.can_break()
+    {
+        // It was noted where it would have acted, but it stops nobody.
+        return Ok(gathered.summed_up(Vec::new()));
+    }
     match question.proposed {
         Proposed::TlsVersion { service, lowest } => {
             let below = tls_number(Some(*lowest)) - 1;

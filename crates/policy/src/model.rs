@@ -236,6 +236,9 @@ pub struct DestinationRule {
     /// Lifts the sender's own `OutboundTls` for this destination down to `level`: only where a sender
     /// domain or account said so for itself. Without it a rule never weakens that demand.
     pub exception: bool,
+    /// Its level comes from a rule of the operator's: it stands beside what the other side publishes and never
+    /// replaces it, and mail leaves encrypted also where `Dane` alone would not ask for it.
+    pub by_rule: bool,
     /// From when on it no longer holds. Lookups never give a rule past its end (within a second).
     pub expires_at: Option<Timestamp>,
     /// Where it was set.

@@ -153,6 +153,19 @@ impl Action {
         )
     }
 
+    /// Whether somebody may no longer get through because of it.
+    pub fn can_break(&self) -> bool {
+        matches!(
+            self,
+            Self::Reject { .. }
+                | Self::Defer { .. }
+                | Self::RequireTls { .. }
+                | Self::Rate { .. }
+                | Self::AuthMechanisms { .. }
+                | Self::ExtensionsOff { .. }
+        )
+    }
+
     /// Where it can be carried out.
     pub fn points(&self) -> &'static [Point] {
         use Point::{Auth, Connect, Data, Deliver, Hello, Mail, Rcpt, Route};
@@ -198,6 +211,14 @@ impl Action {
             Self::Copy { to } => formats::address::Address::parse(to)
                 .map(drop)
                 .map_err(|error| format!("\"{}\" is no address: {error}", shown(to))),
+            Self::RequireTls {
+                level: Some(Level(TlsLevel::May)),
+                ..
+            } => Err(
+                "require-tls with level may would demand nothing, and lift what the other side \
+                 publishes; give encrypt, dane, dane-only, verify or secure"
+                    .to_owned(),
+            ),
             Self::ExtensionsOff { names } if names.is_empty() => {
                 Err("extensions-off needs names of extensions".to_owned())
             }
@@ -316,7 +337,7 @@ written! {
         known
             .filter(|level| !matches!(level, TlsLevel::Fingerprint))
             .ok_or_else(|| format!(
-                "\"{}\" is no level; give one of may, encrypt, dane, dane-only, verify, secure",
+                "\"{}\" is no level; give one of encrypt, dane, dane-only, verify, secure",
                 shown(text)
             ))
     },

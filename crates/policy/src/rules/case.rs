@@ -10,9 +10,6 @@ use platform::tls::TlsVersion;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Recipients of one case.
-pub const CASE_RECIPIENTS_MAX: usize = 100;
-
 /// A session as values. What is left out is not there, but for `reverse-name` and `program`, which are then not known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,7 +17,7 @@ pub struct Case {
     /// The client's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
-    /// Its name in the DNS.
+    /// Its name in the DNS; empty: it is known to have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reverse_name: Option<String>,
     /// The listener's port.
@@ -116,7 +113,7 @@ impl Case {
         });
         let hashes = self.hashed_headers.iter();
         let hashes = hashes.map(|(name, hash)| (name.as_str().into(), HeaderValue::Hashed(*hash)));
-        let recipients = self.recipients.iter().take(CASE_RECIPIENTS_MAX);
+        let recipients = self.recipients.iter();
         Prepared {
             case: self,
             sender_domain: domain_of(self.sender.as_deref().unwrap_or_default()),
@@ -161,7 +158,11 @@ impl Prepared<'_> {
             if shown { value } else { Known::Unknown }
         }
         fn maybe(value: &Option<String>) -> Known<&str> {
-            value.as_deref().map_or(Known::Unknown, Known::Is)
+            match value.as_deref() {
+                None => Known::Unknown,
+                Some("") => Known::Absent,
+                Some(text) => Known::Is(text),
+            }
         }
         let session = point != Point::Deliver;
         let way = match &case.account {
@@ -204,7 +205,10 @@ impl Prepared<'_> {
             recipients: hide(Known::Is(&recipients[..]), known(Fact::RecipientDomain)),
             size: hide(Known::of(case.size), known(Fact::Size)),
             headers: hide(Known::Is(&self.headers), known(Fact::Header("x".into()))),
-            tags: &case.tags,
+            tags: match known(Fact::Tag) && session {
+                true => &case.tags,
+                false => &[],
+            },
         };
         ask(&facts)
     }
@@ -215,12 +219,14 @@ impl Case {
     pub fn of(facts: &Facts<'_>, salt: u64) -> Self {
         let text = |known: Known<&str>| known.value().map(str::to_owned);
         let recipients = facts.recipients.value().unwrap_or_default();
-        let recipients = recipients.iter().take(CASE_RECIPIENTS_MAX);
         let headers = facts.headers.value().map_or(&[][..], HeaderFacts::all);
         let tls = facts.tls.value();
         Self {
             client: facts.client.value(),
-            reverse_name: text(facts.reverse_name),
+            reverse_name: match facts.reverse_name {
+                Known::Absent => Some(String::new()),
+                known => text(known),
+            },
             port: facts.port.value(),
             service: text(facts.service),
             legacy: facts.door.value() == Some(Door::Legacy),
@@ -234,6 +240,7 @@ impl Case {
             account_group: text(facts.account_group),
             sender: text(facts.sender),
             recipients: recipients
+                .iter()
                 .map(|recipient| CaseRecipient {
                     address: match recipient.address.value() {
                         Some(address) => address.to_owned(),

@@ -133,6 +133,13 @@ pub struct Facts<'a> {
     pub tags: &'a [Box<str>],
 }
 
+impl Facts<'_> {
+    /// Whether the connection has TLS of at least this version.
+    pub fn has_tls(&self, lowest: TlsVersion) -> bool {
+        self.tls.value().is_some_and(|tls| tls.version >= lowest)
+    }
+}
+
 /// A value of a header field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderValue {
@@ -211,6 +218,14 @@ impl HeaderFacts {
             fields,
             looked_for: Some(names.clone()),
             salt: 0,
+        }
+    }
+
+    /// Of a header nobody looked at: of no field is it known whether it is there.
+    pub fn unread() -> Self {
+        Self {
+            looked_for: Some(HeaderNames::default()),
+            ..Self::default()
         }
     }
 

@@ -27,7 +27,7 @@ pub use action::{
     Action, DelayBy, Extension, Extensions, HeaderAction, Level, Lowest, MechanismName, StatusCode,
     TEXT_BYTES_MAX, Text, Window,
 };
-pub use case::{CASE_RECIPIENTS_MAX, Case, CaseRecipient, Prepared, domain_of};
+pub use case::{Case, CaseRecipient, Prepared, domain_of};
 pub use check::Truth;
 pub use compiled::Compiled;
 pub use condition::{Condition, DEPTH_MAX, Op, PARTS_MAX, Test, Value};

@@ -109,10 +109,16 @@ fn stricter(
         fingerprints: Vec::new(),
         next_hop: None,
         exception: false,
+        by_rule: true,
         expires_at: None,
         origin: std::sync::Arc::new(crate::model::Scope::Installation),
     });
-    rule.level = rule.level.max(level);
+    let before = rule.level;
+    // What `dane-only` proves, a name does not.
+    if before != TlsLevel::DaneOnly {
+        rule.level = before.max(level);
+        rule.by_rule |= rule.level != before || before <= TlsLevel::Dane;
+    }
     rule.version_min = rule.version_min.max(version);
     rule
 }

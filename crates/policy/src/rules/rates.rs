@@ -5,6 +5,7 @@ use super::action::Action;
 use super::evaluate::Acting;
 use super::fact::Fact;
 use super::facts::{Facts, Known, hash_of};
+use super::rule::{Point, Rule};
 use platform::clock::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -66,6 +67,34 @@ impl Rates {
         }
         counter.used += 1;
         Room::Left
+    }
+}
+
+impl Rates {
+    /// Whether `rule`, whose condition holds, would stop somebody if it were enforced; of a rule that can stop nobody:
+    /// whether it would act. Counts as the rule would count.
+    pub fn would_act(&self, rule: &Rule, point: Point, facts: &Facts<'_>, now: Timestamp) -> bool {
+        if !rule.can_break() {
+            return true;
+        }
+        for action in &rule.then {
+            let stops = match action {
+                Action::Accept => return false,
+                // What the other server can do is not known yet.
+                Action::RequireTls { lowest, .. } => {
+                    point == Point::Deliver || !facts.has_tls(lowest.0)
+                }
+                Action::Rate { .. } => {
+                    let acting = Acting { rule, action };
+                    self.count(&acting, facts, now) != Room::Left
+                }
+                other => other.can_break(),
+            };
+            if stops {
+                return true;
+            }
+        }
+        false
     }
 }
 

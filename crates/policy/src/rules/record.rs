@@ -25,6 +25,8 @@ pub const DIRECTORY: &str = "facts";
 pub const DAYS_KEPT: i64 = 7;
 /// Largest file, compressed, in bytes; what comes after is not recorded.
 const DAY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Recipients of one message that are kept.
+const RECIPIENTS_MAX: usize = 100;
 /// Facts that wait to be written; while there are so many, new ones are dropped.
 const WAITING_MAX: usize = 8_192;
 /// Longest line that is read back, in bytes.
@@ -64,6 +66,11 @@ impl Recorder {
             return;
         };
         let salt = self.salt.load(Ordering::Relaxed);
+        let recipients = facts.recipients;
+        let facts = &Facts {
+            recipients: recipients.map(|all| all.get(..RECIPIENTS_MAX).unwrap_or(all)),
+            ..*facts
+        };
         place.send(Recorded {
             at: now.0,
             point,

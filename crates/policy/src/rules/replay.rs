@@ -1,9 +1,12 @@
 //! What a changed set of rules would have done to what was recorded, compared with the set that holds: in named
 //! accounts and domains. Pure but for the reading, which the caller does.
 
+use super::action::Action;
 use super::case::{Case, domain_of};
 use super::compiled::Compiled;
-use super::evaluate::{Decision, evaluate};
+use super::evaluate::{Acting, Decision, evaluate};
+use super::facts::Facts;
+use super::rates::{Rates, Room};
 use super::record::Recorded;
 use super::rule::{Point, Rule, RuleSet};
 use crate::measure::{Schedule, Timeline, Zone};
@@ -96,6 +99,8 @@ pub enum Stages {
 pub struct Replay {
     present: Compiled,
     changed: Compiled,
+    /// Counters of the rates in each.
+    rates: [Rates; 2],
     report: Report,
 }
 
@@ -120,6 +125,7 @@ impl Replay {
         Self {
             present: ready(present, Stages::AsTheyAre),
             changed: ready(changed, stages),
+            rates: Default::default(),
             report: Report::default(),
         }
     }
@@ -131,9 +137,18 @@ impl Replay {
         for point in points(recorded) {
             let prepared = recorded.case.prepare(recorded.salt);
             let found = prepared.at(*point, |facts| {
-                let before = evaluate(&self.present, *point, facts, now);
-                let after = evaluate(&self.changed, *point, facts, now);
-                difference(&before, &after)
+                let [of_present, of_changed] = &self.rates;
+                // A session passes its earlier points once, but each of its recipients was recorded.
+                let counted = *point == recorded.point;
+                let came_of = |rules, rates| {
+                    let decision = evaluate(rules, *point, facts, now);
+                    let stopped =
+                        stopped(&decision, *point, facts, counted.then_some((rates, now)));
+                    CameOf { decision, stopped }
+                };
+                let before = came_of(&self.present, of_present);
+                let after = came_of(&self.changed, of_changed);
+                difference(&before, &after, *point, counted)
             });
             if let Some((difference, rule)) = found {
                 self.add(&recorded.case, difference, rule, *point);
@@ -206,31 +221,68 @@ fn settled(rule: &Rule, stages: Stages, zone: &Zone, now: Timestamp) -> Rule {
     rule
 }
 
-/// How two decisions differ, and the rule that makes the difference.
-fn difference(before: &Decision<'_>, after: &Decision<'_>) -> Option<(Difference, String)> {
-    let refusal = |decision: &Decision<'_>| {
-        let acting = decision
+/// A decision, and what stops the case by it.
+struct CameOf<'r> {
+    decision: Decision<'r>,
+    stopped: Option<Acting<'r>>,
+}
+
+/// What stops a case, in the order of the rules: TLS it does not have, a rate that is used up, or the ruling.
+fn stopped<'r>(
+    decision: &Decision<'r>,
+    point: Point,
+    facts: &Facts<'_>,
+    rates: Option<(&Rates, Timestamp)>,
+) -> Option<Acting<'r>> {
+    let mut actions = decision.actions.iter();
+    let demand = actions.find(|acting| match acting.action {
+        Action::RequireTls { lowest, .. } => point != Point::Deliver && !facts.has_tls(lowest.0),
+        Action::Rate { .. } => {
+            rates.is_some_and(|(rates, now)| rates.count(acting, facts, now) != Room::Left)
+        }
+        _ => false,
+    });
+    let ruling = || {
+        decision
             .ruling
-            .filter(|acting| acting.action.word() != "accept");
-        acting.map(|acting| acting.rule.name.clone())
+            .filter(|ruling| *ruling.action != Action::Accept)
     };
-    match (refusal(before), refusal(after)) {
-        (None, Some(rule)) => return Some((Difference::Refused, rule)),
-        (Some(rule), None) => return Some((Difference::NoLongerRefused, rule)),
-        (Some(_), Some(rule)) => {
-            let told =
-                |decision: &Decision<'_>| decision.ruling.map(|acting| acting.action.clone());
-            return (told(before) != told(after)).then_some((Difference::Changed, rule));
+    demand.copied().or_else(ruling)
+}
+
+/// How two decisions differ, and the rule that makes the difference.
+fn difference(
+    before: &CameOf<'_>,
+    after: &CameOf<'_>,
+    point: Point,
+    counted: bool,
+) -> Option<(Difference, String)> {
+    match (before.stopped, after.stopped) {
+        (None, Some(acting)) => return Some((Difference::Refused, acting.rule.name.clone())),
+        (Some(acting), None) => {
+            return Some((Difference::NoLongerRefused, acting.rule.name.clone()));
+        }
+        (Some(old), Some(new)) => {
+            let differs = old.action != new.action;
+            return differs.then(|| (Difference::Changed, new.rule.name.clone()));
         }
         (None, None) => {}
     }
+    // A demand that is met and a rate that is not used up change nothing.
+    let matters = |action: &Action| match action {
+        Action::RequireTls { .. } => point == Point::Deliver,
+        Action::Rate { .. } => !counted,
+        _ => true,
+    };
+    let (before, after) = (&before.decision, &after.decision);
     let actions = |decision: &Decision<'_>| -> Vec<_> {
         let all = decision.actions.iter();
-        all.map(|acting| (acting.action.clone(), acting.rule.name.clone()))
+        all.filter(|acting| matters(acting.action))
+            .map(|acting| (acting.action.clone(), acting.rule.name.clone()))
             .collect()
     };
     let (old, new) = (actions(before), actions(after));
-    let what = |all: &[(super::Action, String)]| -> Vec<super::Action> {
+    let what = |all: &[(Action, String)]| -> Vec<Action> {
         all.iter().map(|(action, _)| action.clone()).collect()
     };
     if what(&old) != what(&new) {

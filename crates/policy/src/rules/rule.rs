@@ -3,7 +3,7 @@
 
 use super::action::Action;
 use super::condition::Condition;
-use super::fact::HEADER_NAMES_MAX;
+use super::fact::{Fact, HEADER_NAMES_MAX};
 use crate::measure::{RULE_NAME_BYTES_MAX, Schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -116,6 +116,11 @@ mod schedule_text {
 }
 
 impl Rule {
+    /// Whether somebody may no longer get through because of it.
+    pub fn can_break(&self) -> bool {
+        self.then.iter().any(Action::can_break)
+    }
+
     /// Why it cannot be used.
     fn check(&self) -> Result<(), String> {
         let fits = (1..=RULE_NAME_BYTES_MAX).contains(&self.name.len())
@@ -147,6 +152,17 @@ impl Rule {
                     "{name}: {} cannot be done at {at}, only at {}",
                     action.word(),
                     points.join(", ")
+                ));
+            }
+        }
+        if self.then.iter().any(|a| matches!(a, Action::Header { .. })) {
+            let mut asks = false;
+            self.when
+                .each_test(&mut |test| asks |= test.fact == Fact::Size);
+            if asks {
+                return Err(format!(
+                    "{name}: a header is changed before the size is known; ask about the size in a rule \
+                     without header actions"
                 ));
             }
         }
@@ -208,17 +224,30 @@ impl RuleSet {
         }
         let mut names = HashSet::new();
         let mut fields = HashSet::new();
+        let mut tagged_when_it_leaves = false;
         for rule in &rules {
             rule.check()?;
             if !names.insert(rule.name.as_str()) {
                 return Err(format!("two rules are called {}", rule.name));
             }
+            let mut asks_tags = false;
             rule.when.each_test(&mut |test| match &test.fact {
-                super::Fact::Header(name) | super::Fact::HeaderCount(name) => {
+                Fact::Tag => asks_tags = true,
+                Fact::Header(name) | Fact::HeaderCount(name) => {
                     fields.insert(name.clone());
                 }
                 _ => {}
             });
+            if rule.at.contains(&Point::Deliver) {
+                if asks_tags && !tagged_when_it_leaves {
+                    return Err(format!(
+                        "{}: tags of earlier points are gone at deliver, hours later, and no rule before it \
+                         sets one there; use the group of the message (the action group) instead",
+                        rule.name
+                    ));
+                }
+                tagged_when_it_leaves |= rule.then.iter().any(|a| matches!(a, Action::Tag { .. }));
+            }
         }
         if fields.len() > HEADER_NAMES_MAX {
             return Err(format!(

@@ -547,3 +547,23 @@ fn rules_found_by_index_are_those_that_hold() {
         prop_assert_eq!(undecided, with(Effect::Undecided));
     });
 }
+
+#[test]
+fn what_could_not_be_carried_out_is_refused_with_words() {
+    for (rules, why) in [
+        (
+            r#"{"name":"r","at":["data"],"when":{"fact":"size","op":"above","value":9},
+                "then":[{"do":"header","action":"add X-Big: yes"}]}"#,
+            "before the size is known",
+        ),
+        (
+            r#"{"name":"mark","at":["data"],"then":[{"do":"tag","word":"vip"}]},
+               {"name":"r","at":["deliver"],"when":{"fact":"tag","value":"vip"},
+                "then":[{"do":"pool","name":"fast"}]}"#,
+            "gone at deliver",
+        ),
+    ] {
+        let refused = RuleSet::from_json(&format!(r#"{{"rules":[{rules}]}}"#)).unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+    }
+}

@@ -258,6 +258,7 @@ fn destination(text: &str) -> Result<DestinationRule, String> {
         fingerprints: Vec::new(),
         next_hop: None,
         exception: false,
+        by_rule: false,
         expires_at: None,
         origin: Arc::new(Scope::Installation),
     };

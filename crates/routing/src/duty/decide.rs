@@ -62,7 +62,8 @@ impl Demands<'_> {
     /// What it counts as that a host does not do: ours, where our own side demands TLS.
     fn cause(&self) -> Cause {
         let by_rule = self.rule.is_some_and(|rule| match rule.level {
-            TlsLevel::May | TlsLevel::Dane => false,
+            TlsLevel::May => false,
+            TlsLevel::Dane => rule.by_rule,
             TlsLevel::Encrypt
             | TlsLevel::DaneOnly
             | TlsLevel::Verify
@@ -211,6 +212,12 @@ fn strictest(
     let by_rule = proof_of_rule(demands, facts, &published, notes)?;
     let mut audit = published.audit;
     let (floor, policy) = match (by_rule, published.floor) {
+        // A rule adds to what is published; only a setting for the destination replaces it.
+        (Some(_), floor @ Floor::Proof(Proof::Dane { .. }))
+            if demands.rule.is_some_and(|rule| rule.by_rule) =>
+        {
+            (floor, published.policy)
+        }
         (Some((proof, policy)), floor) => {
             if let Floor::Proof(theirs) = floor
                 && theirs != proof
@@ -363,7 +370,7 @@ fn encryption(
         return (Floor::Encrypt, policy);
     }
     match demands.rule {
-        Some(rule) if rule.level == TlsLevel::Encrypt => {
+        Some(rule) if rule.level == TlsLevel::Encrypt || rule.by_rule => {
             let policy = words::rule("encrypt", demands.destination, &rule.origin);
             (Floor::Encrypt, policy)
         }

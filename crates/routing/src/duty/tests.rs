@@ -22,6 +22,7 @@ pub(super) fn rule(level: TlsLevel) -> DestinationRule {
         fingerprints: vec![[7; 32]],
         next_hop: None,
         exception: false,
+        by_rule: false,
         expires_at: None,
         origin: Arc::new(Scope::Installation),
     }
@@ -123,6 +124,25 @@ pub(super) fn told(ruling: &Ruling) -> String {
 
 pub(super) fn ruled(demands: &Demands<'_>, dane: &Dane, sts: Option<&StsPolicy>) -> String {
     told(&decide(demands, &facts(dane, sts)))
+}
+
+#[test]
+fn a_rule_adds_to_what_is_published_and_never_replaces_it() {
+    for (level, dane, expected) in [
+        (TlsLevel::Encrypt, usable(), "dane by dane"),
+        (TlsLevel::Verify, usable(), "dane by dane"),
+        (TlsLevel::Dane, Dane::Absent, "encrypt by rule encrypt"),
+        (
+            TlsLevel::Verify,
+            Dane::Absent,
+            "names(mx.rp.test) by rule verify",
+        ),
+    ] {
+        let mut by_rule = rule(level);
+        by_rule.by_rule = true;
+        let demands = demands(OutboundTls::Off, Some(&by_rule));
+        assert_eq!(ruled(&demands, &dane, None), expected, "{level:?}");
+    }
 }
 
 /// What the recipient publishes, with nothing demanded on our side.

@@ -283,6 +283,11 @@ async fn a_rule_makes_outgoing_mail_stricter_never_laxer() {
             "secure version=1.3",
         )
         .await;
+    for (item, level) in [("signed.test", "dane"), ("proved.test", "dane-only")] {
+        fixture
+            .set_item(crate::Scope::Installation, Name::Destination, item, level)
+            .await;
+    }
     let rules = set(
         r#"{"rules":[{"name":"tls","at":["deliver"],"when":{"fact":"sender-domain","value":"firma.test"},
             "then":[{"do":"require-tls"},{"do":"source","addresses":["192.0.2.9","2001:db8::9"]}]}]}"#,
@@ -332,6 +337,22 @@ async fn a_rule_makes_outgoing_mail_stricter_never_laxer() {
                 .map(|pool| (pool.name.clone(), pool.v4.len(), pool.v6.len())),
         )
     };
+    let is_by_rule = |to: &str| {
+        let sender = Sender {
+            account: None,
+            domain: "firma.test",
+            group: None,
+        };
+        let destination = snapshot.outgoing(&sender, to, NOON).destination;
+        destination.is_some_and(|rule| rule.by_rule)
+    };
+    // Where `dane` alone would let mail go in clear, the rule does not.
+    assert_eq!(
+        ["far.test", "signed.test", "proved.test", "partner.test"].map(is_by_rule),
+        [true, true, false, false]
+    );
+    let may = r#"{"rules":[{"name":"tls","at":["deliver"],"then":[{"do":"require-tls","level":"may"}]}]}"#;
+    assert!(RuleSet::from_json(may).is_err(), "it would lift DANE");
     let pool = Some(("rule:tls".to_owned(), 1, 1));
     let encrypt = Some((TlsLevel::Encrypt, "TLSv1.2"));
     let secure = Some((TlsLevel::Secure, "TLSv1.3"));

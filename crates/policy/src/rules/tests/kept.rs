@@ -29,7 +29,16 @@ fn of(rules: &[String]) -> RuleSet {
 
 #[tokio::test]
 async fn a_version_is_made_where_nobody_was_faster_and_holds_at_the_next_look() {
-    let fixture = Fixture::new().await;
+    makes_versions(Fixture::new().await).await;
+}
+
+#[test]
+fn postgresql_keeps_the_same() {
+    Fixture::on_postgresql(makes_versions);
+    Fixture::on_postgresql(counts_servers);
+}
+
+async fn makes_versions(fixture: Fixture) {
     let policies = fixture.policies().await;
     assert_eq!(policies.snapshot().rules().version(), 0);
     let put = |set: RuleSet, based_on| {
@@ -92,7 +101,10 @@ fn differences_between_sets_are_named() {
 
 #[tokio::test]
 async fn findings_about_servers_are_counted_by_sender_domain() {
-    let fixture = Fixture::new().await;
+    counts_servers(Fixture::new().await).await;
+}
+
+async fn counts_servers(fixture: Fixture) {
     let policies = fixture.policies().await;
     let json = rejecting("r", "{}").replace(r#""at""#, r#""schedule":"observe","at""#);
     let rules = compiled(&format!(r#"{{"rules":[{json}]}}"#));

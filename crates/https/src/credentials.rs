@@ -149,8 +149,8 @@ pub fn add_token(
     };
     if !fits {
         return Err(CredentialError::Invalid(
-            "a token of an operator or of support has neither account nor domains, one of a domain admin has domains, \
-             one of a user has an account"
+            "a token of a domain admin names its domains (--domain firma.example), one of a user its account \
+             (--account anna@firma.example), one of an operator or of support neither"
                 .to_owned(),
         ));
     }

@@ -155,16 +155,30 @@ pub enum NotOpen {
 }
 
 impl NotOpen {
-    /// For whoever asked.
+    /// For an operator: what to set.
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::Over => {
+                "legacy access is not set for this account, or has ended; set it to a day in the future first, as in \
+                 `rohrpost policy set installation legacy-access until 2025-05-30 tls=1.0,1.1`"
+            }
+            Self::Forbidden => {
+                "the account's domain does not allow legacy access (its legacy-access is forbidden); only its \
+                 owner should change that"
+            }
+        }
+    }
+
+    /// For the customer who asked.
     pub fn text(self, language: Language) -> &'static str {
         match (self, language) {
             (Self::Over, Language::English) => {
-                "Access for old mail programs has ended. Please update the mail program, or use webmail \
-                 meanwhile."
+                "There is no access for old mail programs, or it has ended. Please update the mail program; \
+                 the help pages say how."
             }
             (Self::Over, Language::German) => {
-                "Der Zugang für alte Mailprogramme ist beendet. Bitte aktualisieren Sie Ihr Mailprogramm; \
-                 bis dahin hilft Webmail."
+                "Es gibt keinen Zugang für alte Mailprogramme, oder er ist beendet. Bitte aktualisieren Sie Ihr \
+                 Mailprogramm; die Hilfeseiten zeigen, wie."
             }
             (Self::Forbidden, Language::English) => {
                 "Your organisation does not allow old encryption for its mailboxes. Please ask your \
@@ -405,7 +419,7 @@ fn enrol(
         group: group.as_deref(),
     };
     let end = open_until(&policy, &sender, author.now)
-        .map_err(|why| PolicyError::Invalid(why.text(Language::English).to_owned()))?;
+        .map_err(|why| PolicyError::Invalid(why.explain().to_owned()))?;
     if let Some(until) = until
         && (until > end || until <= author.now)
     {

@@ -1,18 +1,23 @@
 //! `/hilfe/CLIENT` (and `/help/CLIENT`): how to set up a mail program, with the provider's hosts; for an address, if one
-//! is given, which is only written into the text and looked up nowhere.
+//! is given, which is only written into the text; only its domain is asked whether it allows the legacy hosts.
 
 use super::{Page, respond_to_all};
 use crate::access::Right;
 use crate::call::Call;
 use crate::form;
 use crate::language::Speak as _;
+use crate::posture::STATUS_PAGE;
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
 use axum::response::Response;
 use directory::AddressKey;
 use maud::{Markup, html};
-use rollout::guides::{self, Places, Ports, Rendered};
+use platform::clock::Timestamp;
+use policy::Sender;
+use policy::legacy::open_until;
+use rollout::guides::{self, Places, Ports, Rendered, Transition};
+use rollout::wording::epoch_day;
 
 /// Its routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -62,12 +67,15 @@ async fn one(call: Call) -> Result<Response, Problem> {
     let query = call.uri.query();
     let account = form::asked(query, "konto").or_else(|| form::asked(query, "account"));
     let account = account.and_then(|text| AddressKey::parse(text.trim()).ok());
+    let domain = account.as_ref().map(|account| account.domain().to_string());
     let account = account.map(|account| account.to_string());
     let voice = call.services.rollouts.voice().await?;
+    let page = format!("{}{}", voice.site, STATUS_PAGE.trim_start_matches('/'));
+    let end = legacy_end(&call, domain.as_deref().unwrap_or_default());
     let places = Places {
         voice: &voice,
         ports: Ports::default(),
-        transition: None,
+        transition: end.map(|end| Transition { end, page: &page }),
     };
     let rendered = guide.render(call.language, &places, account.as_deref());
     let body = html! {
@@ -75,6 +83,19 @@ async fn one(call: Call) -> Result<Response, Problem> {
         (sections(&rendered))
     };
     Ok(respond_to_all(&call, Page::new(rendered.title, body)))
+}
+
+/// The last day of the legacy hosts for accounts of `domain` (empty: of any), where they are open.
+fn legacy_end(call: &Call, domain: &str) -> Option<jiff::civil::Date> {
+    let snapshot = call.services.policies.snapshot();
+    let reader = Sender {
+        account: None,
+        domain,
+        group: None,
+    };
+    let end = open_until(&snapshot, &reader, call.services.clock.now()).ok()?;
+    // The last moment belongs to the last day.
+    Some(epoch_day(snapshot.day(Timestamp(end.0 - 1))))
 }
 
 /// The steps of a guide.
@@ -88,8 +109,8 @@ pub(super) fn sections(guide: &Rendered) -> Markup {
                     ol { @for step in &section.steps { li { (step) } } }
                 }
                 @if let Some(picture) = section.picture {
-                    // A provider puts its own pictures of its own hosts here.
-                    p.meta { "[" (picture) "]" }
+                    // The place of a picture, for providers who have one; readers without see nothing of it.
+                    figure.picture data-picture=(picture) hidden {}
                 }
             }
         }

@@ -422,7 +422,7 @@ impl Validator {
     ) -> Result<Arc<Vec<DNSKEY>>, Fault> {
         let reply = self.ask(work, zone, RecordType::DNSKEY).await?;
         let set = RecordSet::of(&reply.answers, zone, RecordType::DNSKEY)
-            .ok_or_else(|| Fault::Bogus(format!("{zone} must have keys, and shows none")))?;
+            .ok_or_else(|| Fault::Bogus(keyless(zone)))?;
         let (keys, ttl) = expected.zone_keys(&set, work).map_err(Fault::Bogus)?;
         let keys = Arc::new(keys);
         self.remember(zone, Place::Zone(Arc::clone(&keys)), ttl.min(ttl_max));
@@ -528,4 +528,14 @@ impl Validator {
 enum Step {
     Done(Found),
     Alias(Name),
+}
+
+/// What a zone without keys means. At the root it is the resolver's doing, not the zone's.
+fn keyless(zone: &Name) -> String {
+    match zone.is_root() {
+        true => "the resolver shows no keys of the root zone: name one in dns.servers that passes DNSSEC on, or \
+                 set dns.validate = false"
+            .to_owned(),
+        false => format!("{zone} must have keys, and shows none"),
+    }
 }

@@ -78,6 +78,10 @@ async fn nobody_is_enrolled_after_the_end_or_against_the_domain() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("has ended"), "{error}");
+    let says_what_to_do = error
+        .to_string()
+        .contains("rohrpost policy set installation");
+    assert!(says_what_to_do, "{error}");
     let error = enrolments.enrol(&anna, Some(late.now), author()).await;
     assert!(matches!(error, Err(PolicyError::Invalid(_))));
     let firma = Scope::Domain(anna.domain().clone());

@@ -78,6 +78,14 @@ fn came(accepted: &Accepted, origin: &Origin, language: Language) -> String {
             format!("This server wrote it, as a notice about message {about}."),
         );
     }
+    // A letter or a report.
+    if session.role.is_empty() && session.login.is_none() {
+        return pick(
+            language,
+            "Dieser Server hat sie geschrieben.".to_owned(),
+            "This server wrote it.".to_owned(),
+        );
+    }
     let from = sender(&accepted.from, language);
     let over = channel(session.tls.as_ref(), language);
     let client = client(session, origin, language);
@@ -449,6 +457,17 @@ mod tests {
             ..Accepted::default()
         };
         entry("accepted", Told::Accepted(Box::new(accepted)))
+    }
+
+    #[test]
+    fn what_this_server_wrote_came_from_nobody_else() {
+        let mut letter = submitted();
+        if let Told::Accepted(accepted) = &mut letter.told {
+            accepted.session = Session::default();
+        }
+        let told = texts(&[letter], &Origin::Expired, Language::English);
+        assert!(told.contains("This server wrote it.\n"), "{told}");
+        assert!(!told.contains("no longer kept"), "{told}");
     }
 
     #[test]

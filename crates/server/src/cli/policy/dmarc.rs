@@ -13,7 +13,7 @@ use policy::admin::PolicyError;
 use policy::measure::{LocalTime, Zone};
 use policy::{Language, Scope};
 use rollout::dmarc::advice::{Advice, Facts, advise};
-use rollout::dmarc::figures::{Figures, gather};
+use rollout::dmarc::figures::{Figures, REPORTS_DAYS, SOURCES_DAYS, gather};
 use rollout::dmarc::record::{Record, Testing, Wish};
 use rollout::dmarc::seen::{self, Standing};
 use rollout::zone_change::{Change, Hand, NewChange, State, ZoneChanges, diff, shorten_at};
@@ -187,12 +187,12 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
             speech,
             format,
         } => {
-            let known = know(desk, domain).await?;
-            sources(domain, &known.figures, speech.language(), *format)
+            let (figures, _) = reported(desk, domain).await?;
+            sources(domain, &figures, speech.language(), *format)
         }
         Verb::Rates { domain, format } => {
-            let known = know(desk, domain).await?;
-            rates(&known.figures, *format)
+            let (figures, _) = reported(desk, domain).await?;
+            rates(domain, &figures, *format)
         }
         Verb::Plan {
             domain,
@@ -217,11 +217,32 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
     }
 }
 
-async fn know(desk: &Desk<'_>, domain: &DomainName) -> Result<Known, PolicyError> {
+/// What reports say about a domain, and since when its record is what it is.
+async fn reported(
+    desk: &Desk<'_>,
+    domain: &DomainName,
+) -> Result<(Figures, Option<Standing>), PolicyError> {
     // Says so where the domain is not one of ours.
     let scope = desk.admin.scope(&format!("domain:{domain}")).await?;
     let resolver = dns::resolver(desk)?;
     let pool = addresses(desk, &scope, &*resolver).await?;
+    let today = today(desk);
+    let name = domain.to_string();
+    let read = desk.store.read(move |tx| {
+        let figures = gather(tx, &name, &pool, today)?;
+        Ok::<_, platform::store::StoreError>((figures, seen::standing(tx, &name)?))
+    });
+    Ok(read.await?)
+}
+
+/// Days since 1970.
+fn today(desk: &Desk<'_>) -> i64 {
+    desk.now.0.div_euclid(24 * 3600 * 1000)
+}
+
+async fn know(desk: &Desk<'_>, domain: &DomainName) -> Result<Known, PolicyError> {
+    let (figures, standing) = reported(desk, domain).await?;
+    let resolver = dns::resolver(desk)?;
     let seen = txt(&*resolver, &owner(domain), "v=DMARC1")
         .await
         .map_err(invalid)?;
@@ -235,18 +256,9 @@ async fn know(desk: &Desk<'_>, domain: &DomainName) -> Result<Known, PolicyError
             "the DMARC record of {domain} cannot be used: {error}"
         ))
     })?;
-    let today = desk.now.0.div_euclid(24 * 3600 * 1000);
-    let name = domain.to_string();
-    let (figures, standing) = desk
-        .store
-        .read(move |tx| {
-            let figures = gather(tx, &name, &pool, today)?;
-            Ok::<_, platform::store::StoreError>((figures, seen::standing(tx, &name)?))
-        })
-        .await?;
     let reports_address = reports_address(desk);
     let advice = advise(&Facts {
-        today,
+        today: today(desk),
         record: record.as_ref(),
         since: standing.as_ref().map(|standing| standing.since),
         days_before: standing.as_ref().map_or(0, |standing| standing.days_before),
@@ -373,10 +385,7 @@ fn sources(
         .collect();
     output::value(format, &json!(values), || {
         if figures.sources.is_empty() {
-            return format!(
-                "No reports about {domain} came in the last 14 days. Reports need rua= in the DMARC \
-                 record and reports.address in the settings.\n"
-            );
+            return no_reports(domain, SOURCES_DAYS);
         }
         let rows: Vec<Vec<String>> = figures
             .sources
@@ -400,7 +409,15 @@ fn sources(
     })
 }
 
-fn rates(figures: &Figures, format: Format) -> Result<String, PolicyError> {
+/// Said where no report about the last `days` was read.
+fn no_reports(domain: &DomainName, days: i64) -> String {
+    format!(
+        "No reports about {domain} came in the last {days} days. Reports need rua= in the DMARC record and \
+         reports.address in the settings.\n"
+    )
+}
+
+fn rates(domain: &DomainName, figures: &Figures, format: Format) -> Result<String, PolicyError> {
     let values: Vec<Value> = figures
         .rates
         .iter()
@@ -410,6 +427,9 @@ fn rates(figures: &Figures, format: Format) -> Result<String, PolicyError> {
         })
         .collect();
     output::value(format, &json!(values), || {
+        if figures.rates.is_empty() {
+            return no_reports(domain, REPORTS_DAYS);
+        }
         let rows: Vec<Vec<String>> = figures
             .rates
             .iter()
@@ -556,7 +576,12 @@ async fn changes(
         })
         .collect();
     output::value(format, &json!(values), || {
-        list.iter().map(|change| line(change)).collect()
+        if list.is_empty() {
+            return format!(
+                "No change of the records of {domain} is planned, and none was made.\n"
+            );
+        }
+        list.iter().map(line).collect()
     })
 }
 

@@ -89,7 +89,7 @@ pub(super) async fn before(
     let mut text = String::new();
     for change in changes {
         let found = ask(desk, &policies, &change, scope, days).await?;
-        text.push_str(&told(&found, &called, &policies.catalogue()));
+        text.push_str(&in_short(&found, &called, &policies.catalogue()));
     }
     Ok(Some(text))
 }
@@ -144,6 +144,26 @@ async fn trend(options: &Options, scope: &Scope, desk: &Desk<'_>) -> Result<Stri
         let rows: Vec<_> = days.iter().map(|of| cells(of).to_vec()).collect();
         table(&["DAY", "ACCOUNTS", "DOMAINS"], &rows)
     })
+}
+
+/// A preview in words, in one line where nobody is concerned: one setting may have a preview per service.
+fn in_short(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
+    let about_servers = matches!(
+        found.proposed,
+        Proposed::OutboundTls(_)
+            | Proposed::InboundTls(_)
+            | Proposed::TlsVersion {
+                service: Service::Relay | Service::Mx,
+                ..
+            }
+    );
+    if about_servers || !found.is_empty() || found.excepted > 0 || found.on_legacy > 0 {
+        return told(found, scope, catalogue);
+    }
+    format!(
+        "If {} were enforced for {scope}: nobody is affected, as far as was seen in the last {} days.\n",
+        found.proposed, found.days
+    )
 }
 
 /// A preview in words. What is recorded of servers is recorded per domain, so an account's preview of mandatory

@@ -123,6 +123,8 @@ pub(crate) enum Verb {
     /// Shows its letters: round, reader, and what became of each, with the time.
     Letters(letters::Options),
     /// Writes a round of letters now, to whom it concerns now; a running node sends them within a second.
+    ///
+    /// Rounds that are asked for are numbered from 1001.
     Round {
         /// Its name.
         slug: String,

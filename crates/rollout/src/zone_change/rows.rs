@@ -70,6 +70,19 @@ pub(super) fn list(tx: &mut dyn Tx, domain: &str) -> Result<Vec<Change>, StoreEr
     Ok(rows.into_iter().flatten().collect())
 }
 
+/// Changes of all domains with something still to come.
+pub(super) fn open(tx: &mut dyn Tx) -> Result<Vec<Change>, StoreError> {
+    let rows = tx.all(
+        "SELECT domain, id, owner, before_text, before_ttl, after_text, after_ttl, at, state, \
+         trouble, changed_by, reason FROM zone_changes \
+         WHERE state = 'planned' OR state = 'shortened' OR state = 'published' \
+         ORDER BY domain, id DESC",
+        &[],
+        |row| read(row),
+    )?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
 /// Writes a new change and gives it its number.
 pub(super) fn add(tx: &mut dyn Tx, change: &Change) -> Result<i64, StoreError> {
     let last = tx.one(
@@ -99,19 +112,19 @@ pub(super) fn add(tx: &mut dyn Tx, change: &Change) -> Result<i64, StoreError> {
     Ok(id)
 }
 
-/// Notes how far a change has come, unless somebody else did meanwhile.
+/// Notes how far a change has come; `false`: somebody else did meanwhile, or it is gone.
 pub(super) fn advance(
     tx: &mut dyn Tx,
     change: &Change,
     state: State,
     trouble: &str,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut end = trouble.len().min(TROUBLE_BYTES_MAX);
     while !trouble.is_char_boundary(end) {
         end -= 1;
     }
     let trouble = trouble.get(..end).unwrap_or_default().replace('\0', "");
-    tx.execute(
+    let noted = tx.execute(
         "UPDATE zone_changes SET state = ?4, trouble = ?5 \
          WHERE domain = ?1 AND id = ?2 AND state = ?3",
         params![
@@ -121,8 +134,8 @@ pub(super) fn advance(
             state.word(),
             &trouble
         ],
-    )
-    .map(drop)
+    )?;
+    Ok(noted > 0)
 }
 
 /// Forgets the changes of a domain that goes.

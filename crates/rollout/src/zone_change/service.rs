@@ -84,6 +84,14 @@ pub enum ZoneChangeError {
         /// Its state.
         state: &'static str,
     },
+    /// It went on while it was taken back.
+    #[error("change {id} of {domain} has just gone on; look at it and take it back again")]
+    Meanwhile {
+        /// The domain.
+        domain: String,
+        /// The number.
+        id: i64,
+    },
     /// The zone could not be changed.
     #[error(transparent)]
     Update(#[from] UpdateError),
@@ -152,12 +160,20 @@ impl ZoneChanges {
         self.store.read(move |tx| rows::list(tx, &domain)).await
     }
 
+    /// The changes with something still to come, of all domains.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn open(&self) -> Result<Vec<Change>, StoreError> {
+        self.store.read(rows::open).await
+    }
+
     /// Does what is due. What fails is noted and tried again at the next call.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn tick(&self, now: Timestamp) -> Result<(), StoreError> {
-        for change in self.list("").await? {
+        for change in self.open().await? {
             let act = next(&change, self.publisher.hand(&change.owner), now);
             let (state, trouble) = match act {
                 Act::Wait => continue,
@@ -188,9 +204,34 @@ impl ZoneChanges {
                 trouble,
                 "zone.change"
             );
-            self.store
-                .write(move |tx: &mut dyn Tx| rows::advance(tx, &change, state, &trouble))
+            let of = change.clone();
+            let noted = self
+                .store
+                .write(move |tx: &mut dyn Tx| rows::advance(tx, &of, state, &trouble))
                 .await?;
+            if !noted && state == State::Published {
+                self.undo_if_taken_back(&change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The new record was put in its place while somebody called the change off: the old one comes again.
+    async fn undo_if_taken_back(&self, change: &Change) -> Result<(), StoreError> {
+        let all = self.list(&change.domain).await?;
+        let known = all.iter().find(|known| known.id == change.id);
+        let taken_back =
+            |known: &Change| matches!(known.state, State::Cancelled | State::RolledBack);
+        if known.is_some_and(taken_back)
+            && let Err(error) = self.replace(change, &change.after, &change.before).await
+        {
+            tracing::error!(
+                domain = change.domain,
+                owner = change.owner,
+                change = change.id,
+                %error,
+                "zone.change_not_undone"
+            );
         }
         Ok(())
     }
@@ -228,9 +269,16 @@ impl ZoneChanges {
             }
         };
         let noted = change.clone();
-        self.store
+        let is_noted = self
+            .store
             .write(move |tx: &mut dyn Tx| rows::advance(tx, &noted, state, ""))
             .await?;
+        if !is_noted {
+            return Err(ZoneChangeError::Meanwhile {
+                domain: domain.to_owned(),
+                id,
+            });
+        }
         change.state = state;
         Ok(change)
     }

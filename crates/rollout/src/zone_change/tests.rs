@@ -3,7 +3,7 @@
 use super::service::{Published, Seen};
 use super::*;
 use platform::dns::update::UpdateError;
-use platform::store::{Engine, Options, Store};
+use platform::store::{Engine, Options, Store, StoreError, Tx};
 use std::sync::{Arc, Mutex};
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -13,6 +13,8 @@ struct Zone {
     hand: Hand,
     holds: Mutex<TxtRecord>,
     fails: Mutex<Option<UpdateError>>,
+    /// Called off while the zone is changed.
+    interrupts: Mutex<Option<Store>>,
 }
 
 impl Publisher for Zone {
@@ -29,6 +31,13 @@ impl Publisher for Zone {
         Box::pin(async move {
             if let Some(error) = self.fails.lock().unwrap().clone() {
                 return Err(error);
+            }
+            let store = self.interrupts.lock().unwrap().take();
+            if let Some(store) = store {
+                let sql = "UPDATE zone_changes SET state = 'cancelled'";
+                let off = store.write(move |tx: &mut dyn Tx| tx.execute(sql, &[]));
+                let off: Result<u64, StoreError> = off.await;
+                off.unwrap();
             }
             let mut holds = self.holds.lock().unwrap();
             if holds.text != before.text {
@@ -47,6 +56,7 @@ impl Publisher for Zone {
 struct Rig {
     changes: ZoneChanges,
     zone: Arc<Zone>,
+    store: Store,
     _dir: tempfile::TempDir,
 }
 
@@ -71,11 +81,14 @@ async fn rig(hand: Hand) -> Rig {
         hand,
         holds: Mutex::new(record("v=DMARC1; p=none", 3600)),
         fails: Mutex::new(None),
+        interrupts: Mutex::new(None),
     });
-    let changes = ZoneChanges::new(Store::open(options, &[SCHEMA]).unwrap(), zone.clone());
+    let store = Store::open(options, &[SCHEMA]).unwrap();
+    let changes = ZoneChanges::new(store.clone(), zone.clone());
     let rig = Rig {
         changes,
         zone,
+        store,
         _dir: dir,
     };
     rig.changes.plan(new("v=DMARC1; p=none")).await.unwrap();
@@ -133,6 +146,15 @@ async fn a_record_is_shortened_changed_on_the_minute_and_settled() {
     assert_eq!(rig.at(3 * DAY).await, done(State::RolledBack, old, 3600));
     let twice = rig.changes.roll_back("firma.test", 1).await.unwrap_err();
     assert!(twice.to_string().contains("nothing to take back"));
+}
+
+#[tokio::test]
+async fn what_is_called_off_while_it_is_done_is_undone() {
+    let rig = rig(Hand::Ours).await;
+    *rig.zone.interrupts.lock().unwrap() = Some(rig.store.clone());
+    let (state, holds, _) = rig.at(0).await;
+    assert_eq!(state, State::Cancelled);
+    assert_eq!(holds.text.as_deref(), Some("v=DMARC1; p=none"));
 }
 
 #[tokio::test]

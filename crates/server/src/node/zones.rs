@@ -179,8 +179,8 @@ enum Tick {
 
 async fn tick(changes: &ZoneChanges, now: Timestamp) -> Result<Tick, StoreError> {
     changes.tick(now).await?;
-    let open = changes.list("").await?;
-    let troubled = |c: &rollout::zone_change::Change| c.state.is_open() && !c.trouble.is_empty();
+    let open = changes.open().await?;
+    let troubled = |c: &rollout::zone_change::Change| !c.trouble.is_empty();
     Ok(if open.iter().any(troubled) {
         Tick::Troubled
     } else {

@@ -13,6 +13,9 @@ use policy::gate::Noticed;
 pub enum Step {
     /// Send these bytes (base64) and give the answer to `step`.
     Challenge(Vec<u8>),
+    /// The client gave a name, which policy lets in this way if its secret is right; that was not looked at yet. `admit`
+    /// goes on, dropping the exchange refuses. Comes once, and for every name alike; `claimed` says which.
+    Named,
     /// It is over.
     Done(Outcome),
     /// The client broke the mechanism's grammar: SMTP 501 5.5.2, IMAP BAD, POP3 -ERR. It is over.
@@ -57,38 +60,39 @@ impl Exchange {
         now: Timestamp,
     ) -> Step {
         let step = self.inner.first(initial, now).await;
-        self.go_on(visit, step, now).await
+        self.go_on(visit, step, now)
     }
 
     /// The client's answer to the last challenge, decoded. `visit` is the one it began with.
     pub async fn step(&mut self, visit: &Visit<'_>, message: &[u8], now: Timestamp) -> Step {
         let step = self.inner.step(message, now).await;
-        self.go_on(visit, step, now).await
+        self.go_on(visit, step, now)
     }
 
-    async fn go_on(&mut self, visit: &Visit<'_>, step: sasl::Step, now: Timestamp) -> Step {
-        let step = match step {
-            sasl::Step::Named(claimed) => match self.admit(visit, claimed, now) {
-                Ok(()) => self.inner.admit(now).await,
-                Err(barred) => return Step::Done(barred),
-            },
-            other => other,
-        };
+    /// Goes on after `Step::Named`.
+    pub async fn admit(&mut self, visit: &Visit<'_>, now: Timestamp) -> Step {
+        let step = self.inner.admit(now).await;
+        self.go_on(visit, step, now)
+    }
+
+    /// Whom the client claims to be, between `Step::Named` and the end.
+    pub fn claimed(&self) -> Option<&Claimed> {
+        self.admitted.as_ref().map(|(claimed, _)| claimed)
+    }
+
+    fn go_on(&mut self, visit: &Visit<'_>, step: sasl::Step, now: Timestamp) -> Step {
         match step {
+            sasl::Step::Named(claimed) => match self.rule(visit, claimed, now) {
+                Ok(()) => Step::Named,
+                Err(barred) => Step::Done(barred),
+            },
             sasl::Step::Challenge(challenge) => Step::Challenge(challenge),
             sasl::Step::Done(ruling) => Step::Done(self.conclude(visit, ruling, now)),
             sasl::Step::Malformed(text) => Step::Malformed(text),
-            // The directory names a client once, and that was answered above.
-            sasl::Step::Named(_) => Step::Malformed("this authentication is over"),
         }
     }
 
-    fn admit(
-        &mut self,
-        visit: &Visit<'_>,
-        claimed: Claimed,
-        now: Timestamp,
-    ) -> Result<(), Outcome> {
+    fn rule(&mut self, visit: &Visit<'_>, claimed: Claimed, now: Timestamp) -> Result<(), Outcome> {
         // The password of PLAIN came with the name; that of LOGIN is not asked for then.
         let secret = match self.mechanism {
             Mechanism::Plain => Secret::Sent,

@@ -58,12 +58,13 @@ async fn note_unoffered(session: &Session, mechanism: Mechanism, initial: &[u8])
 async fn exchange(session: &mut Session, mechanism: Mechanism, initial: Option<&[u8]>) -> Outcome {
     let context = session.wire.context.clone();
     let mut exchange = context.desk.exchange(mechanism, &session.visit());
-    let now = context.clock.now();
+    let mut now = context.clock.now();
     let mut step = exchange.first(&session.visit(), initial, now).await;
     loop {
         match step {
             Step::Done(outcome) => return login::carry_out(session, outcome).await,
             Step::Malformed(text) => return Ok(Reply::bad(text)),
+            Step::Named => step = exchange.admit(&session.visit(), now).await,
             Step::Challenge(challenge) => {
                 session
                     .wire
@@ -71,7 +72,7 @@ async fn exchange(session: &mut Session, mechanism: Mechanism, initial: Option<&
                     .await?;
                 match answer(session).await? {
                     Answer::Bytes(bytes) => {
-                        let now = context.clock.now();
+                        now = context.clock.now();
                         step = exchange.step(&session.visit(), &bytes, now).await;
                     }
                     Answer::Cancelled => return Ok(Reply::bad("Cancelled, as you wished.")),

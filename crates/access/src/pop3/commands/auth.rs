@@ -64,7 +64,7 @@ async fn exchange(
     mechanism: Mechanism,
     initial: Option<Vec<u8>>,
 ) -> Result<Then, Ended> {
-    let now = session.context.clock.now();
+    let mut now = session.context.clock.now();
     let mut exchange = session.context.desk.exchange(mechanism, &session.visit());
     let mut step = exchange
         .first(&session.visit(), initial.as_deref(), now)
@@ -76,13 +76,14 @@ async fn exchange(
                 session.refuse(text);
                 return Ok(session.count_error());
             }
+            Step::Named => step = exchange.admit(&session.visit(), now).await,
             Step::Challenge(challenge) => {
                 let line = format!("+ {}\r\n", STANDARD.encode(challenge));
                 session.connection.stream.write(line.as_bytes());
                 let Some(answer) = read_answer(session).await? else {
                     return Ok(session.count_error());
                 };
-                let now = session.context.clock.now();
+                now = session.context.clock.now();
                 step = exchange.step(&session.visit(), &answer, now).await;
             }
         }

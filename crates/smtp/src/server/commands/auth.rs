@@ -52,12 +52,21 @@ pub(super) async fn run(session: &mut Session, auth: Auth<'_>) -> Outcome {
 }
 
 async fn exchange(session: &mut Session, mechanism: Mechanism, initial: Option<&[u8]>) -> Outcome {
-    let now = session.context.clock.now();
+    let mut now = session.context.clock.now();
     let mut exchange = session.context.desk.exchange(mechanism, &session.visit());
     let mut step = exchange.first(&session.visit(), initial, now).await;
     loop {
         let challenge = match step {
             Step::Challenge(challenge) => challenge,
+            Step::Named => {
+                if let Some(claimed) = exchange.claimed()
+                    && let Some(refusal) = rules::named(session, mechanism, claimed)
+                {
+                    return Ok(Some(refusal));
+                }
+                step = exchange.admit(&session.visit(), now).await;
+                continue;
+            }
             Step::Malformed(why) => return Ok(Some(malformed(why))),
             Step::Done(outcome) => {
                 let reply = finish(session, outcome);
@@ -78,7 +87,7 @@ async fn exchange(session: &mut Session, mechanism: Mechanism, initial: Option<&
             Ok(response) => response,
             Err(refused) => return Ok(Some(refused)),
         };
-        let now = session.context.clock.now();
+        now = session.context.clock.now();
         step = exchange.step(&session.visit(), &response, now).await;
     }
 }

@@ -5,6 +5,7 @@ use crate::access::Right;
 use crate::call::Call;
 use crate::language::Speak as _;
 use crate::pages::help_texts::{TOPICS, Topic};
+use crate::posture::STATUS_PAGE;
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
@@ -50,6 +51,8 @@ async fn topic(call: Call) -> Result<Response, Problem> {
     let support = speaker.support().map_err(|error| Problem::fault(&error))?;
     let body = html! {
         (prose(text))
+        // Logging in leads there, too: one step from a refusal to what can be done.
+        p { a href=(STATUS_PAGE) { (language.of("Mein Postfach", "My account")) } }
         h2 { (language.of("Hilfe", "Help")) }
         @for line in &support { p { (line) } }
     };

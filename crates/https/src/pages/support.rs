@@ -17,6 +17,7 @@ use maud::{Markup, html};
 use policy::admin::Author;
 use policy::connections::{Connection, Outcome};
 use policy::legacy::Enrolments;
+use rollout::guides::Rendered;
 
 /// Failures that are shown first.
 const FAILURES_MAX: usize = 10;
@@ -95,17 +96,18 @@ fn failures(posture: &Posture, language: Language) -> Markup {
     }
 }
 
-/// The program that most likely is on the phone: of an affected device, else of the latest failure.
+/// The program that most likely is on the phone: of an affected device, else of the latest failure. A handshake that
+/// failed tells no name; one that does is the better guess.
 fn program(posture: &Posture) -> Option<String> {
-    let device = posture
-        .devices()
-        .first()
-        .map(|device| device.client.clone());
+    let devices = posture.devices().iter().map(|device| device.client.clone());
     let failed = posture
         .connections
         .iter()
-        .find(|row| row.manner.outcome != Outcome::LoggedIn && !row.settled);
-    device.or_else(|| failed.map(|row| row.manner.client.to_string()))
+        .filter(|row| row.manner.outcome != Outcome::LoggedIn && !row.settled)
+        .map(|row| row.manner.client.to_string());
+    let keys: Vec<_> = devices.chain(failed).collect();
+    let known = keys.iter().find(|key| posture.recognised(key).is_known());
+    known.or(keys.first()).cloned()
 }
 
 /// What to read out.
@@ -121,6 +123,10 @@ fn steps(call: &Call, posture: &Posture) -> Markup {
                 a href={ (guides::address(guide.id, call)) "?account=" (posture.login) } {
                     (language.of("Adresse der Anleitung zum Weitergeben", "The guide's address, to pass on"))
                 }
+                " · "
+                a href=(letter(call, posture, &guide)) {
+                    (language.of("Anleitung schicken", "Send the guide"))
+                }
             }
             p {
                 a href={ "/support?address=" (posture.login) "&live=1&lang=" (language.tag()) } {
@@ -129,6 +135,25 @@ fn steps(call: &Call, posture: &Posture) -> Markup {
             }
         }
     }
+}
+
+/// Opens a letter with the guide in the supporter's own mail program (RFC 6068 §2): the address may be changed
+/// there, where the customer cannot read the own account right now.
+fn letter(call: &Call, posture: &Posture, guide: &Rendered) -> String {
+    // `+` is no space in these addresses (RFC 6068 §5); one that is meant is `%2B` already.
+    let encoded = |text: &str| -> String {
+        let bytes = form_urlencoded::byte_serialize(text.as_bytes());
+        bytes.collect::<String>().replace('+', "%20")
+    };
+    let place = guides::address(guide.id, call);
+    let site = posture.voice.site.trim_end_matches('/');
+    let body = format!(
+        "{}\r\n\r\n{site}{place}?account={}\r\n",
+        guide.brief, posture.login
+    );
+    let to = encoded(&posture.login.to_string()).replace("%40", "@");
+    let subject = encoded(&guide.title);
+    format!("mailto:{to}?subject={subject}&body={}", encoded(&body))
 }
 
 /// Legacy access, as long as there is some.

@@ -94,6 +94,15 @@ fn a_trial_tells_which_rule_decides_and_why() {
     );
     let inside = test("10.1.2.3", &["--to", "x@other.test"]);
     assert!(inside.contains("rcpt: no rule acts"), "{inside}");
+    let tags = file(
+        &lab,
+        "tags.toml",
+        "[[rules]]\nname = \"mark\"\nat = [\"mail\"]\nthen = [{ do = \"tag\", word = \"seen\" }]\n\
+         [[rules]]\nname = \"stop\"\nat = [\"rcpt\"]\nwhen = { fact = \"tag\", value = \"seen\" }\n\
+         then = [{ do = \"reject\", text = \"no\" }]\n",
+    );
+    let tagged = test("10.1.2.3", &["--to", "x@other.test", "--rules", &tags]);
+    assert!(tagged.contains("rcpt: stop decided: reject"), "{tagged}");
     let session = file(
         &lab,
         "session.toml",

@@ -89,7 +89,7 @@ pub(super) async fn test(desk: &Desk<'_>, options: &TestOptions) -> Result<Done,
     let (version, set) = set_of(desk, options.rules.as_ref()).await?;
     let zone = desk.policies().await?.snapshot().zone().clone();
     let compiled = Compiled::new(Arc::new(set), &zone, version);
-    let case = case(desk, options).await?;
+    let mut case = case(desk, options).await?;
     let points = match &options.at {
         None => &Point::ALL[..],
         Some(word) => {
@@ -102,13 +102,12 @@ pub(super) async fn test(desk: &Desk<'_>, options: &TestOptions) -> Result<Done,
         }
     };
     let mut text = String::new();
-    let prepared = case.prepare(0);
     for point in points {
         let asked = compiled.asks_at(*point);
         if !asked && options.at.is_none() {
             continue;
         }
-        let ends = prepared.at(*point, |facts| {
+        let (ends, tags) = case.prepare(0).at(*point, |facts| {
             let (decision, explained) = explain(&compiled, *point, facts, desk.now);
             text.push_str(&format!("{point}: {}\n", ruled(&decision)));
             for one in explained
@@ -119,10 +118,11 @@ pub(super) async fn test(desk: &Desk<'_>, options: &TestOptions) -> Result<Done,
                     text.push_str(&format!("  {line}\n"));
                 }
             }
-            decision
-                .ruling
-                .is_some_and(|acting| acting.action.word() != "accept")
+            let ruling = decision.ruling;
+            let ends = ruling.is_some_and(|acting| acting.action.word() != "accept");
+            (ends, decision.tags().map(Box::from).collect::<Vec<_>>())
         });
+        case.tags.extend(tags);
         if ends {
             break;
         }

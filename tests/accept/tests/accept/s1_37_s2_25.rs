@@ -1,5 +1,5 @@
-//! S0-01, S2-25, S1-37: an announcement is public, says as of when it is and how long it takes to read, hides internal steps, and takes
-//! questions that appear when they are approved, never with the address of who asked.
+//! S1-37, S2-25: an announcement is public, says as of when it is and how long it takes to read, hides internal
+//! steps, and takes questions that appear when they are approved, never with the address of who asked.
 
 use harness::{Server, Web};
 use serde_json::{Value, json};

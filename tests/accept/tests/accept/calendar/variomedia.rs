@@ -102,7 +102,11 @@ fn february(lab: &Lab, people: &mut [Person]) {
     lab.at("2025-02-24T09:00:00Z");
     assert!(named(people, "olga").day(lab).ok);
     let (imap, submission) = (lab.server.port("imap"), lab.server.port("submission"));
-    let ports = [format!("Port bleibt {imap}"), submission.to_string()];
+    // Her IMAP connections name no program; sending does, so the guide is the one for that.
+    let ports = [
+        format!("kann auf {imap} gesetzt bleiben"),
+        submission.to_string(),
+    ];
     let words = [
         "Outlook",
         "„STARTTLS“",

@@ -4,6 +4,7 @@
 
 mod checks;
 pub mod measures;
+pub mod typed;
 pub mod within;
 
 pub(crate) use checks::checked_author;

@@ -5,12 +5,12 @@ mod change;
 mod list;
 
 use super::output::Format;
-use super::{Desk, Why, invalid};
+use super::{Desk, Why};
 use clap::{Args, Subcommand};
 use policy::admin::PolicyError;
 use policy::admin::measures::Place;
+use policy::admin::typed;
 use policy::measure::LocalTime;
-use policy::setting::Name;
 use policy::{Scope, Stage};
 
 #[derive(Subcommand)]
@@ -150,34 +150,8 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
     }
 }
 
-/// The name and the item a measure's word stands for; without a service all of them are meant.
-fn name(word: &str) -> Result<(Name, String), PolicyError> {
-    let (kind, item) = word.split_once('/').unwrap_or((word, ""));
-    let name =
-        Name::from_word(kind).filter(|name| name.is_measure() || *name == Name::LegacyAccess);
-    let name = name.ok_or_else(|| {
-        invalid(format!(
-            "\"{word}\" is no measure; there are tls-version, cleartext (each with /SERVICE), \
-             sender-ownership, inbound-tls, outbound-tls and legacy-access"
-        ))
-    })?;
-    let item = match (name.has_items(), item) {
-        (true, "") => "*",
-        (_, item) => item,
-    };
-    Ok((name, item.to_owned()))
-}
-
-/// How a measure is called: `cleartext/imap`, `cleartext` for all services.
-fn called(name: Name, item: &str) -> String {
-    match item {
-        "" | "*" => name.to_string(),
-        item => format!("{name}/{item}"),
-    }
-}
-
 async fn place(desk: &Desk<'_>, at: &At) -> Result<Place, PolicyError> {
-    let (name, item) = name(&at.measure)?;
+    let (name, item) = typed::name(&at.measure)?;
     let scope: Scope = desk.admin.scope(&at.scope).await?;
     Ok(Place { scope, name, item })
 }

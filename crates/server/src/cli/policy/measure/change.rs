@@ -1,8 +1,9 @@
 //! Changing a measure, and showing what a change would do.
 
-use super::{At, Wish, called, place};
-use crate::cli::policy::{Desk, Why, impact, invalid, output};
+use super::{At, Wish, place};
+use crate::cli::policy::{Desk, Why, impact, output};
 use policy::admin::measures::{Exception, Place};
+use policy::admin::typed::{self, called};
 use policy::admin::{Consent, PolicyError, Wanted};
 use policy::measure::{LocalTime, Zone};
 use policy::setting::{Name, Value};
@@ -56,7 +57,7 @@ async fn planned(desk: &Desk<'_>, wish: &Wish) -> Result<Planned, PolicyError> {
         Name::LegacyAccess => None,
         _ => Some(desk.admin.in_force(place.clone(), desk.now).await?),
     };
-    let value = read(place.name, &text, before.as_ref())?;
+    let value = typed::value(place.name, &text, before.as_ref())?;
     let consent = wish.consent_by.clone().zip(wish.consent_text.clone());
     let wanted = Wanted {
         scope: place.scope,
@@ -82,28 +83,6 @@ async fn planned(desk: &Desk<'_>, wish: &Wish) -> Result<Planned, PolicyError> {
         told.push_str(&breaks);
     }
     Ok(Planned { wanted, told })
-}
-
-/// The value as it was typed in full, or the one that holds with these stages.
-fn read(name: Name, text: &str, before: Option<&Value>) -> Result<Value, PolicyError> {
-    let Ok(schedule) = text.parse::<Schedule>() else {
-        return Value::parse(name, text).map_err(invalid);
-    };
-    if name == Name::LegacyAccess {
-        return Value::parse(name, text).map_err(invalid);
-    }
-    let required = Value::parse(name, "required").ok();
-    let staged = before.filter(|value| value.schedule().is_some());
-    let with = staged
-        .or(required.as_ref())
-        .and_then(|value| value.with_schedule(|_| schedule));
-    // "off" alone takes the demand away instead of scheduling it.
-    match (name, text.trim(), with) {
-        (Name::InboundTls | Name::OutboundTls, "off", _) | (_, _, None) => {
-            Value::parse(name, text).map_err(invalid)
-        }
-        (_, _, Some(value)) => Ok(value),
-    }
 }
 
 /// The steps with their moments, one a line.

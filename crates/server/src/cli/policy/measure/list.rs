@@ -1,14 +1,14 @@
 //! Which measures are set, how far each is, and whether every node knows.
 
-use super::{called, name};
 use crate::cli::policy::output::{self, Format};
-use crate::cli::policy::{Desk, invalid};
+use crate::cli::policy::Desk;
 use platform::clock::Timestamp;
 use policy::admin::PolicyError;
-use policy::measure::{DatedStep, Timeline, Zone};
+use policy::admin::typed::{self, called};
+use policy::measure::DatedStep;
 use policy::nodes::{self, Report, Standing};
 use policy::setting::Name;
-use policy::{Measure, Schedule, Setting};
+use policy::Measure;
 use serde_json::{Value, json};
 
 pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, PolicyError> {
@@ -22,7 +22,7 @@ pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, Polic
         .filter(|row| row.expires_at.is_none_or(|end| end > desk.now));
     for row in measures {
         let scope = desk.admin.scope_text(&row.scope).await?;
-        let (stage, next) = standing(row, &zone, desk.now);
+        let typed::Standing { stage, next } = typed::standing(row, &zone, desk.now);
         values.push(json!({
             "scope": scope, "measure": called(row.name, &row.item), "value": row.value.to_string(),
             "stage": stage, "next_change": next.map(|at| at.0),
@@ -104,34 +104,13 @@ fn told(report: &Report, newest: i64, now: Timestamp) -> String {
     }
 }
 
-/// The stage a setting is at now, in words, and when it changes next.
-fn standing(row: &Setting, zone: &Zone, now: Timestamp) -> (String, Option<Timestamp>) {
-    let Some(schedule) = row.value.schedule() else {
-        return ("-".to_owned(), None);
-    };
-    let timeline = Timeline::new(schedule, zone, "");
-    let next = timeline.changes().find(|at| *at > now);
-    let next = next.into_iter().chain(row.expires_at).min();
-    (stage_words(schedule, &timeline, now), next)
-}
-
-fn stage_words(schedule: &Schedule, timeline: &Timeline, now: Timestamp) -> String {
-    match (timeline.stages(now), schedule.paused, schedule.canary) {
-        ((stage, _), Some(_), _) => format!("{stage} (paused)"),
-        ((stage, Some(others)), None, Some(share)) => {
-            format!("{stage} for {share} %, others {others}")
-        }
-        ((stage, _), None, _) => stage.to_string(),
-    }
-}
-
 pub(super) async fn show(
     desk: &Desk<'_>,
     scope: &str,
     measure: Option<&str>,
     format: Format,
 ) -> Result<String, PolicyError> {
-    let wanted = measure.map(asked).transpose()?;
+    let wanted = measure.map(typed::measures).transpose()?;
     let at = desk.admin.scope(scope).await?;
     let now = desk.now;
     let found = desk
@@ -179,25 +158,6 @@ pub(super) async fn show(
     output::value(format, &json!(values), || {
         output::table(&["MEASURE", "STAGE", "THEN", "SET FOR"], &rows)
     })
-}
-
-/// The measures a word stands for: `cleartext` for that of every service.
-fn asked(word: &str) -> Result<Vec<Measure>, PolicyError> {
-    if let Some(measure) = Measure::from_word(word) {
-        return Ok(vec![measure]);
-    }
-    let (name, _) = name(word)?;
-    let of_name = |measure: &Measure| {
-        let word = measure.to_string();
-        word.split('/').next() == Some(name.described().word)
-    };
-    let all: Vec<_> = Measure::built_in().filter(of_name).collect();
-    match all.is_empty() {
-        true => Err(invalid(format!(
-            "{word} has no stages; `rohrpost policy show` shows it"
-        ))),
-        false => Ok(all),
-    }
 }
 
 /// The steps that are still to come.

@@ -117,6 +117,12 @@ impl Call {
         }
     }
 
+    /// Notes what was before, where nobody could have seen it as an answer.
+    pub(crate) fn note_before(&self, before: &impl Serialize) {
+        let before = serde_json::to_value(before).ok();
+        self.notes.with(|kept| kept.0 = before);
+    }
+
     /// Notes what is after.
     pub(crate) fn note_after(&self, after: &impl Serialize) {
         let after = serde_json::to_value(after).ok();

@@ -37,4 +37,4 @@ pub use face::Face;
 pub use grants::{Grant, GrantView, add_grant, grants, remove_grant};
 pub use schema::{SCHEMA, remove_account, remove_domain};
 pub use serve::{serve, serve_local};
-pub use services::Services;
+pub use services::{Codes, Mailed, Services};

@@ -1,21 +1,39 @@
 //! The services that answers are made from. Wired once by the server; holds no state of its own.
 
 use admission::Desk;
-use directory::Directory;
 use directory::admin::Admin;
+use directory::{AddressKey, Directory};
 use platform::clock::Clock;
 use platform::random::Random;
 use platform::store::Store;
 use policy::{Connections, Findings, Policies};
 use queue::Queue;
 use rollout::Rollouts;
+use rollout::zone_change::ZoneChanges;
 use signing::Signing;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A letter that is being handed over.
+pub type Mailed<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// Mails codes that prove who reads an address.
+pub trait Codes: Send + Sync {
+    /// Makes a code for `account` to send as `address`, and mails it there. The error is a sentence for whoever asked.
+    fn mail<'a>(
+        &'a self,
+        account: &'a AddressKey,
+        address: &'a AddressKey,
+        by: String,
+    ) -> Mailed<'a>;
+}
 
 /// What the API and the pages work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
     /// The name of this node, for links.
-    pub host_name: std::sync::Arc<str>,
+    pub host_name: Arc<str>,
     /// Rows.
     pub store: Store,
     /// The time.
@@ -40,4 +58,10 @@ pub struct Services {
     pub queue: Queue,
     /// Signatures and their keys.
     pub signing: Signing,
+    /// Proofs by mail.
+    pub codes: Arc<dyn Codes>,
+    /// Planned changes of records.
+    pub zone_changes: ZoneChanges,
+    /// Where the facts that rules are replayed over were recorded.
+    pub facts_dir: Arc<Path>,
 }

@@ -5,11 +5,13 @@ use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
+use platform::clock::Timestamp;
 use platform::store::{StoreError, Tx};
 use queue::TraceId;
 use queue::list::{self, Filter, Row};
 use queue::manage::Order;
 use queue::trace::{self, Query, View};
+use queue::why;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -80,6 +82,10 @@ struct Waiting {
     held: Option<String>,
     last_reply: String,
     bytes: i64,
+    /// Why it waits, as a word for programs.
+    why: &'static str,
+    /// The same in a sentence.
+    why_text: String,
 }
 
 /// A page of what waits.
@@ -90,19 +96,20 @@ struct WaitingPage {
     next: Option<String>,
 }
 
-impl From<Row> for Waiting {
-    fn from(row: Row) -> Self {
-        Self {
-            message: row.message.to_string(),
-            sender: row.sender,
-            recipient: row.recipient,
-            accepted: super::time(row.accepted_at.0),
-            next_attempt: super::time(row.next_attempt_at.0),
-            attempts: row.attempts,
-            held: row.held,
-            last_reply: row.last_reply,
-            bytes: row.bytes,
-        }
+fn waits(row: Row, facts: why::Facts<'_>, now: Timestamp) -> Waiting {
+    let why = why::why(&row, facts, now);
+    Waiting {
+        message: row.message.to_string(),
+        sender: row.sender,
+        recipient: row.recipient,
+        accepted: super::time(row.accepted_at.0),
+        next_attempt: super::time(row.next_attempt_at.0),
+        attempts: row.attempts,
+        held: row.held,
+        last_reply: row.last_reply,
+        bytes: row.bytes,
+        why: why.word(),
+        why_text: why.sentence(|at| super::time(at.0)),
     }
 }
 
@@ -128,13 +135,21 @@ async fn waiting(call: Call, which: Which, _: NoBody) -> Result<Json<WaitingPage
         .store
         .read(move |tx: &mut dyn Tx| list::page(tx, &filter, after))
         .await?;
+    let down = call.services.store.read(list::down).await?;
+    let state = call.services.queue.state();
     let next = rows
         .last()
         .map(|row| format!("{}.{}", row.message.0, row.n));
-    Ok(Json(WaitingPage {
-        items: rows.into_iter().map(Waiting::from).collect(),
-        next,
-    }))
+    let items = rows.into_iter().map(|row| {
+        let destination = row.destination();
+        let facts = why::Facts {
+            down: down.iter().find(|down| *down.domain == *destination),
+            state: state.as_ref(),
+        };
+        waits(row, facts, call.now)
+    });
+    let items = items.collect();
+    Ok(Json(WaitingPage { items, next }))
 }
 
 /// What is done with what waits.

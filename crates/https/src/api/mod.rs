@@ -3,21 +3,32 @@
 
 mod accounts;
 mod administration;
+mod catalogue;
 mod customers;
+mod dmarc;
 mod document;
 mod domains;
+mod egress;
+mod figures;
+mod identities;
+mod legacy;
+mod letters;
 mod mail;
 mod measures;
 mod policy;
 mod rollouts;
 mod rules;
+mod seen;
 pub(crate) mod session;
+mod staging;
 mod state;
+mod trying;
 
 use crate::access::{Right, Subject};
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::route::Route;
+use ::policy::admin::Author;
 use directory::AddressKey;
 use formats::rfc3339;
 use platform::clock::Timestamp;
@@ -31,8 +42,18 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(customers::routes());
     routes.extend(policy::routes());
     routes.extend(measures::routes());
+    routes.extend(staging::routes());
+    routes.extend(seen::routes());
+    routes.extend(egress::routes());
+    routes.extend(identities::routes());
+    routes.extend(legacy::routes());
+    routes.extend(figures::routes());
+    routes.extend(dmarc::routes());
     routes.extend(rollouts::routes());
+    routes.extend(letters::routes());
     routes.extend(rules::routes());
+    routes.extend(trying::routes());
+    routes.extend(catalogue::routes());
     routes.extend(mail::routes());
     routes.extend(state::routes());
     routes.extend(administration::routes());
@@ -57,6 +78,16 @@ fn time_in(text: &str) -> Result<Timestamp, Problem> {
     rfc3339::parse(text)
         .map(Timestamp)
         .map_err(|error| Problem::invalid(error.to_string()))
+}
+
+/// For histories: who calls, why, and when.
+fn author(call: &Call, reason: String) -> Author {
+    Author {
+        by: call.who(),
+        // What stands in the query may hold what no text that is stored may.
+        reason: reason.replace('\0', ""),
+        now: call.now,
+    }
 }
 
 /// Refuses to remove what something that the caller does not see leads to: that would change it, and its name is

@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
 use directory::DomainName;
-use policy::admin::{Admin, Author, Consent, Effective, Wanted};
+use policy::admin::{Admin, Consent, Effective, Wanted};
 use policy::setting::{Name, Value};
 use policy::{Past, Scope};
 use serde::{Deserialize, Serialize};
@@ -15,15 +15,19 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Their routes.
 pub(super) fn routes() -> Vec<Route> {
+    let mut routes = of_installation();
+    routes.extend(of_one());
+    routes
+}
+
+/// What is set anywhere.
+fn of_installation() -> Vec<Route> {
     let (look, operate) = (
         (Right::See, About::Installation),
         (Right::Change, About::Installation),
     );
-    let (see, change) = ((Right::See, About::Domain), (Right::Change, About::Domain));
-    let of_account = (Right::See, About::Account);
     const SETTINGS: &str = "/api/v1/policy/settings";
-    const OF_DOMAIN: &str = "/api/v1/domains/{domain}/policy";
-    const ONE_OF_DOMAIN: &str = "/api/v1/domains/{domain}/policy/{name}";
+    let planned = "/api/v1/policy/settings/plan";
     vec![
         Route::api(
             Method::GET,
@@ -41,7 +45,7 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::api(
             Method::POST,
-            "/api/v1/policy/settings/plan",
+            planned,
             operate,
             "Whom a setting would stop, before it is made",
             plan,
@@ -61,6 +65,16 @@ pub(super) fn routes() -> Vec<Route> {
             "Who set what and why",
             history,
         ),
+    ]
+}
+
+/// What holds for a domain or an account.
+fn of_one() -> Vec<Route> {
+    let (see, change) = ((Right::See, About::Domain), (Right::Change, About::Domain));
+    let of_account = (Right::See, About::Account);
+    const OF_DOMAIN: &str = "/api/v1/domains/{domain}/policy";
+    const ONE_OF_DOMAIN: &str = "/api/v1/domains/{domain}/policy/{name}";
+    vec![
         Route::api(
             Method::GET,
             OF_DOMAIN,
@@ -163,14 +177,6 @@ fn name_in(word: &str) -> Result<Name, Problem> {
     name.ok_or_else(|| Problem::invalid(format!("there is no setting {word:?}")))
 }
 
-fn author(call: &Call, reason: String) -> Author {
-    Author {
-        by: call.who(),
-        reason,
-        now: call.now,
-    }
-}
-
 fn consent(by: Option<String>) -> Option<Consent> {
     by.map(|by| Consent {
         by,
@@ -193,7 +199,7 @@ async fn put(call: &Call, scope: Scope, set: Set) -> Result<Json<SetDone>, Probl
         owner: set.owner,
     };
     let admin = Admin::new(call.services.store.clone());
-    let warnings = admin.set(wanted, author(call, set.reason)).await?;
+    let warnings = admin.set(wanted, super::author(call, set.reason)).await?;
     call.services.policies.refresh().await?;
     Ok(Json(SetDone { warnings, impact }))
 }
@@ -239,7 +245,7 @@ async fn unset(call: Call, _: NoQuery, sent: Json<Unset>) -> Result<Done, Proble
     let scope = admin.scope(&sent.0.scope).await?;
     let (name, reason) = (name_in(&sent.0.name)?, sent.0.reason);
     admin
-        .unset(scope, name, sent.0.item, author(&call, reason))
+        .unset(scope, name, sent.0.item, super::author(&call, reason))
         .await?;
     call.services.policies.refresh().await?;
     Ok(Done)
@@ -396,7 +402,7 @@ async fn unset_of_domain(call: Call, reason: Reason, _: NoBody) -> Result<Done, 
     let admin = Admin::new(call.services.store.clone());
     let reason = reason.reason.replace('\0', "");
     admin
-        .unset(scope, name, String::new(), author(&call, reason))
+        .unset(scope, name, String::new(), super::author(&call, reason))
         .await?;
     call.services.policies.refresh().await?;
     Ok(Done)

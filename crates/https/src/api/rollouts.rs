@@ -1,6 +1,7 @@
 //! Rollouts: made and changed as documents, planned with whom they concern, started, paused, taken back; their letters;
 //! and the questions their readers asked.
 
+use super::author;
 use super::measures::Preview;
 use crate::access::Right;
 use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery};
@@ -9,7 +10,6 @@ use crate::questions::{self, Decision};
 use crate::route::{About, Route};
 use axum::http::Method;
 use platform::store::Tx;
-use policy::admin::Author;
 use rollout::{Kept, Rollout, ledger};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -128,14 +128,6 @@ struct Warnings {
 
 fn read(document: Value) -> Result<Rollout, Problem> {
     serde_json::from_value(document).map_err(|error| Problem::invalid(error.to_string()))
-}
-
-fn author(call: &Call, reason: String) -> Author {
-    Author {
-        by: call.who(),
-        reason,
-        now: call.now,
-    }
 }
 
 async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<List<Shown>, Problem> {

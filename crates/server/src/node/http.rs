@@ -1,10 +1,12 @@
 //! Wires HTTPS: its services from those of the node, its listeners, and the local socket over which the CLI speaks
 //! to the same router.
 
-use super::{Bound, Parts};
+use super::{Bound, Parts, StartError, zone_changes};
 use crate::settings::{Mode, Role};
-use https::{Face, Services};
+use directory::AddressKey;
+use https::{Codes, Face, Mailed, Services};
 use platform::net::{Listener, Shutdown};
+use policy::rules::record;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,14 @@ use tokio::task::JoinHandle;
 const HTTPS_PORT: u16 = 443;
 
 /// What answers requests.
-pub(super) fn face(parts: &Parts) -> Face {
-    Face::new(Services {
-        host_name: parts.settings.host_name.0.as_str().into(),
+///
+/// # Errors
+/// Those of `zone_changes`.
+pub(super) fn face(parts: &Parts) -> Result<Face, StartError> {
+    let settings = &parts.settings;
+    let (store, resolver) = (parts.store.clone(), parts.resolver.clone());
+    Ok(Face::new(Services {
+        host_name: settings.host_name.0.as_str().into(),
         store: parts.store.clone(),
         clock: parts.clock.clone(),
         random: parts.random.clone(),
@@ -30,7 +37,28 @@ pub(super) fn face(parts: &Parts) -> Face {
         findings: parts.findings.clone(),
         queue: parts.queue.clone(),
         signing: parts.signing.clone(),
-    })
+        codes: Arc::new(NodeCodes(parts.clone())),
+        zone_changes: zone_changes(settings, store, resolver)?,
+        facts_dir: settings.data_dir.join(record::DIRECTORY).into(),
+    }))
+}
+
+/// Mails codes over the node's own queue.
+struct NodeCodes(Parts);
+
+impl Codes for NodeCodes {
+    fn mail<'a>(
+        &'a self,
+        account: &'a AddressKey,
+        address: &'a AddressKey,
+        by: String,
+    ) -> Mailed<'a> {
+        Box::pin(async move {
+            let (account, address) = (account.to_string(), address.to_string());
+            let mailed = crate::letters::identity_code(&self.0, &account, &address, by).await;
+            mailed.map(drop)
+        })
+    }
 }
 
 /// The port that clients who come in clear are sent to: that of the first listener with TLS.

@@ -84,7 +84,7 @@ impl Node {
             smtp: smtp_context(&parts),
             imap: Arc::new(imap_context(&parts)),
             pop3: Arc::new(pop3_context(&parts)),
-            https: http::face(&parts),
+            https: http::face(&parts)?,
         };
         let observer = Arc::new(DeskObserver::new(parts.desk.clone()));
         let (bound, mut tasks) =

@@ -1,0 +1,386 @@
+//! Rules tried out: on a described session, and on what was recorded in the last days; an older version looked at,
+//! compared, and made to hold again.
+
+use super::author;
+use crate::access::Right;
+use crate::call::{Call, Json, List, NoBody, NoQuery};
+use crate::problem::Problem;
+use crate::route::{About, Route};
+use axum::http::Method;
+use directory::AddressKey;
+use formats::language::Language;
+use platform::clock::Timestamp;
+use platform::store::{StoreError, Tx};
+use policy::rules::record::{self, DAYS_KEPT};
+use policy::rules::replay::{Replay, Report, Stages};
+use policy::rules::store::{self, Change};
+use policy::rules::{Case, Compiled, Decision, Effect, Point, RuleSet, explain};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// Their routes.
+pub(super) fn routes() -> Vec<Route> {
+    let look = (Right::See, About::Installation);
+    let operate = (Right::Change, About::Installation);
+    const VERSION: &str = "/api/v1/rules/versions/{version}";
+    vec![
+        Route::api(
+            Method::POST,
+            "/api/v1/rules/test",
+            operate,
+            "Which rule would decide about a session, and why",
+            test,
+        )
+        .not_audited(),
+        Route::api(
+            Method::POST,
+            "/api/v1/rules/replay",
+            operate,
+            "What changed rules would have done in the last days",
+            replay,
+        )
+        .not_audited(),
+        Route::api(
+            Method::GET,
+            VERSION,
+            look,
+            "An older version of the rules",
+            version,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/rules/versions/{version}/diff",
+            look,
+            "What changed between it and another version",
+            diff,
+        ),
+        Route::api(
+            Method::POST,
+            "/api/v1/rules/versions/{version}/restore",
+            operate,
+            "Make an older version hold again",
+            restore,
+        ),
+    ]
+}
+
+/// A session, and perhaps rules that do not hold yet.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Try {
+    /// `client`, `service`, `tls`, `hello`, `account`, `sender`, `recipients`, `size`, `headers` … as
+    /// `rohrpost rules test --session` takes them. What is left out is not there.
+    #[schema(value_type = Object)]
+    session: Value,
+    /// Rules as `GET /api/v1/rules` tells them; those that hold where they are left out.
+    #[schema(value_type = Option<Object>)]
+    rules: Option<Value>,
+    /// Only this point, such as `rcpt`; all where it is not said.
+    at: Option<String>,
+}
+
+/// What rules do at one point.
+#[derive(Serialize, ToSchema)]
+struct AtPoint {
+    point: &'static str,
+    /// The rule that decides, if one does.
+    decided_by: Option<String>,
+    /// What it does, in words.
+    decision: Option<String>,
+    /// What other rules do beside it, in words, by name.
+    also: Vec<String>,
+    /// Rules that would act once they are enforced.
+    would_act: Vec<String>,
+    /// Why, in words, rule by rule.
+    why: Vec<String>,
+}
+
+fn read(rules: &Value) -> Result<RuleSet, Problem> {
+    RuleSet::from_json(&rules.to_string()).map_err(Problem::invalid)
+}
+
+async fn set_of(call: &Call, rules: Option<&Value>) -> Result<(i64, RuleSet), Problem> {
+    match rules {
+        Some(rules) => Ok((0, read(rules)?)),
+        None => Ok(call.services.store.read(store::current).await?),
+    }
+}
+
+fn points(at: Option<&str>) -> Result<Vec<Point>, Problem> {
+    match at {
+        None => Ok(Point::ALL.to_vec()),
+        Some(word) => Point::from_word(word)
+            .map(|point| vec![point])
+            .ok_or_else(|| {
+                let words = Point::ALL.map(|point| point.word()).join(", ");
+                Problem::invalid(format!("There is no point {word:?}; there are {words}."))
+            }),
+    }
+}
+
+async fn test(call: Call, _: NoQuery, sent: Json<Try>) -> Result<List<AtPoint>, Problem> {
+    let points = points(sent.0.at.as_deref())?;
+    let (version, set) = set_of(&call, sent.0.rules.as_ref()).await?;
+    let case: Case = serde_json::from_value(sent.0.session)
+        .map_err(|error| Problem::invalid(error.to_string()))?;
+    let case = look_up(&call, case).await?;
+    let zone = call.services.policies.snapshot().zone().clone();
+    let compiled = Compiled::new(Arc::new(set), &zone, version);
+    let prepared = case.prepare(0);
+    let mut told = Vec::new();
+    for point in points {
+        if !compiled.asks_at(point) {
+            continue;
+        }
+        let (one, ends) = prepared.at(point, |facts| {
+            let (decision, explained) = explain(&compiled, point, facts, call.now);
+            let asked = explained.iter();
+            let asked = asked.filter(|one| one.effect != Effect::NotAsked);
+            let why = asked.map(|one| one.in_words(call.language)).collect();
+            let ruling = decision.ruling;
+            let ends = ruling.is_some_and(|acting| acting.action.word() != "accept");
+            (at_point(point, &decision, why, call.language), ends)
+        });
+        told.push(one);
+        if ends {
+            break;
+        }
+    }
+    Ok(List(told))
+}
+
+fn at_point(
+    point: Point,
+    decision: &Decision<'_>,
+    why: Vec<String>,
+    language: Language,
+) -> AtPoint {
+    let ruling = decision.ruling;
+    let also = decision.actions.iter();
+    let noted = decision.noted.iter();
+    AtPoint {
+        point: point.word(),
+        decided_by: ruling.map(|acting| acting.rule.name.clone()),
+        decision: ruling.map(|acting| acting.action.in_words(language)),
+        also: also
+            .map(|acting| {
+                let what = acting.action.in_words(language);
+                format!("{}: {what}", acting.rule.name)
+            })
+            .collect(),
+        would_act: noted.map(|noted| noted.rule.name.clone()).collect(),
+        why,
+    }
+}
+
+/// Groups of accounts and recipients here, where the description does not say them.
+async fn look_up(call: &Call, mut case: Case) -> Result<Case, Problem> {
+    if case.service.is_none() {
+        let service = match case.account {
+            Some(_) => "submission",
+            None => "mx",
+        };
+        case.service = Some(service.to_owned());
+    }
+    let read = call.services.store.read(move |tx: &mut dyn Tx| {
+        let mut case = case.clone();
+        for recipient in &mut case.recipients {
+            if let (None, Ok(key)) = (&recipient.group, AddressKey::parse(&recipient.address)) {
+                recipient.group = store::domain_group(tx, key.domain())?;
+            }
+        }
+        let account = case.account.as_deref().map(AddressKey::parse);
+        if let Some(Ok(key)) = account
+            && let Some((number, group)) = store::account(tx, &key)?
+        {
+            case.account_number = Some(number.0);
+            case.account_group = case.account_group.take().or(group);
+        }
+        Ok::<_, StoreError>(case)
+    });
+    Ok(read.await?)
+}
+
+/// Rules to be replayed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReplayOf {
+    /// Rules as `GET /api/v1/rules` tells them.
+    #[schema(value_type = Object)]
+    rules: Value,
+    /// How many days back; 7, which is all that is kept, where it is not said.
+    #[schema(minimum = 1, maximum = 7)]
+    days: Option<u8>,
+    /// Whether every rule counts as if it were enforced.
+    #[serde(default)]
+    enforced: bool,
+}
+
+/// Whom the rules would have treated otherwise.
+#[derive(Serialize, ToSchema)]
+struct Otherwise {
+    /// `new refusal`, `no longer refused`, `changed` or `cannot be told`.
+    difference: &'static str,
+    /// The account, or the sender's domain; empty for neither.
+    who: String,
+    /// Domains the mail was for.
+    to: String,
+    rule: String,
+    at: &'static str,
+    count: u64,
+}
+
+/// What a replay found.
+#[derive(Serialize, ToSchema)]
+struct Replayed {
+    /// Logins, recipients and messages.
+    looked_at: u64,
+    rows: Vec<Otherwise>,
+    /// Rows that are left out, because there were too many.
+    left_out: u64,
+}
+
+impl From<Report> for Replayed {
+    fn from(report: Report) -> Self {
+        let rows = report.rows.into_iter().map(|(whom, count)| Otherwise {
+            difference: whom.difference.word(),
+            who: whom.who,
+            to: whom.to,
+            rule: whom.rule,
+            at: whom.point,
+            count,
+        });
+        Self {
+            looked_at: report.looked_at,
+            rows: rows.collect(),
+            left_out: report.left_out,
+        }
+    }
+}
+
+async fn replay(call: Call, _: NoQuery, sent: Json<ReplayOf>) -> Result<Json<Replayed>, Problem> {
+    let changed = read(&sent.0.rules)?;
+    let (_, present) = call.services.store.read(store::current).await?;
+    let zone = call.services.policies.snapshot().zone().clone();
+    let stages = match sent.0.enforced {
+        true => Stages::AllEnforced,
+        false => Stages::AsTheyAre,
+    };
+    let days = sent.0.days.map_or(DAYS_KEPT, i64::from).clamp(1, DAYS_KEPT);
+    let from = Timestamp(call.now.0.saturating_sub(days * DAY_MS));
+    let (dir, now) = (call.services.facts_dir.clone(), call.now);
+    // Files of a week are read: not on a thread that serves others.
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut replay = Replay::new(&present, &changed, stages, &zone, now);
+        record::read(&dir, from, |one| replay.look(one)).map(|()| replay.finish())
+    });
+    let looked = looked.await.map_err(|error| Problem::fault(&error))?;
+    Ok(Json(looked.map_err(|error| Problem::fault(&error))?.into()))
+}
+
+/// A version of the rules with its rules.
+#[derive(Serialize, ToSchema)]
+struct OldRules {
+    version: i64,
+    #[schema(value_type = Object)]
+    rules: Value,
+}
+
+/// Version 0 is no rules.
+async fn of_number(call: &Call, number: i64) -> Result<RuleSet, Problem> {
+    if number == 0 {
+        return Ok(RuleSet::default());
+    }
+    let read = call
+        .services
+        .store
+        .read(move |tx: &mut dyn Tx| store::version(tx, number));
+    let found = read.await?.map(|(_, set)| set);
+    found.ok_or_else(|| Problem::missing("There is no such version of the rules."))
+}
+
+async fn asked(call: &Call) -> Result<(i64, RuleSet), Problem> {
+    let number = call.param("version").parse();
+    let number: i64 = number.map_err(|_| Problem::not_here())?;
+    Ok((number, of_number(call, number).await?))
+}
+
+async fn version(call: Call, _: NoQuery, _: NoBody) -> Result<Json<OldRules>, Problem> {
+    let (version, set) = asked(&call).await?;
+    let rules = serde_json::from_str(&set.to_json()).map_err(|error| Problem::fault(&error))?;
+    Ok(Json(OldRules { version, rules }))
+}
+
+/// With which version.
+#[derive(Deserialize, IntoParams)]
+struct Other {
+    /// The newer version; the one that holds where it is not said.
+    #[param(minimum = 0)]
+    to: Option<i64>,
+}
+
+/// How a rule differs.
+#[derive(Serialize, ToSchema)]
+struct Differs {
+    /// `added`, `removed`, `changed` or `moved`.
+    how: &'static str,
+    rule: String,
+}
+
+fn differences(before: &RuleSet, after: &RuleSet) -> Vec<Differs> {
+    let changes = store::diff(before, after).into_iter();
+    let told = changes.map(|change| match change {
+        Change::Added(rule) => ("added", rule),
+        Change::Removed(rule) => ("removed", rule),
+        Change::Changed(rule) => ("changed", rule),
+        Change::Moved(rule) => ("moved", rule),
+    });
+    told.map(|(how, rule)| Differs { how, rule }).collect()
+}
+
+async fn diff(call: Call, other: Other, _: NoBody) -> Result<List<Differs>, Problem> {
+    let (_, before) = asked(&call).await?;
+    let after = match other.to {
+        Some(number) => of_number(&call, number).await?,
+        None => call.services.store.read(store::current).await?.1,
+    };
+    Ok(List(differences(&before, &after)))
+}
+
+/// Why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Restore {
+    /// Kept with the new version.
+    reason: String,
+}
+
+/// What came of it.
+#[derive(Serialize, ToSchema)]
+struct Restored {
+    /// The version that holds.
+    version: i64,
+    changes: Vec<Differs>,
+}
+
+async fn restore(call: Call, _: NoQuery, sent: Json<Restore>) -> Result<Json<Restored>, Problem> {
+    let (_, set) = asked(&call).await?;
+    let (version, before) = call.services.store.read(store::current).await?;
+    call.note_before(&version);
+    let changes = differences(&before, &set);
+    let why = author(&call, sent.0.reason);
+    let write = call
+        .services
+        .store
+        .write(move |tx: &mut dyn Tx| store::put(tx, &set, Some(version), &why));
+    let version = write.await?;
+    call.services.policies.refresh().await?;
+    let restored = Restored { version, changes };
+    call.note_after(&restored);
+    Ok(Json(restored))
+}

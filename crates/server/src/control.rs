@@ -6,7 +6,7 @@
 //! {"do":"legacy"}  {"do":"listeners"}
 //! {"do":"queue_state"}  {"do":"queue_order",…}  {"do":"queue_cancel","message":N}
 
-use crate::node::{Bound, Parts, legacy};
+use crate::node::{Bound, Parts, legacy, own_socket};
 use crate::settings::Words;
 use platform::clock::Timestamp;
 use platform::store::StoreError;
@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
+/// The socket in the data directory.
+const SOCKET: &str = "control.sock";
 /// Longest request.
 const REQUEST_BYTES_MAX: u64 = 4096;
 /// How long the CLI waits for an answer.
@@ -124,7 +126,7 @@ struct Faces {
 
 /// Where the socket of a data directory is.
 pub(crate) fn socket_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("control.sock")
+    data_dir.join(SOCKET)
 }
 
 /// Binds the socket; the future serves it.
@@ -136,12 +138,7 @@ pub(crate) fn listen(
     certificates: Arc<CertStore>,
     bound: &[Bound],
 ) -> std::io::Result<impl Future<Output = ()> + use<>> {
-    use std::os::unix::fs::PermissionsExt;
-    let path = socket_path(&parts.settings.data_dir);
-    // The segments' lock has shown that no other node runs here: what is left is of a crash.
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let listener = own_socket::bind(&parts.settings.data_dir, SOCKET)?;
     let parts = parts.clone();
     let faces = Arc::new(Faces {
         certificates,

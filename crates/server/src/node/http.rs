@@ -10,11 +10,13 @@ use policy::rules::record;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
 /// The port clients are sent to where no listener says.
 const HTTPS_PORT: u16 = 443;
+
+/// The API's socket in the data directory.
+const SOCKET: &str = "api.sock";
 
 /// What answers requests.
 ///
@@ -80,7 +82,7 @@ pub(super) fn serve(listener: Listener, face: &Face, https_port: u16) -> JoinHan
 
 /// Where the CLI speaks to the API of the node of this data directory.
 pub(crate) fn socket_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("api.sock")
+    data_dir.join(SOCKET)
 }
 
 /// Binds the local socket and serves it: whoever can open it is the operator.
@@ -92,12 +94,7 @@ pub(super) fn listen_locally(
     face: Face,
     shutdown: Shutdown,
 ) -> std::io::Result<JoinHandle<()>> {
-    use std::os::unix::fs::PermissionsExt;
-    let path = socket_path(data_dir);
-    // The segments' lock has shown that no other node runs here: what is left is of a crash.
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let listener = super::own_socket::bind(data_dir, SOCKET)?;
     Ok(tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {

@@ -6,6 +6,7 @@ pub(crate) mod http;
 mod keys;
 pub(crate) mod legacy;
 mod listeners;
+pub(crate) mod own_socket;
 mod parts;
 mod policies;
 mod reports;

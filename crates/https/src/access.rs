@@ -163,6 +163,13 @@ impl Caller {
         rule(Some(self), right, subject) == Ruling::Admitted
     }
 
+    /// Whether it may do what lets it act as an account that was granted `role` and `domains`: set its password, end
+    /// its app passwords, remove it. Nobody comes by more than they have through somebody else's account.
+    pub(crate) fn may_stand_for(&self, role: Role, domains: &[DomainName]) -> bool {
+        let has = |domain: &DomainName| self.domains.contains(domain);
+        self.role == Role::Operator || (role <= self.role && domains.iter().all(has))
+    }
+
     /// Whether it may see this domain.
     pub(crate) fn sees_domain(&self, name: &str) -> bool {
         DomainName::parse(name).is_ok_and(|domain| self.may(Right::See, &Subject::Domain(domain)))

@@ -63,6 +63,18 @@ fn who_may_do_what() {
 }
 
 #[test]
+fn nobody_comes_by_more_through_an_account_of_their_domain() {
+    let (own, other) = (domain("firma.test"), domain("privat.test"));
+    let admin = caller(Role::DomainAdmin);
+    assert!(admin.may_stand_for(Role::User, &[]));
+    assert!(admin.may_stand_for(Role::DomainAdmin, std::slice::from_ref(&own)));
+    assert!(!admin.may_stand_for(Role::DomainAdmin, &[own, other.clone()]));
+    assert!(!admin.may_stand_for(Role::Support, &[]));
+    assert!(!admin.may_stand_for(Role::Operator, &[]));
+    assert!(caller(Role::Operator).may_stand_for(Role::Operator, &[other]));
+}
+
+#[test]
 fn nobody_gets_only_what_is_public() {
     for right in RIGHTS {
         assert_eq!(rule(None, right, &Subject::Each), Ruling::WhoAreYou);

@@ -165,7 +165,8 @@ fn hide_secrets(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
-                match SECRETS.iter().any(|secret| name.contains(secret)) && !value.is_null() {
+                let lower = name.to_lowercase();
+                match SECRETS.iter().any(|secret| lower.contains(secret)) && !value.is_null() {
                     true => *value = HIDDEN.into(),
                     false => hide_secrets(value),
                 }
@@ -183,10 +184,13 @@ mod tests {
 
     #[test]
     fn secrets_are_not_kept_however_deep() {
-        let value = json!({"login": "a@b.test", "password": "pw", "list": [{"new_token": "t"}]});
+        let value = json!({"login": "a@b.test", "password": "pw", "list": [{"new_token": "t"}], "Password": "hunter2"});
         let kept = kept(&value).unwrap();
         assert!(
-            kept.contains("a@b.test") && !kept.contains("pw\"") && !kept.contains("\"t\""),
+            kept.contains("a@b.test")
+                && !kept.contains("pw\"")
+                && !kept.contains("hunter2")
+                && !kept.contains("\"t\""),
             "{kept}"
         );
     }

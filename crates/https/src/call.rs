@@ -146,6 +146,10 @@ pub(crate) trait Asked: Sized + Send {
 
 impl<T: DeserializeOwned + IntoParams + Send> Asked for T {
     fn read(uri: &Uri) -> Result<Self, Problem> {
+        let mut pairs = form_urlencoded::parse(uri.query().unwrap_or("").as_bytes());
+        if pairs.any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+            return Err(Problem::unreadable("NUL characters cannot be stored."));
+        }
         let query = axum::extract::Query::<T>::try_from_uri(uri);
         query
             .map(|query| query.0)

@@ -2,21 +2,23 @@
 //! calls, what about, may they (`access`), did a page of ours send it, the audit log, the handler. Made once for all
 //! listeners.
 
-use crate::access::{Caller, Proof, Right, Role, Ruling, rule};
+use crate::access::{Caller, Proof, Right, Role, Ruling, Subject, rule};
 use crate::audit::{self, Begun};
 use crate::call::{Call, Notes};
 use crate::credentials;
 use crate::form;
+use crate::grants;
 use crate::headers;
 use crate::language::{self, Language};
-use crate::limits::{BODY_BYTES_MAX, REQUEST_TIME_MAX};
+use crate::limits::{BODY_BYTES_MAX, FORM_BYTES_MAX, REQUEST_TIME_MAX};
 use crate::pages;
 use crate::problem::Problem;
-use crate::rate::Rate;
-use crate::route::{About, Audited, Kind, Route};
+use crate::rate::{REQUESTS, Rate, WRITINGS};
+use crate::route::{About, Audited, Kind, Paced, Route};
 use crate::serve::Origin;
 use crate::services::Services;
 use crate::session;
+use crate::turns::Turns;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts as _, RawPathParams};
@@ -26,7 +28,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt as _;
 use platform::clock::Timestamp;
-use platform::store::Tx;
+use platform::store::{Store, Tx};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tower::ServiceExt as _;
@@ -41,6 +43,8 @@ pub struct Face {
 struct Inner {
     services: Arc<Services>,
     rate: Rate,
+    writings: Rate,
+    turns: Arc<Turns>,
 }
 
 impl Face {
@@ -48,7 +52,9 @@ impl Face {
     pub fn new(services: Services) -> Self {
         let inner = Arc::new(Inner {
             services: Arc::new(services),
-            rate: Rate::default(),
+            rate: Rate::new(REQUESTS),
+            writings: Rate::new(WRITINGS),
+            turns: Arc::default(),
         });
         let mut router = Router::new();
         for route in crate::routes::all() {
@@ -111,7 +117,7 @@ fn nothing_here(request: Request<Body>, problem: Problem) -> Response {
 }
 
 impl Inner {
-    async fn answer(&self, route: &Route, request: Request<Body>) -> Response {
+    async fn answer(&self, route: &Arc<Route>, request: Request<Body>) -> Response {
         let (parts, body) = request.into_parts();
         let language = language::wanted(parts.uri.query().unwrap_or(""), &parts.headers);
         let place = parts.uri.clone();
@@ -131,7 +137,7 @@ impl Inner {
 
     async fn try_answer(
         &self,
-        route: &Route,
+        route: &Arc<Route>,
         mut parts: Parts,
         body: Body,
         language: Language,
@@ -142,7 +148,8 @@ impl Inner {
         if let Origin::Network { peer, .. } = &origin {
             self.rate.take(*peer, now).map_err(Problem::too_many)?;
         }
-        let (caller, session) = self.caller(&origin, &parts.headers, now).await?;
+        let (caller, session) =
+            who_calls(&self.services.store, &origin, &parts.headers, now).await?;
         if caller.is_none() && route.right != Right::Public {
             return Err(Problem::unauthorized());
         }
@@ -153,7 +160,9 @@ impl Inner {
             Ruling::WhoAreYou => return Err(Problem::unauthorized()),
             Ruling::Refused => return Err(Problem::forbidden()),
         }
-        let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
+        self.refuse_more_than_granted(caller.as_ref(), route.right, &subject)
+            .await?;
+        let body = axum::body::to_bytes(body, body_bytes_max(route))
             .await
             .map_err(|_| Problem::too_large())?;
         check_origin(
@@ -163,6 +172,9 @@ impl Inner {
             &parts.headers,
             &body,
         )?;
+        if let (Paced::Slowly, Origin::Network { peer, .. }) = (route.paced, &origin) {
+            self.writings.take(*peer, now).map_err(Problem::too_many)?;
+        }
         let call = Call {
             services: self.services.clone(),
             caller,
@@ -178,65 +190,43 @@ impl Inner {
         };
         match route.audited {
             Audited::No => (route.run)(call).await,
-            Audited::Yes => self.audited(route, call, subject.words()).await,
+            Audited::Yes => self.audited(route, call, &subject).await,
         }
     }
 
-    /// Who calls, and the session they called with.
-    async fn caller(
+    /// Refuses to let somebody act as an account that was granted more than they have themselves.
+    async fn refuse_more_than_granted(
         &self,
-        origin: &Origin,
-        headers: &HeaderMap,
-        now: Timestamp,
-    ) -> Result<(Option<Caller>, Option<String>), Problem> {
-        if matches!(origin, Origin::Local) {
-            let local = Caller {
-                who: "local".to_owned(),
-                role: Role::Operator,
-                domains: Vec::new(),
-                account: None,
-                proof: Proof::Local,
-            };
-            return Ok((Some(local), None));
-        }
-        let store = &self.services.store;
-        if let Some(said) = headers.get(header::AUTHORIZATION) {
-            let token = said.to_str().ok().and_then(bearer).map(str::to_owned);
-            let token = token.ok_or_else(Problem::unauthorized)?;
-            let asked = token.clone();
-            let (caller, is_new) = store
-                .read(move |tx: &mut dyn Tx| {
-                    let caller = credentials::caller_of_token(tx, &asked, now)?;
-                    let is_new = caller.is_some() && credentials::use_is_new(tx, &asked, now)?;
-                    Ok::<_, platform::store::StoreError>((caller, is_new))
-                })
-                .await?;
-            if is_new {
-                store
-                    .write(move |tx: &mut dyn Tx| credentials::note_use(tx, &token, now))
-                    .await?;
-            }
-            return caller
-                .map(|caller| (Some(caller), None))
-                .ok_or_else(Problem::unauthorized);
-        }
-        let Some(session) = session::of(headers).map(str::to_owned) else {
-            return Ok((None, None));
+        caller: Option<&Caller>,
+        right: Right,
+        subject: &Subject,
+    ) -> Result<(), Problem> {
+        let (Some(caller), Subject::Account(login)) = (caller, subject) else {
+            return Ok(());
         };
-        let asked = session.clone();
-        let caller = store
-            .read(move |tx: &mut dyn Tx| credentials::caller_of_session(tx, &asked, now))
+        let is_own = caller.account.as_ref().is_some_and(|(_, own)| own == login);
+        if caller.role == Role::Operator || is_own || !matches!(right, Right::Own | Right::Change) {
+            return Ok(());
+        }
+        let login = login.clone();
+        let granted = self
+            .services
+            .store
+            .read(move |tx: &mut dyn Tx| grants::of_login(tx, &login))
             .await?;
-        let session = caller.is_some().then_some(session);
-        Ok((caller, session))
+        match caller.may_stand_for(granted.role, &granted.domains) {
+            true => Ok(()),
+            false => Err(Problem::forbidden()),
+        }
     }
 
-    /// Runs the handler between the beginning and the end of a row of the audit log.
+    /// Runs the handler between the beginning and the end of a row of the audit log. Whoever hangs up in the middle
+    /// leaves neither half a change nor a row without an end.
     async fn audited(
         &self,
-        route: &Route,
+        route: &Arc<Route>,
         call: Call,
-        subject: String,
+        subject: &Subject,
     ) -> Result<Response, Problem> {
         let begun = Begun {
             at: call.now,
@@ -245,28 +235,115 @@ impl Inner {
             route: format!("{} {}", route.method, call.uri.path()),
             subject: match (route.about, call.caller.as_ref()) {
                 (About::Caller, Some(caller)) => caller.who.clone(),
-                _ => subject,
+                _ => subject.words(),
             },
         };
-        let store = &self.services.store;
-        let entry = store
-            .write(move |tx: &mut dyn Tx| audit::begin(tx, &begun))
-            .await?;
-        let notes = call.notes.clone();
-        let result = (route.run)(call).await;
-        let outcome = match &result {
-            Ok(_) => "done".to_owned(),
-            Err(problem) => format!("refused {}", problem.status().as_u16()),
+        let (turns, route, store) = (
+            self.turns.clone(),
+            route.clone(),
+            self.services.store.clone(),
+        );
+        let thing = thing(subject, &call);
+        let change = tokio::spawn(async move {
+            let entry = store
+                .write(move |tx: &mut dyn Tx| audit::begin(tx, &begun))
+                .await?;
+            let _turn = match route.method == Method::GET {
+                true => None,
+                false => turns.take(&thing).await,
+            };
+            let notes = call.notes.clone();
+            let result = AssertUnwindSafe((route.run)(call)).catch_unwind().await;
+            let result = result.unwrap_or_else(|_panic| Err(Problem::fault(&"a handler panicked")));
+            let outcome = match &result {
+                Ok(_) => "done".to_owned(),
+                Err(problem) => format!("refused {}", problem.status().as_u16()),
+            };
+            let (before, after) = notes.take();
+            let before = before.as_ref().and_then(audit::kept);
+            let after = after.as_ref().and_then(audit::kept);
+            store
+                .write(move |tx: &mut dyn Tx| {
+                    audit::end(tx, entry, &outcome, before.as_deref(), after.as_deref())
+                })
+                .await?;
+            result
+        });
+        let changed = change.await;
+        changed.unwrap_or_else(|error| Err(Problem::fault(&error)))
+    }
+}
+
+/// What changes take turns with: the subject, or what of the installation the path names first.
+fn thing(subject: &Subject, call: &Call) -> String {
+    match (subject, call.params.first()) {
+        (Subject::Installation, Some((name, value))) => format!("{name} {value}"),
+        _ => subject.words(),
+    }
+}
+
+/// How large a body may be.
+fn body_bytes_max(route: &Route) -> usize {
+    match (route.right, &route.kind) {
+        (Right::Public, _) | (_, Kind::Page) => FORM_BYTES_MAX,
+        (_, Kind::Api(_)) => BODY_BYTES_MAX,
+    }
+}
+
+/// Who calls, and the session they called with.
+async fn who_calls(
+    store: &Store,
+    origin: &Origin,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<(Option<Caller>, Option<String>), Problem> {
+    if matches!(origin, Origin::Local) {
+        let local = Caller {
+            who: "local".to_owned(),
+            role: Role::Operator,
+            domains: Vec::new(),
+            account: None,
+            proof: Proof::Local,
         };
-        let (before, after) = notes.take();
-        let before = before.as_ref().and_then(audit::kept);
-        let after = after.as_ref().and_then(audit::kept);
-        store
-            .write(move |tx: &mut dyn Tx| {
-                audit::end(tx, entry, &outcome, before.as_deref(), after.as_deref())
+        return Ok((Some(local), None));
+    }
+    if let Some(said) = headers.get(header::AUTHORIZATION) {
+        let token = said.to_str().ok().and_then(bearer).map(str::to_owned);
+        let token = token.ok_or_else(Problem::unauthorized)?;
+        let asked = token.clone();
+        let (caller, is_new) = store
+            .read(move |tx: &mut dyn Tx| {
+                let caller = credentials::caller_of_token(tx, &asked, now)?;
+                let is_new = caller.is_some() && credentials::use_is_new(tx, &asked, now)?;
+                Ok::<_, platform::store::StoreError>((caller, is_new))
             })
             .await?;
-        result
+        if is_new {
+            store
+                .write(move |tx: &mut dyn Tx| credentials::note_use(tx, &token, now))
+                .await?;
+        }
+        return caller
+            .map(|caller| (Some(caller), None))
+            .ok_or_else(Problem::unauthorized);
+    }
+    let Some(session) = session::of(headers).map(str::to_owned) else {
+        return Ok((None, None));
+    };
+    let asked = session.clone();
+    let caller = store
+        .read(move |tx: &mut dyn Tx| credentials::caller_of_session(tx, &asked, now))
+        .await?;
+    let session = caller.is_some().then_some(session);
+    Ok((caller, session))
+}
+
+/// Whether who called could call again now: for answers that go on while a session or a token may end.
+pub(crate) async fn still_sees(call: &Call, subject: &Subject) -> bool {
+    let (services, now) = (&call.services, call.services.clock.now());
+    match who_calls(&services.store, &call.origin, &call.headers, now).await {
+        Ok((Some(caller), _)) => caller.may(Right::See, subject),
+        Ok((None, _)) | Err(_) => false,
     }
 }
 

@@ -58,6 +58,18 @@ pub(crate) fn of_account(tx: &mut dyn Tx, account: AccountId) -> Result<Granted,
     })
 }
 
+/// Everything the account with this login address was granted; nothing where there is none.
+pub(crate) fn of_login(tx: &mut dyn Tx, login: &AddressKey) -> Result<Granted, CredentialError> {
+    match account_of(tx, login) {
+        Ok(account) => Ok(of_account(tx, account)?),
+        Err(CredentialError::Missing(_)) => Ok(Granted {
+            role: Role::User,
+            domains: Vec::new(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
 /// All grants.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ mod schema;
 mod serve;
 mod services;
 mod session;
+mod turns;
 
 pub use access::Role;
 pub use credentials::{

@@ -8,6 +8,9 @@ pub(crate) const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const HEADERS_MAX: usize = 64;
 /// Body of a request; the state of a large provider is the largest thing that comes.
 pub(crate) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Body of a request that anybody may send, and of the forms of pages: larger than any form of ours, small enough that
+/// many of them together are no burden.
+pub(crate) const FORM_BYTES_MAX: usize = 64 * 1024;
 /// How long a client may take for a request's header, and be silent between requests.
 pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a request may take in all, body included.

@@ -27,6 +27,7 @@ pub(crate) struct Problem {
 enum Kind {
     Unauthorized,
     Forbidden,
+    ForeignForm,
     Missing,
     Invalid,
     Conflict,
@@ -59,6 +60,7 @@ impl Kind {
         match self {
             Self::Unauthorized => "login-needed",
             Self::Forbidden => "not-yours",
+            Self::ForeignForm => "not-from-here",
             Self::Missing => "missing",
             Self::Invalid => "invalid",
             Self::Conflict => "conflict",
@@ -78,6 +80,11 @@ impl Kind {
             Self::Forbidden => (
                 "Das gehört nicht zu dem, was Sie verwalten.",
                 "This is not among what you administer.",
+            ),
+            Self::ForeignForm => (
+                "Die Anfrage kam nicht von einer Seite dieses Servers, oder die Seite war veraltet; bitte öffnen Sie \
+                 die Seite neu.",
+                "The request did not come from a page of this server, or the page is old; please open the page again.",
             ),
             Self::Missing => ("Das gibt es nicht.", "There is no such thing."),
             Self::Invalid => (
@@ -144,9 +151,7 @@ impl Problem {
 
     /// The form came from another site or is too old.
     pub(crate) fn foreign_form() -> Self {
-        Self::forbidden().with(
-            "The request did not come from a page of this server, or the page is old; open the page again.",
-        )
+        Self::of(StatusCode::FORBIDDEN, Kind::ForeignForm)
     }
 
     /// It does not exist.

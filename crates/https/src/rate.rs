@@ -1,4 +1,4 @@
-//! How many requests an address may send: a bucket for each IPv4 address or IPv6 /64 network that fills again with time.
+//! How often an address may do something: a bucket for each IPv4 address or IPv6 /64 network that fills again with time.
 //! Memory is bounded; whoever has a full bucket is forgotten first.
 
 use platform::clock::Timestamp;
@@ -6,60 +6,80 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-/// Requests that may come at once.
-const BURST: i64 = 400;
-/// Requests that a bucket gains per second.
-const PER_SECOND: i64 = 40;
+/// How fast.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// What may come at once.
+    burst: i64,
+    /// How long until a bucket has gained one more, in milliseconds.
+    one_per_ms: i64,
+}
+
+/// Requests of all kinds.
+pub(crate) const REQUESTS: Pace = Pace {
+    burst: 400,
+    one_per_ms: 25,
+};
+/// What anybody may write to us, such as a question: as much as people do, so that nobody alone fills the list.
+pub(crate) const WRITINGS: Pace = Pace {
+    burst: 5,
+    one_per_ms: 10 * 60 * 1000,
+};
 /// Addresses that are remembered.
 const ADDRESSES_MAX: usize = 20_000;
 
 /// The buckets.
-#[derive(Default)]
 pub(crate) struct Rate {
+    pace: Pace,
     buckets: Mutex<HashMap<u64, Bucket>>,
 }
 
 #[derive(Clone, Copy)]
 struct Bucket {
-    /// Thousandths of a request.
+    /// In milliseconds of waiting: `one_per_ms` for each.
     left: i64,
     at: Timestamp,
 }
 
 impl Rate {
-    /// Takes one request of `peer`; gives the seconds to wait where there is none left.
+    /// Full buckets for everybody.
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Takes one of `peer`'s; gives the seconds to wait where there is none left.
     pub(crate) fn take(&self, peer: IpAddr, now: Timestamp) -> Result<(), u64> {
+        let (one, full) = (self.pace.one_per_ms, self.pace.burst * self.pace.one_per_ms);
         let mut buckets = self.buckets.lock().unwrap_or_else(|e| e.into_inner());
         if buckets.len() >= ADDRESSES_MAX {
-            buckets.retain(|_, bucket| bucket.refilled(now).left < BURST * 1000);
+            buckets.retain(|_, bucket| bucket.refilled(full, now).left < full);
             // Still as many: all of them are busy. Forgetting them lets each begin anew.
             if buckets.len() >= ADDRESSES_MAX {
                 buckets.clear();
             }
         }
-        let full = Bucket {
-            left: BURST * 1000,
+        let bucket = buckets.entry(block(peer)).or_insert(Bucket {
+            left: full,
             at: now,
-        };
-        let bucket = buckets.entry(block(peer)).or_insert(full);
-        *bucket = bucket.refilled(now);
-        if bucket.left < 1000 {
-            return Err(1);
+        });
+        *bucket = bucket.refilled(full, now);
+        if bucket.left < one {
+            let wait_ms = one.saturating_sub(bucket.left);
+            return Err(u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000));
         }
-        bucket.left -= 1000;
+        bucket.left -= one;
         Ok(())
     }
 }
 
 impl Bucket {
-    fn refilled(self, now: Timestamp) -> Self {
-        let gained = now
-            .0
-            .saturating_sub(self.at.0)
-            .max(0)
-            .saturating_mul(PER_SECOND);
+    fn refilled(self, full: i64, now: Timestamp) -> Self {
+        let gained = now.0.saturating_sub(self.at.0).max(0);
         Self {
-            left: self.left.saturating_add(gained).min(BURST * 1000),
+            left: self.left.saturating_add(gained).min(full),
             at: now,
         }
     }
@@ -86,25 +106,34 @@ mod tests {
 
     #[test]
     fn a_burst_then_a_steady_rate_each_for_itself() {
-        let rate = Rate::default();
-        assert_eq!(take_all(&rate, "192.0.2.1", 0), BURST);
-        assert_eq!(take_all(&rate, "192.0.2.2", 0), BURST);
-        assert_eq!(take_all(&rate, "192.0.2.1", 1000), PER_SECOND);
+        let rate = Rate::new(REQUESTS);
+        assert_eq!(take_all(&rate, "192.0.2.1", 0), REQUESTS.burst);
+        assert_eq!(take_all(&rate, "192.0.2.2", 0), REQUESTS.burst);
+        assert_eq!(take_all(&rate, "192.0.2.1", 1000), 40);
         // A clock that goes back gives nothing.
         assert_eq!(take_all(&rate, "192.0.2.1", 0), 0);
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_address() {
-        let rate = Rate::default();
-        assert_eq!(take_all(&rate, "2001:db8::1", 0), BURST);
+        let rate = Rate::new(REQUESTS);
+        assert_eq!(take_all(&rate, "2001:db8::1", 0), REQUESTS.burst);
         assert_eq!(take_all(&rate, "2001:db8::2", 0), 0);
-        assert_eq!(take_all(&rate, "2001:db8:0:1::2", 0), BURST);
+        assert_eq!(take_all(&rate, "2001:db8:0:1::2", 0), REQUESTS.burst);
+    }
+
+    #[test]
+    fn nobody_alone_fills_the_list_of_questions() {
+        let rate = Rate::new(WRITINGS);
+        assert_eq!(take_all(&rate, "192.0.2.1", 0), WRITINGS.burst);
+        let peer = "192.0.2.1".parse().unwrap();
+        assert_eq!(rate.take(peer, Timestamp(1000)), Err(599));
+        assert_eq!(take_all(&rate, "192.0.2.1", 3_600_000), WRITINGS.burst);
     }
 
     #[test]
     fn memory_is_bounded() {
-        let rate = Rate::default();
+        let rate = Rate::new(REQUESTS);
         for n in 0..ADDRESSES_MAX as u32 + 10 {
             let _ = rate.take(IpAddr::V4(n.into()), Timestamp(0));
         }

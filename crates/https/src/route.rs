@@ -34,6 +34,15 @@ pub(crate) enum Audited {
     No,
 }
 
+/// How often an address may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paced {
+    /// As requests of all kinds.
+    Usually,
+    /// A few times: what it leaves behind is read by people.
+    Slowly,
+}
+
 /// Who a route speaks to.
 pub(crate) enum Kind {
     /// To programs, as the OpenAPI document describes it.
@@ -62,6 +71,7 @@ pub(crate) struct Route {
     pub(crate) right: Right,
     pub(crate) about: About,
     pub(crate) audited: Audited,
+    pub(crate) paced: Paced,
     pub(crate) kind: Kind,
     pub(crate) run: Run,
 }
@@ -92,6 +102,7 @@ impl Route {
             right,
             about,
             audited,
+            paced: Paced::Usually,
             kind: Kind::Api(Operation {
                 summary,
                 query: Q::describe,
@@ -126,6 +137,7 @@ impl Route {
             right,
             about,
             audited: Audited::No,
+            paced: Paced::Usually,
             kind: Kind::Page,
             run: Box::new(move |call| Box::pin(run(call))),
         }
@@ -140,6 +152,12 @@ impl Route {
     /// The same, not written to the audit log: what it changes is the caller's own session, or nothing.
     pub(crate) fn not_audited(mut self) -> Self {
         self.audited = Audited::No;
+        self
+    }
+
+    /// The same, for a few requests of an address only.
+    pub(crate) fn slowly(mut self) -> Self {
+        self.paced = Paced::Slowly;
         self
     }
 

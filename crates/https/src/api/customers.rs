@@ -1,8 +1,9 @@
 //! How accounts connect and what they must do about it, live news of one, and legacy access.
 
-use crate::access::Right;
+use crate::access::{Right, Subject};
 use crate::answer;
 use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery};
+use crate::face::still_sees;
 use crate::language::Language;
 use crate::posture::{self, Posture, outcome_words};
 use crate::problem::Problem;
@@ -38,8 +39,9 @@ pub(super) fn routes() -> Vec<Route> {
             see,
             "How an account connects, and what it must do",
             connections,
-        ),
-        Route::page(Method::GET, LIVE, see, live),
+        )
+        .audited(),
+        Route::page(Method::GET, LIVE, see, live).audited(),
         Route::api(
             Method::PUT,
             "/api/v1/accounts/{account}/own-legacy-access",
@@ -207,9 +209,21 @@ struct News<'a> {
 async fn live(call: Call) -> Result<Response, Problem> {
     let services = &call.services;
     let account = services.accounts.account_id(&call.login()?).await?;
-    let news = stream::unfold(services.connections.watch(account), |mut live| async {
+    let (live, subject) = (
+        services.connections.watch(account),
+        Subject::Account(call.login()?),
+    );
+    let begun = (live, call, subject);
+    let news = stream::unfold(begun, |(mut live, call, subject)| async {
         let line = next(&mut live).await?;
-        Some((Ok::<_, Infallible>(Bytes::from(line)), live))
+        // A session that has ended, or a token that was revoked, sees nothing any more.
+        match still_sees(&call, &subject).await {
+            true => Some((
+                Ok::<_, Infallible>(Bytes::from(line)),
+                (live, call, subject),
+            )),
+            false => None,
+        }
     });
     let response = answer::with_body(StatusCode::OK, "text/event-stream", Body::from_stream(news));
     Ok(response)

@@ -367,12 +367,22 @@ fn refuse_others(call: &Call) -> Result<(), Problem> {
     }
 }
 
+/// A domain may do without legacy access; until when there is some, and with what, is the provider's to say.
+fn refuse_more_legacy(call: &Call, value: &str) -> Result<(), Problem> {
+    let is_less = matches!(value.trim(), "off" | "forbidden");
+    match name_in(call.param("name"))? == Name::LegacyAccess && !is_less {
+        true => call.require(Right::Change, &Subject::Installation),
+        false => Ok(()),
+    }
+}
+
 async fn set_of_domain(
     call: Call,
     _: NoQuery,
     sent: Json<SetOfDomain>,
 ) -> Result<Json<SetDone>, Problem> {
     refuse_others(&call)?;
+    refuse_more_legacy(&call, &sent.0.value)?;
     let domain = hosted(&call).await?;
     let set = Set {
         scope: domain.to_string(),

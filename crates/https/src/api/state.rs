@@ -20,7 +20,9 @@ pub(super) fn routes() -> Vec<Route> {
             operate,
             "The directory as TOML, passwords as hashes",
             export,
-        ),
+        )
+        // Whoever has the hashes can guess at leisure.
+        .audited(),
         Route::api(
             Method::POST,
             "/api/v1/state/plan",

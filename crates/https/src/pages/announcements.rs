@@ -27,7 +27,7 @@ const WORDS_PER_MINUTE: usize = 200;
 pub(super) fn routes() -> Vec<Route> {
     let anyone = (Right::Public, About::Installation);
     let get = |path| Route::page(Method::GET, path, anyone, one);
-    let post = |path| Route::page(Method::POST, path, anyone, ask);
+    let post = |path| Route::page(Method::POST, path, anyone, ask).slowly();
     vec![
         Route::page(Method::GET, "/ankuendigungen/", anyone, list),
         Route::page(Method::GET, "/announcements/", anyone, list),

@@ -1,6 +1,7 @@
 //! One module per requirement, named after its ID (`s1_02_s1_03` covers S1-02 and S1-03). Each
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
+mod api_measures;
 mod api_roles;
 mod calendar;
 mod letter_to_a_website;

@@ -6,6 +6,7 @@
 mod live;
 mod rows;
 mod schema;
+mod settle;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Connections in the store: written by the chore, read by pages, previews and the CLI. Here it is found out
 //! whose a failure was, and what a good login settles.
 
+use super::settle;
 use super::waiting::{Part, Row as Added};
 use super::{
     Belief, CLAIMED_PER_ACCOUNT_MAX, Connection, DAY_MS, Manner, ORIGINS_KEPT,
@@ -116,7 +117,7 @@ fn put_named(tx: &mut dyn Tx, account: AccountId, added: &Added) -> Result<(), S
         None => insert(tx, account, added, belief)?,
     }
     if manner.is_secure_login() {
-        settle(tx, account, manner, added.last_day)?;
+        settle::settle(tx, account, manner, added.last_day)?;
     }
     let in_clear = manner.encryption == Encryption::Clear;
     if manner.outcome == Outcome::PasswordInClear
@@ -270,33 +271,6 @@ fn insert(
             added.first_day,
             added.last_day,
             rows_max,
-        ],
-    )
-    .map(drop)
-}
-
-/// A secure login settles what the same program did worse at that service before. Programs nobody
-/// recognised may be two: theirs is settled only by a login on a later day.
-fn settle(
-    tx: &mut dyn Tx,
-    account: AccountId,
-    manner: &Manner,
-    today: i64,
-) -> Result<(), StoreError> {
-    let until = match is_recognised(&manner.client) {
-        true => today,
-        false => today - 1,
-    };
-    tx.execute(
-        "UPDATE policy_connections SET settled = 1 WHERE account = ?1 AND service = ?2 \
-         AND client = ?3 AND settled = 0 AND last_day <= ?4 AND (tls < ?5 OR outcome <> ?6)",
-        params![
-            account.0,
-            manner.service.word(),
-            &*manner.client,
-            until,
-            tls_number(manner.tls),
-            Outcome::LoggedIn.word(),
         ],
     )
     .map(drop)

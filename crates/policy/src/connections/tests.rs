@@ -331,6 +331,45 @@ async fn settles(rig: Rig) {
     assert_eq!(open(rig.rows().await), [OUTLOOK], "it is back");
 }
 
+/// A handshake fails before a program can say its name; the program that comes securely for the first time after
+/// that is the one that was mended.
+#[tokio::test]
+async fn a_nameless_failure_is_settled_by_the_program_that_was_mended_and_by_no_other() {
+    let rig = Rig::new().await;
+    const THUNDERBIRD: &str = "thunderbird/128/windows";
+    let secure = |client: &'static str, day: i64| Contact {
+        client,
+        now: days(day),
+        ..contact(Outcome::LoggedIn, GOOD)
+    };
+    let failure = |day: i64| Contact {
+        client: "unknown",
+        now: days(day),
+        ..contact(Outcome::HandshakeFailed, OLD)
+    };
+    let open = |rows: Vec<Connection>| {
+        rows.iter().filter(|row| row.is_open(0)).count()
+            - rows
+                .iter()
+                .filter(|row| row.manner.is_secure_login())
+                .count()
+    };
+    rig.anna(secure(THUNDERBIRD, 0));
+    rig.anna(failure(1));
+    assert_eq!(open(rig.rows().await), 1);
+    rig.anna(secure(THUNDERBIRD, 2));
+    assert_eq!(
+        open(rig.rows().await),
+        1,
+        "it always came securely: another one fails"
+    );
+    rig.anna(secure(OUTLOOK, 2));
+    assert_eq!(open(rig.rows().await), 0);
+    rig.anna(failure(3));
+    rig.anna(secure(OUTLOOK, 3));
+    assert_eq!(open(rig.rows().await), 1, "a failure after it is news");
+}
+
 #[tokio::test]
 async fn a_program_that_says_its_name_late_is_counted_once() {
     late_names(Rig::new().await).await;

@@ -125,7 +125,10 @@ pub(super) fn show_inbound_tls(
     };
     f.write_str("required")?;
     // A text in brackets would else be taken for the schedule.
-    let bracket = demand.text.as_deref().is_some_and(|text| text.starts_with('['));
+    let bracket = demand
+        .text
+        .as_deref()
+        .is_some_and(|text| text.starts_with('['));
     if bracket || !demand.schedule.is_always(Stage::Enforce) {
         write!(f, " [{}]", demand.schedule)?;
     }

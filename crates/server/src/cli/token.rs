@@ -171,9 +171,12 @@ pub(super) fn run_token(settings: &Settings, verb: &TokenVerb) -> Result<(), Str
             let domains: Vec<_> = domains.iter().map(|domain| domain.0.as_str()).collect();
             let about = json!({ "role": new.role.word(), "label": label, "domains": domains });
             let subject = format!("token {}", secret.id());
-            change(settings, "token add", (subject, about), move |tx, by, now| {
-                https::add_token(tx, &new, &secret, by, now)
-            })?;
+            change(
+                settings,
+                "token add",
+                (subject, about),
+                move |tx, by, now| https::add_token(tx, &new, &secret, by, now),
+            )?;
             say(format_args!("{clear}"));
             Ok(())
         }

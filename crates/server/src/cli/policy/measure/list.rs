@@ -1,14 +1,14 @@
 //! Which measures are set, how far each is, and whether every node knows.
 
-use crate::cli::policy::output::{self, Format};
 use crate::cli::policy::Desk;
+use crate::cli::policy::output::{self, Format};
 use platform::clock::Timestamp;
+use policy::Measure;
 use policy::admin::PolicyError;
 use policy::admin::typed::{self, called};
 use policy::measure::DatedStep;
 use policy::nodes::{self, Report, Standing};
 use policy::setting::Name;
-use policy::Measure;
 use serde_json::{Value, json};
 
 pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, PolicyError> {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// How soon the gateway hears what clients may use from now on.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Accounts that count as using legacy access logged in there within so many days.
 pub(crate) const USED_WITHIN_DAYS: i64 = 30;
 /// Enrolments looked at.
@@ -115,17 +115,13 @@ impl OlderTls for OldClients {
         hello: &ClientHello,
         _local: SocketAddr,
     ) -> Option<UnixStream> {
-        let now = self.clock.now();
-        let open = hello.newest_version() >= TLS10
-            && self
-                .policies
-                .snapshot()
-                .old_tls_for_somebody(self.service, now);
-        if open {
-            self.gateway.take_over(client)
-        } else {
-            None
+        let (policy, now) = (self.policies.snapshot(), self.clock.now());
+        if hello.newest_version() < TLS10 || !policy.old_tls_for_somebody(self.service, now) {
+            return None;
         }
+        // The gateway may not have heard yet of what was set a moment ago.
+        self.gateway.allow(allowed(policy.usable_at_gateway(now)));
+        self.gateway.take_over(client)
     }
 }
 

@@ -86,7 +86,14 @@ async fn run(
                 send(stream, &Frame::Allowed(now)).await?;
             }
             client = clients.recv() => match client {
-                Some(client) => hand_over(stream, &client).await?,
+                Some(client) => {
+                    // What was said before it came holds for it.
+                    if allowed.has_changed().map_err(io::Error::other)? {
+                        let now: Allowed = *allowed.borrow_and_update();
+                        send(stream, &Frame::Allowed(now)).await?;
+                    }
+                    hand_over(stream, &client).await?;
+                }
                 // A newer connection took this one's place.
                 None => return Ok(()),
             },

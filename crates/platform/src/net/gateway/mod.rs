@@ -98,7 +98,8 @@ impl Gateway {
         *self.inner.allowed.borrow()
     }
 
-    /// Gives `client` to the gateway, for `OlderTls`. `None` where none is connected or it is too busy.
+    /// Gives `client` to the gateway, for `OlderTls`; it knows by then what `allow` said before. `None` where none is
+    /// connected or it is too busy.
     pub fn take_over(&self, client: BorrowedFd<'_>) -> Option<StdUnixStream> {
         let known = self.inner.known.lock();
         let known = known.unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,10 @@
 //! again, as in EHLO) and the domain's SPF record against them; and what an author's domain elsewhere says
 //! about mail that is not its own. Looks only; the CLI shows the lines.
 
+mod pools;
+
+pub use pools::{addresses_of, pools_of};
+
 use crate::model::Pool;
 use crate::spf::{SpfResult, check_host};
 use directory::DomainName;

@@ -55,7 +55,7 @@ pub(crate) enum Proof {
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// For the audit log: the address of an account, or `token LABEL`, or `local`.
+    /// For the audit log: the address of an account, or `token LABEL`, or `local USER`.
     pub(crate) who: String,
     /// The highest role.
     pub(crate) role: Role,

@@ -3,6 +3,7 @@
 
 use crate::access::{Caller, Right, Subject};
 use crate::answer;
+use crate::api::WhatChanged;
 use crate::language::Language;
 use crate::problem::Problem;
 use crate::serve::Origin;
@@ -20,8 +21,8 @@ use std::sync::{Arc, Mutex};
 use utoipa::openapi::{Content, RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
-/// Entries of one page of a list.
-pub(crate) const PAGE_MAX: usize = 500;
+/// Entries of one page of a list: as many as leave an answer of a few megabytes.
+pub(crate) const PAGE_MAX: usize = 10_000;
 /// Where nothing else is asked for.
 pub(crate) const PAGE_USUAL: usize = 100;
 
@@ -30,6 +31,8 @@ pub(crate) const PAGE_USUAL: usize = 100;
 pub(crate) struct Call {
     pub(crate) services: Arc<Services>,
     pub(crate) caller: Option<Caller>,
+    /// Whom it acts for, where the operator at a terminal says so.
+    pub(crate) by: Option<String>,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
@@ -98,6 +101,7 @@ impl Call {
     /// For histories: who changes something.
     pub(crate) fn who(&self) -> String {
         let who = self.caller.as_ref().map(|caller| caller.who.clone());
+        let who = self.by.clone().or(who);
         who.unwrap_or_else(|| "nobody".to_owned())
     }
 
@@ -173,7 +177,7 @@ pub(crate) struct Page {
     #[param(minimum = 0, maximum = 10000000)]
     pub(crate) offset: u32,
     /// At most so many entries; 100 where it is not said.
-    #[param(minimum = 1, maximum = 500)]
+    #[param(minimum = 1, maximum = 10000)]
     pub(crate) limit: Option<u32>,
 }
 
@@ -395,6 +399,50 @@ impl<T: Serialize + ToSchema> Told for Created<T> {
 
     fn describe() -> Described {
         Described::json::<T>()
+    }
+}
+
+/// Something that was changed, as it is now, and a sentence for each thing that changed about it. Its ETag is that of
+/// the thing itself, so that the next change can name what this one left.
+pub(crate) struct Changed<T> {
+    pub(crate) now: T,
+    pub(crate) changes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ChangedBody<'a, T> {
+    #[serde(flatten)]
+    now: &'a T,
+    changes: &'a [String],
+}
+
+impl<T: Serialize + ToSchema> Told for Changed<T> {
+    const STATUS: StatusCode = StatusCode::OK;
+
+    fn respond(self) -> Result<Response, Problem> {
+        let now = serde_json::to_vec(&self.now).map_err(|error| Problem::fault(&error))?;
+        let body = ChangedBody {
+            now: &self.now,
+            changes: &self.changes,
+        };
+        let body = serde_json::to_vec(&body).map_err(|error| Problem::fault(&error))?;
+        let tag = HeaderValue::from_str(&etag(&now)).map_err(|error| Problem::fault(&error))?;
+        let response = answer::with_body(StatusCode::OK, "application/json", body);
+        Ok(answer::with_header(response, header::ETAG, tag))
+    }
+
+    fn describe() -> Described {
+        let (now, changes) = (Described::json::<T>(), Described::json::<WhatChanged>());
+        let mut both = utoipa::openapi::AllOfBuilder::new();
+        for part in [now.schema, changes.schema].into_iter().flatten() {
+            both = both.item(part);
+        }
+        let parts = now.parts.into_iter().chain(changes.parts);
+        Described {
+            kind: now.kind,
+            schema: Some(RefOr::T(Schema::AllOf(both.build()))),
+            parts: parts.collect(),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::pages;
 use crate::problem::Problem;
 use crate::rate::{REQUESTS, Rate, WRITINGS};
 use crate::route::{About, Audited, Kind, Paced, Route};
-use crate::serve::Origin;
+use crate::serve::{BY, Origin};
 use crate::services::Services;
 use crate::session;
 use crate::turns::Turns;
@@ -175,7 +175,9 @@ impl Inner {
         if let (Paced::Slowly, Origin::Network { peer, .. }) = (route.paced, &origin) {
             self.writings.take(*peer, now).map_err(Problem::too_many)?;
         }
+        let by = said_by(&origin, &parts.headers);
         let call = Call {
+            by,
             services: self.services.clone(),
             caller,
             params,
@@ -230,7 +232,7 @@ impl Inner {
     ) -> Result<Response, Problem> {
         let begun = Begun {
             at: call.now,
-            who: call.who(),
+            who: who_acts(&call),
             role: call.caller.as_ref().map_or("public", |c| c.role.word()),
             route: format!("{} {}", route.method, call.uri.path()),
             subject: match (route.about, call.caller.as_ref()) {
@@ -274,6 +276,24 @@ impl Inner {
     }
 }
 
+/// Whom the operator at a terminal says it acts for.
+fn said_by(origin: &Origin, headers: &HeaderMap) -> Option<String> {
+    if !matches!(origin, Origin::Local { .. }) {
+        return None;
+    }
+    let said = headers.get(BY)?.as_bytes();
+    let (said, _) = form_urlencoded::parse(said).next()?;
+    (!said.contains('\0')).then(|| said.into_owned())
+}
+
+/// For the audit log: who calls, and whom it says it acts for.
+fn who_acts(call: &Call) -> String {
+    match (call.caller.as_ref(), &call.by) {
+        (Some(caller), Some(by)) => format!("{} for {by}", caller.who),
+        _ => call.who(),
+    }
+}
+
 /// What changes take turns with: the subject, or what of the installation the path names first.
 fn thing(subject: &Subject, call: &Call) -> String {
     match (subject, call.params.first()) {
@@ -297,9 +317,9 @@ async fn who_calls(
     headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<(Option<Caller>, Option<String>), Problem> {
-    if matches!(origin, Origin::Local) {
+    if let Origin::Local { user } = origin {
         let local = Caller {
-            who: "local".to_owned(),
+            who: format!("local {user}"),
             role: Role::Operator,
             domains: Vec::new(),
             account: None,

@@ -4,7 +4,7 @@
 
 mod access;
 mod answer;
-mod api;
+pub mod api;
 pub mod audit;
 mod call;
 pub mod client;

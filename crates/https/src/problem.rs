@@ -55,6 +55,13 @@ pub(crate) struct ProblemDetails {
     detail: Option<String>,
 }
 
+impl ProblemDetails {
+    /// What to tell whoever asked.
+    pub(crate) fn into_words(self) -> String {
+        self.detail.unwrap_or(self.title)
+    }
+}
+
 impl Kind {
     fn word(self) -> &'static str {
         match self {

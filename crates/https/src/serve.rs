@@ -24,6 +24,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+/// The header field in which the CLI says whom histories shall name; of nobody else it is looked at.
+pub(crate) const BY: &str = "rohrpost-by";
+
 /// How a request came in; a part of every request the router sees.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
@@ -36,8 +39,11 @@ pub(crate) enum Origin {
         /// The facts of the TLS session.
         tls: Option<Arc<TlsFacts>>,
     },
-    /// Over the local socket, which only the node's own user can open.
-    Local,
+    /// Over the local socket, which only the node's own user can open, or in the CLI's own process.
+    Local {
+        /// The user of the operating system.
+        user: Arc<str>,
+    },
 }
 
 impl Origin {
@@ -45,7 +51,7 @@ impl Origin {
     pub(crate) fn peer(&self) -> IpAddr {
         match self {
             Self::Network { peer, .. } => *peer,
-            Self::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Self::Local { .. } => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
 }
@@ -73,9 +79,15 @@ pub async fn serve(connection: Connection, face: Face, https_port: u16) {
     }
 }
 
-/// Serves a connection of the CLI, whose other end is the node's own user.
-pub async fn serve_local(io: impl AsyncRead + AsyncWrite + Unpin, face: Face, shutdown: Shutdown) {
-    routed(io, face, Origin::Local, shutdown).await;
+/// Serves a connection of the CLI, whose other end is `user` of the operating system: the node's own, or root.
+pub async fn serve_local(
+    io: impl AsyncRead + AsyncWrite + Unpin,
+    user: &str,
+    face: Face,
+    shutdown: Shutdown,
+) {
+    let origin = Origin::Local { user: user.into() };
+    routed(io, face, origin, shutdown).await;
 }
 
 async fn routed(

@@ -1,28 +1,30 @@
 //! The API under `/api/v1`: typed requests and answers over the same operations as the CLI. A file per part; each gives
-//! its routes.
+//! its routes, and the types of what goes in and comes out, which the CLI reads and writes, too.
 
-mod accounts;
-mod administration;
-mod catalogue;
-mod customers;
-mod dmarc;
-mod document;
-mod domains;
-mod egress;
-mod figures;
-mod identities;
-mod legacy;
-mod letters;
-mod mail;
-mod measures;
-mod policy;
-mod rollouts;
-mod rules;
-mod seen;
+pub mod accounts;
+pub mod administration;
+pub mod aliases;
+pub mod catalogue;
+pub mod customers;
+pub mod dmarc;
+pub mod document;
+pub mod domains;
+pub mod egress;
+pub mod figures;
+pub mod groups;
+pub mod identities;
+pub mod legacy;
+pub mod letters;
+pub mod mail;
+pub mod measures;
+pub mod policy;
+pub mod rollouts;
+pub mod rules;
+pub mod seen;
 pub(crate) mod session;
-mod staging;
-mod state;
-mod trying;
+pub mod staging;
+pub mod state;
+pub mod trying;
 
 use crate::access::{Right, Subject};
 use crate::call::Call;
@@ -32,12 +34,31 @@ use ::policy::admin::Author;
 use directory::AddressKey;
 use formats::rfc3339;
 use platform::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What was done.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WhatChanged {
+    /// A sentence each, in the order in which it was done; none where it was so already.
+    pub changes: Vec<String>,
+}
+
+impl WhatChanged {
+    fn of(changes: &[impl ToString]) -> Self {
+        Self {
+            changes: changes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
 
 /// All routes of the API.
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = Vec::new();
     routes.extend(session::routes());
     routes.extend(domains::routes());
+    routes.extend(aliases::routes());
+    routes.extend(groups::routes());
     routes.extend(accounts::routes());
     routes.extend(customers::routes());
     routes.extend(policy::routes());

@@ -110,7 +110,7 @@ async fn log_in(call: Call, _: NoQuery, sent: Json<Credentials>) -> Result<WithC
 pub(crate) async fn check(call: &Call, user: &str, password: &str) -> Result<Identity, Problem> {
     let (port, tls) = match &call.origin {
         Origin::Network { port, tls, .. } => (*port, tls.as_deref()),
-        Origin::Local => (0, None),
+        Origin::Local { .. } => (0, None),
     };
     let told = admission::Told::default();
     let visit = Visit {

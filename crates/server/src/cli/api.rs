@@ -3,7 +3,7 @@
 use crate::node::http::socket_path;
 use crate::settings::Settings;
 use clap::Args;
-use https::client::{Sent, ask};
+use https::client::{Question, Sent, ask};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -27,7 +27,13 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
         (None, Some(file)) => Sent::Text(read(file)?),
         (None, None) => Sent::Nothing,
     };
-    let answer = super::block_on(ask(&socket, &options.method, &options.path, sent))??;
+    let question = Question {
+        method: &options.method,
+        path: &options.path,
+        sent,
+        by: None,
+    };
+    let answer = super::block_on(ask(&socket, question))??;
     let mut body = answer.body.to_vec();
     if !body.is_empty() && !body.ends_with(b"\n") {
         body.push(b'\n');

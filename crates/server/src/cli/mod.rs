@@ -1,6 +1,7 @@
 //! Commands of the program. Every one works on the store the settings file names, whether a node
 //! runs there or not; a running node is told what changed.
 
+mod admin_api;
 mod api;
 mod backup;
 mod clients;

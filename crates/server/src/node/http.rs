@@ -10,6 +10,7 @@ use policy::rules::record;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 /// The port clients are sent to where no listener says.
@@ -22,7 +23,7 @@ const SOCKET: &str = "api.sock";
 ///
 /// # Errors
 /// Those of `zone_changes`.
-pub(super) fn face(parts: &Parts) -> Result<Face, StartError> {
+pub(crate) fn face(parts: &Parts) -> Result<Face, StartError> {
     let settings = &parts.settings;
     let (store, resolver) = (parts.store.clone(), parts.resolver.clone());
     Ok(Face::new(Services {
@@ -103,7 +104,7 @@ pub(super) fn listen_locally(
             };
             match accepted {
                 Ok((stream, _)) => {
-                    tokio::spawn(https::serve_local(stream, face.clone(), shutdown.clone()));
+                    tokio::spawn(serve_locally(stream, face.clone(), shutdown.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "api.accept_failed");
@@ -112,4 +113,22 @@ pub(super) fn listen_locally(
             }
         }
     }))
+}
+
+async fn serve_locally(stream: UnixStream, face: Face, shutdown: Shutdown) {
+    // Users may be looked up in a directory elsewhere.
+    let user = stream.peer_cred().map(|peer| peer.uid());
+    let named = user.map(|user| tokio::task::spawn_blocking(move || user_name(user)));
+    let user = match named {
+        Ok(named) => named.await.unwrap_or_default(),
+        Err(_) => String::new(),
+    };
+    https::serve_local(stream, &user, face, shutdown).await;
+}
+
+/// What a user of the operating system is called; its number where it has no name.
+pub(crate) fn user_name(user: u32) -> String {
+    let found = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(user));
+    let name = found.ok().flatten().map(|user| user.name);
+    name.unwrap_or_else(|| format!("uid {user}"))
 }

@@ -20,11 +20,11 @@ mod zones;
 
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
-    open_signing, resolver, segments_dir,
+    open_signing, parts_beside, resolver, segments_dir,
 };
 pub(crate) use policies::keep;
 pub(crate) use secret::{installation_secret, secret_path};
-pub(crate) use zones::{txt, zone_changes};
+pub(crate) use zones::zone_changes;
 
 use crate::control;
 use crate::settings::Settings;

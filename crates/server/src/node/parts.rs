@@ -49,6 +49,8 @@ pub(crate) const COMPONENTS: &[Component] = &[
 /// Segments whose newest committed body is looked up at the start: more than a crash can leave
 /// unsealed.
 const EXAMINED_SEGMENTS_MAX: usize = 64;
+/// Temporary files, in the data directory.
+const TEMPORARY_DIR: &str = "tmp";
 /// PostgreSQL connections that write.
 const WRITERS: usize = 2;
 
@@ -144,6 +146,13 @@ pub(crate) fn engine(settings: &Settings) -> Engine {
     }
 }
 
+/// What services stand on.
+struct Opened {
+    store: Store,
+    segments: Segments,
+    temporary_dir: Arc<Path>,
+}
+
 /// Opens everything below the protocols.
 ///
 /// # Errors
@@ -154,7 +163,46 @@ pub(crate) async fn open_parts(settings: &Settings, clock: Clock) -> Result<Part
     let in_data_dir = |error| StartError::new(place(), error);
     make_data_dir(&settings.data_dir).map_err(in_data_dir)?;
     let (store, segments) = open_storage(settings, clock.clone(), random.clone()).await?;
-    let temporary_dir = empty_temporary_dir(&settings.data_dir).map_err(in_data_dir)?;
+    let opened = Opened {
+        store,
+        segments,
+        temporary_dir: empty_temporary_dir(&settings.data_dir).map_err(in_data_dir)?,
+    };
+    parts(settings, (clock, random), opened).await
+}
+
+/// The same over rows that a command has opened, beside a node that may be starting: takes no lock, mends and removes
+/// nothing, and can read messages but write none.
+///
+/// # Errors
+/// Where the data directory cannot be used.
+pub(crate) async fn parts_beside(settings: &Settings, store: Store) -> Result<Parts, StartError> {
+    let (clock, random) = (Clock::system(), Random::from_os());
+    let dir = segments_dir(settings);
+    let in_dir =
+        |error| StartError::new(format!("the message segments in {}", dir.display()), error);
+    let files: Arc<dyn Files> = Arc::new(RealFiles);
+    files.create_dir(&dir).map_err(in_dir)?;
+    let options = SegmentOptions::new(clock.clone(), random.clone());
+    let (segments, _) = Segments::open_to_read(&dir, options, files).map_err(in_dir)?;
+    let opened = Opened {
+        store,
+        segments,
+        temporary_dir: Arc::from(settings.data_dir.join(TEMPORARY_DIR)),
+    };
+    parts(settings, (clock, random), opened).await
+}
+
+async fn parts(
+    settings: &Settings,
+    (clock, random): (Clock, Random),
+    opened: Opened,
+) -> Result<Parts, StartError> {
+    let Opened {
+        store,
+        segments,
+        temporary_dir,
+    } = opened;
     let signals = Signals::default();
     let mailboxes = Mailboxes::new(store.clone(), segments.clone(), signals, clock.clone());
     let directory = Directory::open(store.clone(), directory_settings(settings), random.clone())
@@ -342,7 +390,7 @@ pub(crate) fn make_data_dir(data_dir: &Path) -> std::io::Result<()> {
 /// The folder of temporary files, emptied; only for who holds the lock.
 fn empty_temporary_dir(data_dir: &Path) -> std::io::Result<Arc<Path>> {
     use std::os::unix::fs::DirBuilderExt;
-    let temporary = data_dir.join("tmp");
+    let temporary = data_dir.join(TEMPORARY_DIR);
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

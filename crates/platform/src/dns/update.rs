@@ -6,11 +6,11 @@ use super::anchors::base64;
 use crate::clock::Clock;
 use hickory_proto::op::update_message::{compare_and_swap, create, delete_by_rdata};
 use hickory_proto::op::{Message, ResponseCode, UpdateMessage as _};
-use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
+use hickory_proto::rr::rdata::{A, AAAA, TXT};
 use hickory_proto::rr::{Name, RData, RecordSet, RecordType, TSigner};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -95,13 +95,73 @@ impl UpdateKey {
     }
 }
 
-/// One TXT record set as it is or shall be. No text: there is no such record.
+/// Kinds of records that are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// Text.
+    Txt,
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+}
+
+impl RecordKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Txt, Self::A, Self::Aaaa];
+
+    /// Its name in a zone file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Txt => "TXT",
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    fn record_type(self) -> RecordType {
+        match self {
+            Self::Txt => RecordType::TXT,
+            Self::A => RecordType::A,
+            Self::Aaaa => RecordType::AAAA,
+        }
+    }
+}
+
+/// All records of one kind at one name, as they are or shall be. No text: there are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TxtRecord {
-    /// The record's whole text; strings of at most 255 octets are made of it.
+pub struct ZoneRecord {
+    /// Which kind.
+    pub kind: RecordKind,
+    /// The whole text of a TXT record, of which strings of at most 255 octets are made; the addresses of the others, in
+    /// order and with one space between.
     pub text: Option<String>,
     /// Seconds that others may remember it.
     pub ttl_seconds: u32,
+}
+
+impl ZoneRecord {
+    /// A TXT record.
+    pub fn txt(text: Option<String>, ttl_seconds: u32) -> Self {
+        Self {
+            kind: RecordKind::Txt,
+            text,
+            ttl_seconds,
+        }
+    }
+
+    /// The same without any record.
+    pub fn gone(&self) -> Self {
+        Self {
+            text: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// Why a zone was not changed.
@@ -160,15 +220,16 @@ impl Primary {
         })
     }
 
-    /// Puts `after` in the place of `before` at `owner`, as one step; nothing else at `owner` is touched.
+    /// Puts `after` in the place of `before` at `owner`, as one step; nothing else at `owner` is touched. Both are of one
+    /// kind; where neither has a text, it is only made sure that there is none.
     ///
     /// # Errors
     /// `Changed` where the zone does not hold exactly `before` (its time to live aside).
-    pub async fn replace_txt(
+    pub async fn replace(
         &self,
         owner: &str,
-        before: &TxtRecord,
-        after: &TxtRecord,
+        before: &ZoneRecord,
+        after: &ZoneRecord,
     ) -> Result<(), UpdateError> {
         let owner = name(owner)?;
         if !self.zone.zone_of(&owner) {
@@ -178,8 +239,15 @@ impl Primary {
             )));
         }
         let zone = self.zone.clone();
-        let message = match (txt_set(&owner, before)?, txt_set(&owner, after)?) {
-            (None, None) => return Ok(()),
+        if before.kind != after.kind {
+            return Err(UpdateError::Invalid(
+                "a record is replaced by one of its own kind only".to_owned(),
+            ));
+        }
+        let nothing = || RecordSet::with_ttl(owner.clone(), before.kind.record_type(), 0);
+        let message = match (record_set(&owner, before)?, record_set(&owner, after)?) {
+            // Changes nothing, and wants that nothing is there.
+            (None, None) => create(nothing(), zone, false),
             (None, Some(new)) => create(new, zone, false),
             // The record is both what must be there and what goes.
             (Some(old), None) => demanding(delete_by_rdata(old.clone(), zone, false), &old),
@@ -255,7 +323,7 @@ fn demanding(mut message: Message, present: &RecordSet) -> Message {
     message
 }
 
-fn txt_set(owner: &Name, record: &TxtRecord) -> Result<Option<RecordSet>, UpdateError> {
+fn record_set(owner: &Name, record: &ZoneRecord) -> Result<Option<RecordSet>, UpdateError> {
     let Some(text) = &record.text else {
         return Ok(None);
     };
@@ -264,9 +332,29 @@ fn txt_set(owner: &Name, record: &TxtRecord) -> Result<Option<RecordSet>, Update
             "a record's text must not be empty and holds no control characters".to_owned(),
         ));
     }
-    let strings = text.as_bytes().chunks(STRING_BYTES_MAX).collect();
-    let mut set = RecordSet::with_ttl(owner.clone(), RecordType::TXT, record.ttl_seconds);
-    set.add_rdata(RData::TXT(TXT::from_bytes(strings)));
+    let kind = record.kind;
+    let mut set = RecordSet::with_ttl(owner.clone(), kind.record_type(), record.ttl_seconds);
+    let no_address =
+        |word: &str| UpdateError::Invalid(format!("{word} is no {} record", kind.word()));
+    let words = || text.split(' ');
+    match kind {
+        RecordKind::Txt => {
+            let strings = text.as_bytes().chunks(STRING_BYTES_MAX).collect();
+            set.add_rdata(RData::TXT(TXT::from_bytes(strings)));
+        }
+        RecordKind::A => {
+            for word in words() {
+                let address: Ipv4Addr = word.parse().map_err(|_| no_address(word))?;
+                set.add_rdata(RData::A(A(address)));
+            }
+        }
+        RecordKind::Aaaa => {
+            for word in words() {
+                let address: Ipv6Addr = word.parse().map_err(|_| no_address(word))?;
+                set.add_rdata(RData::AAAA(AAAA(address)));
+            }
+        }
+    }
     Ok(Some(set))
 }
 

@@ -101,16 +101,24 @@ impl Named {
         }
     }
 
+    /// The addresses of a name in order.
+    async fn addresses(&self, owner: &str) -> String {
+        let resolver =
+            SystemResolver::new(&[self.address], Anchors::none(), Clock::system()).unwrap();
+        let found = resolver.addresses(owner).await.found();
+        let mut all = found.map(|answer| answer.value).unwrap_or_default();
+        all.sort();
+        let words: Vec<String> = all.iter().map(ToString::to_string).collect();
+        words.join(" ")
+    }
+
     fn primary(&self, key: &[u8]) -> Primary {
         Primary::new(self.address, "firma.test", &update_key(key)).unwrap()
     }
 }
 
-fn record(text: &str) -> TxtRecord {
-    TxtRecord {
-        text: (!text.is_empty()).then(|| text.to_owned()),
-        ttl_seconds: 300,
-    }
+fn record(text: &str) -> ZoneRecord {
+    ZoneRecord::txt((!text.is_empty()).then(|| text.to_owned()), 300)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,26 +128,74 @@ async fn a_record_comes_changes_and_goes_and_a_strangers_change_is_never_overwri
     };
     let (owner, primary) = ("_dmarc.firma.test", named.primary(KEY));
     let (none, first) = (record(""), record("v=DMARC1; p=none"));
-    primary.replace_txt(owner, &none, &first).await.unwrap();
+    primary.replace(owner, &none, &first).await.unwrap();
     assert_eq!(named.txt(owner).await, first.text);
     // There is one already.
-    let again = primary.replace_txt(owner, &none, &record("x")).await;
+    let again = primary.replace(owner, &none, &record("x")).await;
     assert_eq!(again, Err(UpdateError::Changed));
     let long = record(&format!("v=DMARC1; p=quarantine; rua={}", "m".repeat(300)));
-    primary.replace_txt(owner, &first, &long).await.unwrap();
+    primary.replace(owner, &first, &long).await.unwrap();
     assert_eq!(named.txt(owner).await, long.text);
     // Only its time to live.
-    let short = TxtRecord {
+    let short = ZoneRecord {
         ttl_seconds: 60,
         ..long.clone()
     };
-    primary.replace_txt(owner, &long, &short).await.unwrap();
+    primary.replace(owner, &long, &short).await.unwrap();
     assert_eq!(named.txt(owner).await, long.text);
-    let stale = primary.replace_txt(owner, &first, &none).await;
+    let stale = primary.replace(owner, &first, &none).await;
     assert_eq!(stale, Err(UpdateError::Changed));
-    primary.replace_txt(owner, &long, &none).await.unwrap();
+    primary.replace(owner, &long, &none).await.unwrap();
     assert_eq!(named.txt(owner).await, None);
     assert_eq!(named.txt("other.firma.test").await, Some("stays".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_of_a_name_go_together_and_come_back_together() {
+    let Some(named) = Named::start().await else {
+        return;
+    };
+    let (owner, primary) = ("imap-legacy.firma.test", named.primary(KEY));
+    let of = |kind, text: &str| ZoneRecord {
+        kind,
+        text: Some(text.to_owned()),
+        ttl_seconds: 300,
+    };
+    let (two, one) = (
+        of(RecordKind::A, "192.0.2.7 192.0.2.8"),
+        of(RecordKind::A, "192.0.2.7"),
+    );
+    let six = of(RecordKind::Aaaa, "2001:db8::7");
+    for record in [&two, &six] {
+        primary
+            .replace(owner, &record.gone(), record)
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        named.addresses(owner).await,
+        "192.0.2.7 192.0.2.8 2001:db8::7"
+    );
+    // Who knew of one only does not take both away, and what is there is not taken for gone.
+    for before in [&one, &one.gone()] {
+        let stale = primary.replace(owner, before, &one.gone()).await;
+        assert_eq!(stale, Err(UpdateError::Changed));
+    }
+    primary.replace(owner, &two, &two.gone()).await.unwrap();
+    assert_eq!(named.addresses(owner).await, "2001:db8::7");
+    primary
+        .replace(owner, &two.gone(), &two.gone())
+        .await
+        .unwrap();
+    primary.replace(owner, &two.gone(), &two).await.unwrap();
+    assert_eq!(
+        named.addresses(owner).await,
+        "192.0.2.7 192.0.2.8 2001:db8::7"
+    );
+    let no_address = primary
+        .replace(owner, &two, &of(RecordKind::A, "::1"))
+        .await;
+    assert!(matches!(no_address, Err(UpdateError::Invalid(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +206,7 @@ async fn a_wrong_key_and_another_zone_are_refused() {
     let (none, some) = (record(""), record("v=DMARC1; p=none"));
     let wrong = named.primary(b"a key nobody there has ever seen");
     let refused = wrong
-        .replace_txt("_dmarc.firma.test", &none, &some)
+        .replace("_dmarc.firma.test", &none, &some)
         .await
         .unwrap_err();
     assert!(
@@ -158,7 +214,7 @@ async fn a_wrong_key_and_another_zone_are_refused() {
         "{refused:?}"
     );
     let primary = named.primary(KEY);
-    let elsewhere = primary.replace_txt("_dmarc.privat.test", &none, &some);
+    let elsewhere = primary.replace("_dmarc.privat.test", &none, &some);
     assert!(matches!(elsewhere.await, Err(UpdateError::Invalid(_))));
     assert!(Primary::new(named.address, "firma.test", &update_key(&[1; 15])).is_err());
 }

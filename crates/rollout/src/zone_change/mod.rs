@@ -1,7 +1,8 @@
-//! Changes of TXT records on a date: planned with what is there today, made known faster beforehand (the time to
+//! Changes of records (TXT, A, AAAA) on a date: planned with what is there today, made known faster beforehand (the time to
 //! live is lowered), carried out, and taken back on request. What is next is decided by `next`, pure; a chore
 //! calls `ZoneChanges::tick`, and a `Publisher` changes zones or says that people do.
 
+pub mod look;
 mod rows;
 mod service;
 #[cfg(test)]
@@ -13,7 +14,7 @@ pub use service::{
 };
 
 use platform::clock::Timestamp;
-use platform::dns::update::TxtRecord;
+use platform::dns::update::{RecordKind, ZoneRecord};
 use std::time::Duration;
 
 /// The time to live around a change, in seconds: how long a mistake lasts.
@@ -88,14 +89,14 @@ impl State {
 pub struct Change {
     /// Its number.
     pub id: i64,
-    /// The hosted domain it is for.
+    /// The hosted domain it is for, or the host name where it is about one of the server's own.
     pub domain: String,
     /// The record's name.
     pub owner: String,
     /// What is there before.
-    pub before: TxtRecord,
+    pub before: ZoneRecord,
     /// What is there after.
-    pub after: TxtRecord,
+    pub after: ZoneRecord,
     /// When.
     pub at: Timestamp,
     /// How far it has come.
@@ -158,16 +159,18 @@ pub fn shorten_at(change: &Change) -> Timestamp {
 
 /// A change as a diff of zone file lines.
 pub fn diff(change: &Change) -> String {
-    let line = |sign: char, record: &TxtRecord| match &record.text {
-        Some(text) => format!(
-            "{sign} {}. {} IN TXT {}\n",
-            change.owner,
-            record.ttl_seconds,
-            quoted(text)
-        ),
-        None => String::new(),
+    let lines = |sign: char, record: &ZoneRecord| {
+        let line = |data: &str| {
+            let (owner, kind) = (&change.owner, record.kind.word());
+            format!("{sign} {owner}. {} IN {kind} {data}\n", record.ttl_seconds)
+        };
+        match (&record.text, record.kind) {
+            (None, _) => String::new(),
+            (Some(text), RecordKind::Txt) => line(&quoted(text)),
+            (Some(text), RecordKind::A | RecordKind::Aaaa) => text.split(' ').map(line).collect(),
+        }
     };
-    line('-', &change.before) + &line('+', &change.after)
+    lines('-', &change.before) + &lines('+', &change.after)
 }
 
 /// A text as a zone file writes it, in strings of at most 255 octets.

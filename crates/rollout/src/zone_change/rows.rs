@@ -2,18 +2,19 @@
 
 use super::{Change, State};
 use platform::clock::Timestamp;
-use platform::dns::update::TxtRecord;
+use platform::dns::update::{RecordKind, ZoneRecord};
 use platform::params;
 use platform::store::{Component, Migration, Row, StoreError, Tx};
 
 /// The table.
 pub const SCHEMA: Component = Component {
     name: "rollout-zones",
-    migrations: &[Migration {
-        number: 1,
-        name: "changes of records on a date",
-        // Texts that are NULL: no record. Times are milliseconds, times to live seconds.
-        sql: "
+    migrations: &[
+        Migration {
+            number: 1,
+            name: "changes of records on a date",
+            // Texts that are NULL: no record. Times are milliseconds, times to live seconds.
+            sql: "
 CREATE TABLE zone_changes (
   domain {text} NOT NULL,
   id {int} NOT NULL,
@@ -29,7 +30,13 @@ CREATE TABLE zone_changes (
   reason {text} NOT NULL,
   PRIMARY KEY (domain, id)
 ) {clustered}",
-    }],
+        },
+        Migration {
+            number: 2,
+            name: "changes of addresses, too",
+            sql: "ALTER TABLE zone_changes ADD COLUMN kind {text} NOT NULL DEFAULT 'TXT'",
+        },
+    ],
 };
 
 /// Longest note on what went wrong, in bytes.
@@ -40,7 +47,11 @@ fn read(row: &dyn Row) -> Result<Option<Change>, StoreError> {
         // Of a newer version; not ours to carry out.
         return Ok(None);
     };
-    let record = |text: Option<&str>, ttl: i64| TxtRecord {
+    let Some(kind) = RecordKind::from_word(row.text(12)?) else {
+        return Ok(None);
+    };
+    let record = |text: Option<&str>, ttl: i64| ZoneRecord {
+        kind,
         text: text.map(str::to_owned),
         ttl_seconds: u32::try_from(ttl).unwrap_or(u32::MAX),
     };
@@ -62,7 +73,7 @@ fn read(row: &dyn Row) -> Result<Option<Change>, StoreError> {
 pub(super) fn list(tx: &mut dyn Tx, domain: &str) -> Result<Vec<Change>, StoreError> {
     let rows = tx.all(
         "SELECT domain, id, owner, before_text, before_ttl, after_text, after_ttl, at, state, \
-         trouble, changed_by, reason FROM zone_changes WHERE (?1 = '' OR domain = ?1) \
+         trouble, changed_by, reason, kind FROM zone_changes WHERE (?1 = '' OR domain = ?1) \
          ORDER BY domain, id DESC",
         params![domain],
         |row| read(row),
@@ -74,7 +85,7 @@ pub(super) fn list(tx: &mut dyn Tx, domain: &str) -> Result<Vec<Change>, StoreEr
 pub(super) fn open(tx: &mut dyn Tx) -> Result<Vec<Change>, StoreError> {
     let rows = tx.all(
         "SELECT domain, id, owner, before_text, before_ttl, after_text, after_ttl, at, state, \
-         trouble, changed_by, reason FROM zone_changes \
+         trouble, changed_by, reason, kind FROM zone_changes \
          WHERE state = 'planned' OR state = 'shortened' OR state = 'published' \
          ORDER BY domain, id DESC",
         &[],
@@ -93,8 +104,8 @@ pub(super) fn add(tx: &mut dyn Tx, change: &Change) -> Result<i64, StoreError> {
     let id = last.unwrap_or(0) + 1;
     tx.execute(
         "INSERT INTO zone_changes (domain, id, owner, before_text, before_ttl, after_text, \
-         after_ttl, at, state, trouble, changed_by, reason) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, ?11)",
+         after_ttl, at, state, trouble, changed_by, reason, kind) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, ?11, ?12)",
         params![
             &change.domain,
             id,
@@ -106,7 +117,8 @@ pub(super) fn add(tx: &mut dyn Tx, change: &Change) -> Result<i64, StoreError> {
             change.at.0,
             change.state.word(),
             &change.by,
-            &change.reason
+            &change.reason,
+            change.before.kind.word()
         ],
     )?;
     Ok(id)

@@ -4,7 +4,7 @@
 use super::rows;
 use super::{Act, Change, Hand, SHORT_TTL_SECONDS, State, next};
 use platform::clock::Timestamp;
-use platform::dns::update::{TxtRecord, UpdateError};
+use platform::dns::update::{RecordKind, UpdateError, ZoneRecord};
 use platform::store::{Store, StoreError, Tx};
 use std::future::Future;
 use std::pin::Pin;
@@ -24,25 +24,25 @@ pub trait Publisher: Send + Sync {
     fn replace<'a>(
         &'a self,
         owner: &'a str,
-        before: &'a TxtRecord,
-        after: &'a TxtRecord,
+        before: &'a ZoneRecord,
+        after: &'a ZoneRecord,
     ) -> Published<'a>;
 
-    /// The TXT record at `owner` that begins with `start`, as the world sees it.
-    fn look<'a>(&'a self, owner: &'a str, start: &'a str) -> Seen<'a>;
+    /// What is at `owner`, as the world sees it; of TXT records the one that begins with `start`.
+    fn look<'a>(&'a self, owner: &'a str, kind: RecordKind, start: &'a str) -> Seen<'a>;
 }
 
 /// A change to plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewChange {
-    /// The hosted domain it is for.
+    /// The hosted domain it is for, or the host name where it is about one of the server's own.
     pub domain: String,
     /// The record's name.
     pub owner: String,
     /// What is there now.
-    pub before: TxtRecord,
+    pub before: ZoneRecord,
     /// What shall be there.
-    pub after: TxtRecord,
+    pub after: ZoneRecord,
     /// When.
     pub at: Timestamp,
     /// Who plans it.
@@ -138,7 +138,11 @@ impl ZoneChanges {
         self.store
             .write(move |tx: &mut dyn Tx| {
                 let all = rows::list(tx, &change.domain)?;
-                let same = |other: &&Change| other.owner == change.owner && other.state.is_open();
+                let same = |other: &&Change| {
+                    let of_it =
+                        other.owner == change.owner && other.before.kind == change.before.kind;
+                    of_it && other.state.is_open()
+                };
                 if let Some(other) = all.iter().find(same) {
                     return Err(ZoneChangeError::UnderWay {
                         owner: change.owner.clone(),
@@ -286,8 +290,8 @@ impl ZoneChanges {
     async fn replace(
         &self,
         change: &Change,
-        before: &TxtRecord,
-        after: &TxtRecord,
+        before: &ZoneRecord,
+        after: &ZoneRecord,
     ) -> Result<(), UpdateError> {
         self.publisher.replace(&change.owner, before, after).await
     }
@@ -296,8 +300,8 @@ impl ZoneChanges {
     async fn step(
         &self,
         change: &Change,
-        before: &TxtRecord,
-        after: &TxtRecord,
+        before: &ZoneRecord,
+        after: &ZoneRecord,
         state: State,
     ) -> (State, String) {
         match self.replace(change, before, after).await {
@@ -322,7 +326,8 @@ impl ZoneChanges {
             .chars()
             .take_while(|c| *c != ';' && *c != ' ')
             .collect();
-        match self.publisher.look(&change.owner, &start).await {
+        let kind = change.before.kind;
+        match self.publisher.look(&change.owner, kind, &start).await {
             Ok(seen) if seen.as_deref() == wanted => (State::Settled, String::new()),
             Ok(_) => (
                 change.state,
@@ -334,10 +339,10 @@ impl ZoneChanges {
 }
 
 /// The same record with a short time to live.
-fn short(record: &TxtRecord) -> TxtRecord {
-    TxtRecord {
-        text: record.text.clone(),
+fn short(record: &ZoneRecord) -> ZoneRecord {
+    ZoneRecord {
         ttl_seconds: record.ttl_seconds.min(SHORT_TTL_SECONDS),
+        ..record.clone()
     }
 }
 

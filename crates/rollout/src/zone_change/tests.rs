@@ -11,7 +11,7 @@ const AT: Timestamp = Timestamp(1_601_416_800_000);
 
 struct Zone {
     hand: Hand,
-    holds: Mutex<TxtRecord>,
+    holds: Mutex<ZoneRecord>,
     fails: Mutex<Option<UpdateError>>,
     /// Called off while the zone is changed.
     interrupts: Mutex<Option<Store>>,
@@ -25,8 +25,8 @@ impl Publisher for Zone {
     fn replace<'a>(
         &'a self,
         _: &'a str,
-        before: &'a TxtRecord,
-        after: &'a TxtRecord,
+        before: &'a ZoneRecord,
+        after: &'a ZoneRecord,
     ) -> Published<'a> {
         Box::pin(async move {
             if let Some(error) = self.fails.lock().unwrap().clone() {
@@ -48,7 +48,7 @@ impl Publisher for Zone {
         })
     }
 
-    fn look<'a>(&'a self, _: &'a str, _: &'a str) -> Seen<'a> {
+    fn look<'a>(&'a self, _: &'a str, _: RecordKind, _: &'a str) -> Seen<'a> {
         Box::pin(async move { Ok(self.holds.lock().unwrap().text.clone()) })
     }
 }
@@ -60,11 +60,8 @@ struct Rig {
     _dir: tempfile::TempDir,
 }
 
-fn record(text: &str, ttl_seconds: u32) -> TxtRecord {
-    TxtRecord {
-        text: (!text.is_empty()).then(|| text.to_owned()),
-        ttl_seconds,
-    }
+fn record(text: &str, ttl_seconds: u32) -> ZoneRecord {
+    ZoneRecord::txt((!text.is_empty()).then(|| text.to_owned()), ttl_seconds)
 }
 
 async fn rig(hand: Hand) -> Rig {
@@ -108,7 +105,7 @@ fn new(before: &str) -> NewChange {
 }
 
 impl Rig {
-    async fn at(&self, millis: i64) -> (State, TxtRecord, String) {
+    async fn at(&self, millis: i64) -> (State, ZoneRecord, String) {
         self.changes.tick(Timestamp(AT.0 + millis)).await.unwrap();
         let change = self.changes.list("firma.test").await.unwrap().remove(0);
         let holds = self.zone.holds.lock().unwrap().clone();

@@ -4,11 +4,11 @@
 use super::{Parts, StartError};
 use crate::settings::Settings;
 use platform::clock::Timestamp;
-use platform::dns::update::{Primary, TxtRecord, UpdateError, UpdateKey};
-use platform::dns::{Outcome, Resolver};
+use platform::dns::Resolver;
+use platform::dns::update::{Primary, RecordKind, UpdateError, UpdateKey, ZoneRecord};
 use platform::store::{StoreError, Tx};
 use rollout::dmarc::seen;
-use rollout::zone_change::{Hand, Published, Publisher, Seen, ZoneChanges};
+use rollout::zone_change::{Hand, Published, Publisher, Seen, ZoneChanges, look};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -103,12 +103,12 @@ impl Publisher for NodePublisher {
     fn replace<'a>(
         &'a self,
         owner: &'a str,
-        before: &'a TxtRecord,
-        after: &'a TxtRecord,
+        before: &'a ZoneRecord,
+        after: &'a ZoneRecord,
     ) -> Published<'a> {
         Box::pin(async move {
             match self.primary(owner) {
-                Some(primary) => primary.replace_txt(owner, before, after).await,
+                Some(primary) => primary.replace(owner, before, after).await,
                 None => Err(UpdateError::Invalid(format!(
                     "{owner} is in no zone this server may change (dns.update_zones)"
                 ))),
@@ -116,36 +116,11 @@ impl Publisher for NodePublisher {
         })
     }
 
-    fn look<'a>(&'a self, owner: &'a str, start: &'a str) -> Seen<'a> {
+    fn look<'a>(&'a self, owner: &'a str, kind: RecordKind, start: &'a str) -> Seen<'a> {
         Box::pin(async move {
-            let seen = txt(&*self.resolver, owner, start).await?;
-            Ok(seen.map(|(text, _)| text))
+            let seen = look::record(&*self.resolver, owner, kind, start).await?;
+            Ok(seen.text)
         })
-    }
-}
-
-/// The TXT record at `owner` that begins with `start`, and its time to live in seconds.
-///
-/// # Errors
-/// In words, where the DNS did not say.
-pub(crate) async fn txt(
-    resolver: &dyn Resolver,
-    owner: &str,
-    start: &str,
-) -> Result<Option<(String, u32)>, String> {
-    match resolver.txt(owner).await {
-        Outcome::Found(answer) => {
-            let ttl = u32::try_from(answer.ttl.as_secs()).unwrap_or(u32::MAX);
-            let texts = answer.value.into_iter();
-            let mut texts = texts.filter_map(|text| String::from_utf8(text).ok());
-            Ok(texts
-                .find(|text| text.starts_with(start))
-                .map(|text| (text, ttl)))
-        }
-        Outcome::NoData(_) | Outcome::NxDomain(_) => Ok(None),
-        Outcome::Bogus(why) | Outcome::TemporaryFailure(why) => {
-            Err(format!("{owner} could not be looked up: {why}"))
-        }
     }
 }
 
@@ -221,8 +196,8 @@ async fn look_at_all(parts: &Parts) -> Result<(), StoreError> {
 
 async fn look_at(parts: &Parts, domain: &str) -> Result<(), String> {
     let owner = format!("_dmarc.{domain}");
-    let seen = txt(&*parts.resolver, &owner, "v=DMARC1").await?;
-    let record = seen.map(|(text, _)| text).unwrap_or_default();
+    let seen = look::txt(&*parts.resolver, &owner, "v=DMARC1").await?;
+    let record = seen.text.unwrap_or_default();
     let day = parts.policies.snapshot().day(parts.clock.now());
     let domain = domain.to_owned();
     let written = parts

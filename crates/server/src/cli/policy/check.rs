@@ -3,7 +3,7 @@
 
 use super::output::{self, Format};
 use super::{Desk, Done, dmarc, dns, domain_name, invalid};
-use crate::node::{open_signing, txt};
+use crate::node::open_signing;
 use clap::{Subcommand, ValueEnum};
 use directory::DomainName;
 use platform::clock::Clock;
@@ -15,6 +15,7 @@ use policy::spf::{SpfResult, check_host};
 use rollout::conformity::{Facts, Found, Judged, Profile, Verdict, judge};
 use rollout::dmarc::figures::gather;
 use rollout::dmarc::record::Record;
+use rollout::zone_change::look::txt;
 use serde_json::json;
 use signing::lifecycle::KeyState;
 use std::net::IpAddr;
@@ -120,8 +121,12 @@ async fn facts(desk: &Desk<'_>, domain: &DomainName) -> Result<Facts, PolicyErro
         .read(move |tx| gather(tx, &name, &pool, today))
         .await?;
     let dmarc = match &record {
-        Ok(Some((text, _))) => Record::parse(text).ok().map(|record| record.wish()),
-        Ok(None) | Err(_) => None,
+        Ok(seen) => seen
+            .text
+            .as_deref()
+            .and_then(|text| Record::parse(text).ok())
+            .map(|record| record.wish()),
+        Err(_) => None,
     };
     Ok(Facts {
         spf: spf(&*resolver, domain, &addresses).await,

@@ -4,11 +4,11 @@
 
 use super::output::{self, Format, day, or_dash, table, time};
 use super::{Desk, Why, dns, domain_name, invalid};
-use crate::node::{txt, zone_changes};
+use crate::node::zone_changes;
 use clap::{Subcommand, ValueEnum};
 use directory::DomainName;
 use platform::dns::Resolver;
-use platform::dns::update::TxtRecord;
+use platform::dns::update::ZoneRecord;
 use policy::admin::PolicyError;
 use policy::measure::{LocalTime, Zone};
 use policy::{Language, Scope};
@@ -16,6 +16,7 @@ use rollout::dmarc::advice::{Advice, Facts, advise};
 use rollout::dmarc::figures::{Figures, REPORTS_DAYS, SOURCES_DAYS, gather};
 use rollout::dmarc::record::{Record, Testing, Wish};
 use rollout::dmarc::seen::{self, Standing};
+use rollout::zone_change::look::txt;
 use rollout::zone_change::{Change, Hand, NewChange, State, ZoneChanges, diff, shorten_at};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -246,8 +247,8 @@ async fn know(desk: &Desk<'_>, domain: &DomainName) -> Result<Known, PolicyError
     let seen = txt(&*resolver, &owner(domain), "v=DMARC1")
         .await
         .map_err(invalid)?;
-    let (text, ttl_seconds) = match seen {
-        Some((text, ttl)) => (Some(text), ttl),
+    let (text, ttl_seconds) = match seen.text {
+        Some(text) => (Some(text), seen.ttl_seconds),
         None => (None, TTL_SECONDS),
     };
     let record = text.as_deref().map(Record::parse).transpose();
@@ -475,14 +476,8 @@ async fn plan(
     let new = NewChange {
         domain: domain.to_string(),
         owner: owner(domain),
-        before: TxtRecord {
-            text: known.text.clone(),
-            ttl_seconds: known.ttl_seconds,
-        },
-        after: TxtRecord {
-            text: Some(after.to_string()),
-            ttl_seconds: known.ttl_seconds.max(TTL_SECONDS),
-        },
+        before: ZoneRecord::txt(known.text.clone(), known.ttl_seconds),
+        after: ZoneRecord::txt(Some(after.to_string()), known.ttl_seconds.max(TTL_SECONDS)),
         at: zone.beginning(wanted.on),
         by: author.by,
         reason: author.reason,

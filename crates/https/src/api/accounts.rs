@@ -1,13 +1,14 @@
 //! Accounts and their app passwords.
 
+use super::WhatChanged;
 use super::domains::{Removal, StatusWord, setting};
 use crate::access::{Right, Subject};
-use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery, Page};
+use crate::call::{Call, Changed, Created, Done, Json, List, NoBody, NoQuery, Page};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
 use directory::admin::{AccountView, AppPasswordView, NewAccount, NewPassword};
-use directory::password::AppLimits;
+use directory::password::{AppLimits, Verifier};
 use directory::resolution::Status;
 use directory::{AddressKey, Pop3Delete};
 use serde::{Deserialize, Serialize};
@@ -22,12 +23,20 @@ pub(super) fn routes() -> Vec<Route> {
         (Right::Change, About::Account),
     );
     let own = (Right::Own, About::Account);
+    let look = (Right::See, About::Installation);
     const OF_DOMAIN: &str = "/api/v1/domains/{domain}/accounts";
     const ACCOUNT: &str = "/api/v1/accounts/{account}";
     const PASSWORD: &str = "/api/v1/accounts/{account}/password";
     const APP_PASSWORDS: &str = "/api/v1/accounts/{account}/app-passwords";
     const APP_PASSWORD: &str = "/api/v1/accounts/{account}/app-passwords/{label}";
     vec![
+        Route::api(
+            Method::GET,
+            "/api/v1/accounts",
+            look,
+            "The accounts of all domains",
+            all,
+        ),
         Route::api(
             Method::GET,
             OF_DOMAIN,
@@ -71,26 +80,31 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// An account.
-#[derive(Serialize, ToSchema)]
-struct Account {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Account {
     /// Its login address.
-    login: String,
+    pub login: String,
     /// Its number, which is never given again.
-    id: i64,
+    pub id: i64,
     /// `active` or `suspended`.
-    status: &'static str,
+    pub status: String,
     /// Its own group.
-    group: Option<String>,
+    pub group: Option<String>,
     /// What POP3 DELE does: `remove`, `trash` or `keep`.
-    pop3_delete: &'static str,
-    /// How its password is stored.
-    password_scheme: Option<String>,
+    pub pop3_delete: String,
+    /// How its password is stored; nothing where it has none.
+    pub password_scheme: Option<String>,
+    /// Whether SCRAM-SHA-256 works with its password already.
+    pub scram: bool,
     /// Aliases that lead to it directly, as far as the caller may see them.
-    aliases: Vec<String>,
+    pub aliases: Vec<String>,
     /// How many app passwords it has.
-    app_passwords: usize,
+    pub app_passwords: usize,
+    /// Which, for those who may end them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_password_list: Option<Vec<AppPassword>>,
     /// When it came.
-    created: String,
+    pub created: String,
 }
 
 impl Account {
@@ -99,55 +113,105 @@ impl Account {
         let own = caller.account.as_ref().map(|(_, login)| login.to_string());
         let is_own = own.is_some_and(|own| own == view.login);
         let aliases = view.aliases.into_iter();
+        let subject = Subject::Account(AddressKey::parse(&view.login)?);
+        let count = view.app_passwords.len();
+        let list = || view.app_passwords.into_iter().map(AppPassword::from);
         Ok(Self {
             login: view.login,
             id: view.id,
-            status: view.status,
+            status: view.status.to_owned(),
             group: view.group,
-            pop3_delete: view.pop3_delete,
+            pop3_delete: view.pop3_delete.to_owned(),
             password_scheme: view.password_scheme,
+            scram: view.scram,
             aliases: aliases
                 .filter(|alias| is_own || caller.sees_account(alias))
                 .collect(),
-            app_passwords: view.app_passwords.len(),
+            app_passwords: count,
+            app_password_list: caller.may(Right::Own, &subject).then(|| list().collect()),
             created: super::time(view.created.saturating_mul(1000)),
         })
     }
 }
 
 /// A page of accounts.
-#[derive(Serialize, ToSchema)]
-struct Accounts {
-    items: Vec<Account>,
-    total: usize,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Accounts {
+    /// The accounts.
+    pub items: Vec<Account>,
+    /// How many there are in all.
+    pub total: usize,
 }
 
-/// An account to be added.
-#[derive(Deserialize, ToSchema)]
-struct AddAccount {
+/// An account to be added. Without a choice of password one is made here and told in the answer.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AddAccount {
     /// The part before the @.
     #[schema(min_length = 1, max_length = 64)]
-    local: String,
-    /// Its password; without one, it is made here and told in the answer.
-    password: Option<String>,
+    pub local: String,
+    /// Its password.
     #[serde(flatten)]
-    change: ChangeAccount,
+    pub password: ChoosePassword,
+    /// Its settings.
+    #[serde(flatten)]
+    pub change: ChangeAccount,
+}
+
+/// How a password is to be. Without a choice one is made here and told in the answer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ChoosePassword {
+    /// This one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// That of another server, as a hash such as `{SHA512-CRYPT}$6$…`; only an operator may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+    /// None at all; only app passwords open the account.
+    #[serde(default)]
+    pub no_password: bool,
+}
+
+impl ChoosePassword {
+    /// The password, and in clear what was made here.
+    fn wanted(&self, call: &Call) -> Result<(NewPassword, Option<String>), Problem> {
+        match (&self.password, &self.password_hash, self.no_password) {
+            (None, None, false) => {
+                let made = call.services.accounts.generate_password().to_string();
+                Ok((NewPassword::clear(made.clone()), Some(made)))
+            }
+            (Some(password), None, false) => Ok((NewPassword::clear(password.clone()), None)),
+            (None, Some(hash), false) => {
+                // Whoever verifies a hash does the work that it asks for.
+                call.require(Right::Change, &Subject::Installation)?;
+                let hash = Verifier::parse(hash).map_err(|e| Problem::invalid(e.to_string()))?;
+                Ok((NewPassword::Hash(hash), None))
+            }
+            (None, None, true) => Ok((NewPassword::None, None)),
+            _ => Err(Problem::invalid(
+                "Give one of password, password_hash and no_password.",
+            )),
+        }
+    }
 }
 
 /// What to change; what is left out stays.
-#[derive(Deserialize, Default, ToSchema)]
-struct ChangeAccount {
-    status: Option<StatusWord>,
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ChangeAccount {
+    /// `active` or `suspended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusWord>,
     /// Its own group, an empty text for none; only an operator may.
-    group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What POP3 DELE does.
-    pop3_delete: Option<Pop3DeleteWord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pop3_delete: Option<Pop3DeleteWord>,
 }
 
 /// What POP3 DELE does.
-#[derive(Deserialize, Clone, Copy, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Pop3DeleteWord {
+pub enum Pop3DeleteWord {
     /// The message goes at QUIT.
     Remove,
     /// It moves to Trash at QUIT.
@@ -175,25 +239,35 @@ impl ChangeAccount {
 }
 
 /// An account that was added.
-#[derive(Serialize, ToSchema)]
-struct Added {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Added {
+    /// The account.
     #[serde(flatten)]
-    account: Account,
+    pub account: Account,
     /// The password that was made, for this one time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    password: Option<String>,
+    pub password: Option<String>,
+}
+
+async fn all(call: Call, page: Page, _: NoBody) -> Result<Json<Accounts>, Problem> {
+    let accounts = call.services.accounts.accounts(None).await?;
+    shown_page(&call, &page, accounts)
+}
+
+fn shown_page(call: &Call, page: &Page, all: Vec<AccountView>) -> Result<Json<Accounts>, Problem> {
+    let (part, total) = page.of(all);
+    let items: Result<Vec<_>, _> = part.into_iter().map(|a| Account::of(call, a)).collect();
+    Ok(Json(Accounts {
+        items: items?,
+        total,
+    }))
 }
 
 async fn list(call: Call, page: Page, _: NoBody) -> Result<Json<Accounts>, Problem> {
     let domain = call.domain()?;
     call.services.accounts.domain(&domain).await?;
     let accounts = call.services.accounts.accounts(Some(&domain)).await?;
-    let (part, total) = page.of(accounts);
-    let items: Result<Vec<_>, _> = part.into_iter().map(|a| Account::of(&call, a)).collect();
-    Ok(Json(Accounts {
-        items: items?,
-        total,
-    }))
+    shown_page(&call, &page, accounts)
 }
 
 async fn shown(call: &Call, login: &AddressKey) -> Result<Account, Problem> {
@@ -209,15 +283,9 @@ async fn add(call: Call, _: NoQuery, sent: Json<AddAccount>) -> Result<Created<A
     // What is quoted or encoded in the local part must not lead to another domain.
     call.require(Right::Change, &Subject::Account(login.clone()))?;
     let wanted = sent.0.change.wanted(&call)?;
-    let accounts = &call.services.accounts;
-    let (password, made) = match &sent.0.password {
-        Some(password) => (NewPassword::clear(password.clone()), None),
-        None => {
-            let made = accounts.generate_password().to_string();
-            (NewPassword::clear(made.clone()), Some(made))
-        }
-    };
-    accounts
+    let (password, made) = sent.0.password.wanted(&call)?;
+    call.services
+        .accounts
         .add_account(&login, &wanted, &password, call.now)
         .await?;
     let account = shown(&call, &login).await?;
@@ -228,67 +296,103 @@ async fn add(call: Call, _: NoQuery, sent: Json<AddAccount>) -> Result<Created<A
     }))
 }
 
-async fn set(call: Call, _: NoQuery, sent: Json<ChangeAccount>) -> Result<Json<Account>, Problem> {
+async fn set(
+    call: Call,
+    _: NoQuery,
+    sent: Json<ChangeAccount>,
+) -> Result<Changed<Account>, Problem> {
     let login = call.login()?;
     let wanted = sent.0.wanted(&call)?;
     call.expect(&shown(&call, &login).await?)?;
-    call.services
+    let changes = call
+        .services
         .accounts
         .set_account(&login, &wanted, call.now)
         .await?;
-    let account = shown(&call, &login).await?;
-    call.note_after(&account);
-    Ok(Json(account))
+    let now = shown(&call, &login).await?;
+    call.note_after(&now);
+    let WhatChanged { changes } = WhatChanged::of(&changes);
+    Ok(Changed { now, changes })
 }
 
-async fn remove(call: Call, removal: Removal, _: NoBody) -> Result<Done, Problem> {
+async fn remove(call: Call, removal: Removal, _: NoBody) -> Result<Json<WhatChanged>, Problem> {
     let login = call.login()?;
     call.expect(&shown(&call, &login).await?)?;
     super::refuse_foreign_references(&call, &login).await?;
-    call.services
+    let changes = call
+        .services
         .accounts
         .remove_account(&login, removal.dependents(), call.now)
         .await?;
-    Ok(Done)
+    Ok(Json(WhatChanged::of(&changes)))
 }
 
-/// A password to be set.
-#[derive(Deserialize, ToSchema)]
+/// A password to be set. Without a choice of one it is made here and told in the answer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SetPassword {
+pub struct SetPassword {
     /// The new one.
     #[schema(min_length = 8, max_length = 1024)]
-    password: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The new one as a hash, such as `{SHA512-CRYPT}$6$…`; only an operator may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+    /// None from now on; only app passwords open the account.
+    #[serde(default)]
+    pub no_password: bool,
     /// The old one; whoever sets the own password must give it.
-    old_password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_password: Option<String>,
 }
 
-async fn set_password(call: Call, _: NoQuery, sent: Json<SetPassword>) -> Result<Done, Problem> {
-    let login = call.login()?;
+/// A password that was set.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasswordSet {
+    /// The account.
+    pub login: String,
+    /// The password that was made, for this one time.
+    pub password: Option<String>,
+}
+
+async fn set_password(
+    call: Call,
+    _: NoQuery,
+    sent: Json<SetPassword>,
+) -> Result<Json<PasswordSet>, Problem> {
+    let (login, sent) = (call.login()?, sent.0);
     if !call
         .caller()?
         .may(Right::Change, &Subject::Account(login.clone()))
     {
-        let old = sent.0.old_password.as_deref().unwrap_or("");
+        let old = sent.old_password.as_deref().unwrap_or("");
         super::session::check(&call, &login.to_string(), old).await?;
     }
+    let choice = ChoosePassword {
+        password: sent.password,
+        password_hash: sent.password_hash,
+        no_password: sent.no_password,
+    };
+    let (new, password) = choice.wanted(&call)?;
     call.services
         .accounts
-        .set_password(&login, &NewPassword::clear(sent.0.password), call.now)
+        .set_password(&login, &new, call.now)
         .await?;
-    Ok(Done)
+    let login = login.to_string();
+    Ok(Json(PasswordSet { login, password }))
 }
 
 /// An app password; the password itself is nowhere any more.
-#[derive(Serialize, ToSchema)]
-struct AppPassword {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AppPassword {
     /// What it is for.
-    label: String,
-    created: String,
+    pub label: String,
+    /// When it was made.
+    pub created: String,
     /// The day it was last used.
-    last_used: Option<String>,
+    pub last_used: Option<String>,
     /// What it may be used for; empty for everything.
-    limits: String,
+    pub limits: String,
 }
 
 impl From<AppPasswordView> for AppPassword {
@@ -308,24 +412,25 @@ async fn app_passwords(call: Call, _: NoQuery, _: NoBody) -> Result<List<AppPass
 }
 
 /// An app password to be made.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AddAppPassword {
+pub struct AddAppPassword {
     /// What it is for.
     #[schema(min_length = 1, max_length = 100)]
-    label: String,
+    pub label: String,
     /// What it may be used for, such as `send-only from=scanner@firma.test to=firma.test per-day=100`; without it
     /// for everything.
     #[serde(default)]
-    limits: String,
+    pub limits: String,
 }
 
 /// An app password that was made.
-#[derive(Serialize, ToSchema)]
-struct MadeAppPassword {
-    label: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct MadeAppPassword {
+    /// What it is for.
+    pub label: String,
     /// In clear, for this one time.
-    password: String,
+    pub password: String,
 }
 
 async fn add_app_password(

@@ -5,6 +5,7 @@ use crate::audit::{self, Entry};
 use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery};
 use crate::credentials::{self, NewToken, TokenSecret, TokenView};
 use crate::grants::{self, Grant, GrantView};
+use crate::posture::STATUS_PAGE;
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
@@ -68,12 +69,16 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Roles as the API says them.
-#[derive(Serialize, Deserialize, Clone, Copy, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum RoleWord {
+pub enum RoleWord {
+    /// Everything.
     Operator,
+    /// Sees everything and assists accounts.
     Support,
+    /// Sees and changes what belongs to named domains.
     DomainAdmin,
+    /// Sees the own account.
     User,
 }
 
@@ -100,22 +105,26 @@ impl From<Role> for RoleWord {
 }
 
 /// A token; the secret is nowhere any more.
-#[derive(Serialize, ToSchema)]
-struct Token {
-    id: String,
-    role: RoleWord,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Token {
+    /// Its name, for ending it.
+    pub id: String,
+    /// What it may.
+    pub role: RoleWord,
     /// The account it acts for.
-    account: Option<String>,
+    pub account: Option<String>,
     /// The domains it administers.
-    domains: Vec<String>,
+    pub domains: Vec<String>,
     /// What it is for.
-    label: String,
-    created: String,
-    created_by: String,
+    pub label: String,
+    /// When it was made.
+    pub created: String,
+    /// Who made it.
+    pub created_by: String,
     /// When it ends.
-    expires: Option<String>,
+    pub expires: Option<String>,
     /// The day it was last used.
-    last_used: Option<String>,
+    pub last_used: Option<String>,
 }
 
 impl From<TokenView> for Token {
@@ -135,29 +144,31 @@ impl From<TokenView> for Token {
 }
 
 /// A token to be made.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AddToken {
-    role: RoleWord,
+pub struct AddToken {
+    /// What it may.
+    pub role: RoleWord,
     /// The account of a user's token.
-    account: Option<String>,
+    pub account: Option<String>,
     /// The domains of a domain admin's token.
     #[serde(default)]
     #[schema(max_items = 100)]
-    domains: Vec<String>,
+    pub domains: Vec<String>,
     /// What it is for.
     #[schema(min_length = 1, max_length = 100)]
-    label: String,
+    pub label: String,
     /// When it ends (RFC 3339).
-    expires: Option<String>,
+    pub expires: Option<String>,
 }
 
 /// A token that was made.
-#[derive(Serialize, ToSchema)]
-struct MadeToken {
-    id: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct MadeToken {
+    /// Its name, for ending it.
+    pub id: String,
     /// In clear, for this one time.
-    token: String,
+    pub token: String,
 }
 
 async fn tokens(call: Call, _: NoQuery, _: NoBody) -> Result<List<Token>, Problem> {
@@ -202,14 +213,18 @@ async fn revoke_token(call: Call, _: NoQuery, _: NoBody) -> Result<Done, Problem
 }
 
 /// Somebody who administers something.
-#[derive(Serialize, ToSchema)]
-struct Administrator {
-    account: String,
-    role: RoleWord,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Administrator {
+    /// The login address.
+    pub account: String,
+    /// What it is.
+    pub role: RoleWord,
     /// Of which domain.
-    domain: Option<String>,
-    granted: String,
-    granted_by: String,
+    pub domain: Option<String>,
+    /// When it became that.
+    pub granted: String,
+    /// Who made it that.
+    pub granted_by: String,
 }
 
 impl From<GrantView> for Administrator {
@@ -225,14 +240,15 @@ impl From<GrantView> for Administrator {
 }
 
 /// Whom to make what, or take that from.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+pub struct Named {
     /// The login address.
-    account: String,
-    role: RoleWord,
+    pub account: String,
+    /// What.
+    pub role: RoleWord,
     /// Of which domain; for `domain-admin`.
-    domain: Option<String>,
+    pub domain: Option<String>,
 }
 
 impl Named {
@@ -250,13 +266,35 @@ async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<List<Administrator>, 
     Ok(List(grants.into_iter().map(Administrator::from).collect()))
 }
 
-async fn add(call: Call, _: NoQuery, sent: Json<Named>) -> Result<Done, Problem> {
+/// Somebody who was made an administrator, and where to begin.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Granted {
+    /// The login address.
+    pub account: String,
+    /// The page to log in on, with the account's address and password.
+    pub login_page: String,
+    /// The page that is theirs.
+    pub page: String,
+}
+
+async fn add(call: Call, _: NoQuery, sent: Json<Named>) -> Result<Json<Granted>, Problem> {
     let (grant, by, now) = (sent.0.grant()?, call.who(), call.now);
+    let account = grant.account.to_string();
     call.services
         .store
         .write(move |tx: &mut dyn Tx| grants::add_grant(tx, &grant, &by, now))
         .await?;
-    Ok(Done)
+    let voice = call.services.rollouts.voice().await?;
+    let site = voice.site.trim_end_matches('/');
+    let page = match sent.0.role {
+        RoleWord::Operator | RoleWord::Support => "/support",
+        RoleWord::DomainAdmin | RoleWord::User => STATUS_PAGE,
+    };
+    Ok(Json(Granted {
+        account,
+        login_page: format!("{site}/login"),
+        page: format!("{site}{page}"),
+    }))
 }
 
 async fn remove(call: Call, _: NoQuery, sent: Json<Named>) -> Result<Done, Problem> {
@@ -284,23 +322,28 @@ struct Which {
 }
 
 /// A line of the audit log.
-#[derive(Serialize, ToSchema)]
-struct Line {
-    entry: i64,
-    at: String,
-    who: String,
-    role: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Line {
+    /// Its number; they rise.
+    pub entry: i64,
+    /// When.
+    pub at: String,
+    /// Who.
+    pub who: String,
+    /// As what.
+    pub role: String,
     /// Method and path.
-    route: String,
-    subject: String,
+    pub route: String,
+    /// About what.
+    pub subject: String,
     /// `done`, `refused` with the status, or `begun`: it never came to an end.
-    outcome: String,
+    pub outcome: String,
     /// What was before.
     #[schema(value_type = Object)]
-    before: Option<Value>,
+    pub before: Option<Value>,
     /// What was asked for, or is after.
     #[schema(value_type = Object)]
-    after: Option<Value>,
+    pub after: Option<Value>,
 }
 
 impl From<Entry> for Line {

@@ -1,6 +1,8 @@
 //! Whether a hosted domain keeps the rules large receivers have published for senders: Google and Yahoo (in force
-//! since February 2024) and Microsoft (since May 2025). Pure: the facts come in, each rule comes out with its
-//! verdict and what to do; nothing is asked of the DNS here.
+//! since February 2024) and Microsoft (since May 2025). Pure: the facts come in (`facts` gathers them), each rule comes
+//! out with its verdict and what to do.
+
+pub mod facts;
 
 use crate::dmarc::record::Wish;
 use formats::language::Language;

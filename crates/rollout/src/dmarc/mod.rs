@@ -3,6 +3,7 @@
 //! records are changed by whoever implements `Publisher`.
 
 pub mod advice;
+pub mod advisor;
 pub mod figures;
 pub mod record;
 pub mod seen;

@@ -482,16 +482,7 @@ impl Rollouts {
         let value = value.map(str::to_owned);
         self.store
             .write(move |tx: &mut dyn Tx| {
-                match &value {
-                    Some(value) => rows::say(tx, word, value.trim())?,
-                    None => rows::unsay(tx, word)?,
-                }
-                let action = match &value {
-                    Some(value) => format!("{word} = {value}"),
-                    None => format!("{word} unset"),
-                };
-                // The provider's words belong to no rollout; their history has the empty slug.
-                Ok::<_, RolloutError>(rows::note(tx, "", &action, &author)?)
+                Ok::<_, RolloutError>(rows::voice_says(tx, word, value.as_deref(), &author)?)
             })
             .await
     }

@@ -22,6 +22,7 @@ mod rows;
 pub mod runner;
 mod schema;
 pub mod sight;
+pub mod state;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

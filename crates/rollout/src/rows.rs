@@ -8,7 +8,7 @@ use crate::voice::{Voice, Word};
 use directory::{AccountId, DomainName};
 use platform::clock::Timestamp;
 use platform::params;
-use platform::store::{StoreError, Tx};
+use platform::store::{Row, StoreError, Tx};
 use policy::Scope;
 use policy::admin::Author;
 
@@ -66,16 +66,18 @@ pub(crate) fn get(tx: &mut dyn Tx, slug: &str) -> Result<Kept, RolloutError> {
     let row = tx.one(
         "SELECT document, state, created_at, changed_at FROM rollouts WHERE slug = ?1",
         params![slug],
-        |row| {
-            Ok((
-                row.text(0)?.to_owned(),
-                row.text(1)?.to_owned(),
-                row.int(2)?,
-                row.int(3)?,
-            ))
-        },
+        row,
     )?;
     kept(row.ok_or_else(|| missing(slug))?)
+}
+
+fn row(row: &dyn Row) -> Result<(String, String, i64, i64), StoreError> {
+    Ok((
+        row.text(0)?.to_owned(),
+        row.text(1)?.to_owned(),
+        row.int(2)?,
+        row.int(3)?,
+    ))
 }
 
 fn missing(slug: &str) -> RolloutError {
@@ -100,16 +102,22 @@ pub(crate) fn list(tx: &mut dyn Tx) -> Result<Vec<Kept>, RolloutError> {
         "SELECT document, state, created_at, changed_at FROM rollouts ORDER BY created_at DESC, slug \
          LIMIT ?1",
         params![LISTED_MAX],
-        |row| {
-            Ok((
-                row.text(0)?.to_owned(),
-                row.text(1)?.to_owned(),
-                row.int(2)?,
-                row.int(3)?,
-            ))
-        },
+        row,
     )?;
     rows.into_iter().map(kept).collect()
+}
+
+/// Every rollout, by slug.
+pub(crate) fn all(tx: &mut dyn Tx) -> Result<Vec<Kept>, RolloutError> {
+    let rows = tx.all(
+        "SELECT document, state, created_at, changed_at FROM rollouts",
+        &[],
+        row,
+    )?;
+    // By bytes: how text is ordered is the database's business.
+    let mut all = rows.into_iter().map(kept).collect::<Result<Vec<_>, _>>()?;
+    all.sort_by(|one, other| one.rollout.slug.cmp(&other.rollout.slug));
+    Ok(all)
 }
 
 pub(crate) fn put(
@@ -285,12 +293,7 @@ fn scope_from(text: &str) -> Option<Scope> {
 
 /// How the provider speaks, over what holds for the host.
 pub(crate) fn voice(tx: &mut dyn Tx, mut voice: Voice) -> Result<Voice, StoreError> {
-    let said = tx.all(
-        "SELECT name, value FROM rollout_voice ORDER BY name",
-        &[],
-        |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())),
-    )?;
-    for (name, value) in said {
+    for (name, value) in said(tx)? {
         // What a newer version knows, or an older one took, is not said.
         if let Some(word) = Word::from_word(&name)
             && let Err(why) = voice.say(word, &value)
@@ -301,7 +304,37 @@ pub(crate) fn voice(tx: &mut dyn Tx, mut voice: Voice) -> Result<Voice, StoreErr
     Ok(voice)
 }
 
-pub(crate) fn say(tx: &mut dyn Tx, word: Word, value: &str) -> Result<(), StoreError> {
+/// What was said, as it was written.
+pub(crate) fn said(tx: &mut dyn Tx) -> Result<Vec<(String, String)>, StoreError> {
+    tx.all(
+        "SELECT name, value FROM rollout_voice ORDER BY name",
+        &[],
+        |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())),
+    )
+}
+
+/// Says one thing, or says it as by itself, with a line of history.
+pub(crate) fn voice_says(
+    tx: &mut dyn Tx,
+    word: Word,
+    value: Option<&str>,
+    author: &Author,
+) -> Result<(), StoreError> {
+    let action = match value {
+        Some(value) => {
+            say(tx, word, value.trim())?;
+            format!("{word} = {value}")
+        }
+        None => {
+            unsay(tx, word)?;
+            format!("{word} unset")
+        }
+    };
+    // The provider's words belong to no rollout; their history has the empty slug.
+    note(tx, "", &action, author)
+}
+
+fn say(tx: &mut dyn Tx, word: Word, value: &str) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO rollout_voice (name, value) VALUES (?1, ?2) \
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -310,7 +343,7 @@ pub(crate) fn say(tx: &mut dyn Tx, word: Word, value: &str) -> Result<(), StoreE
     .map(drop)
 }
 
-pub(crate) fn unsay(tx: &mut dyn Tx, word: Word) -> Result<(), StoreError> {
+fn unsay(tx: &mut dyn Tx, word: Word) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM rollout_voice WHERE name = ?1",
         params![word.word()],

@@ -109,25 +109,29 @@ fn author(now: Timestamp) -> Author {
     }
 }
 
+fn open(files: &tempfile::TempDir) -> Store {
+    let options = Options {
+        engine: engine(files),
+        readers: 2,
+        gather_max: Duration::ZERO,
+        before_commit: None,
+    };
+    let components = [
+        directory::SCHEMA,
+        policy::SCHEMA,
+        policy::CLIENTS_SCHEMA,
+        policy::CONNECTIONS_SCHEMA,
+        policy::LEGACY_SCHEMA,
+        policy::RULES_SCHEMA,
+        crate::SCHEMA,
+    ];
+    Store::open(options, &components).unwrap()
+}
+
 impl Town {
     async fn new(start: &str, people: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let options = Options {
-            engine: engine(&files),
-            readers: 2,
-            gather_max: Duration::ZERO,
-            before_commit: None,
-        };
-        let components = [
-            directory::SCHEMA,
-            policy::SCHEMA,
-            policy::CLIENTS_SCHEMA,
-            policy::CONNECTIONS_SCHEMA,
-            policy::LEGACY_SCHEMA,
-            policy::RULES_SCHEMA,
-            crate::SCHEMA,
-        ];
-        let store = Store::open(options, &components).unwrap();
+        let store = open(&files);
         let settings = directory::Settings {
             hashing: Hashing {
                 memory_kib: 8,

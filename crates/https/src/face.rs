@@ -5,11 +5,13 @@
 use crate::access::{Caller, Proof, Right, Role, Ruling, Subject, rule};
 use crate::audit::{self, Begun};
 use crate::call::{Call, Notes};
+use crate::connecting::Connecting;
 use crate::credentials;
 use crate::form;
 use crate::grants;
 use crate::headers;
 use crate::language::{self, Language};
+use crate::legacy_hosts::LegacyHosts;
 use crate::limits::{BODY_BYTES_MAX, FORM_BYTES_MAX, REQUEST_TIME_MAX};
 use crate::pages;
 use crate::problem::Problem;
@@ -77,6 +79,16 @@ impl Face {
     /// The services.
     pub(crate) fn services(&self) -> &Services {
         &self.inner.services
+    }
+
+    /// Where customers connect; what listens is told as soon as it is bound.
+    pub fn connecting(&self) -> &Connecting {
+        &self.inner.services.connecting
+    }
+
+    /// The legacy hosts; what listens is told as soon as it is bound.
+    pub fn legacy(&self) -> &LegacyHosts {
+        &self.inner.services.legacy
     }
 
     /// The answer to one request, in time and with everything every answer carries.

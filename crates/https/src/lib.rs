@@ -3,22 +3,26 @@
 //! hands it connections (`serve`) and the local socket of the CLI (`serve_local`).
 
 mod access;
+mod advisories;
 mod answer;
 pub mod api;
 pub mod audit;
 mod call;
 pub mod client;
+mod connecting;
 mod credentials;
 mod face;
 mod form;
 mod grants;
 mod headers;
 mod language;
+mod legacy_hosts;
 mod limits;
 mod openapi;
 mod pages;
 mod posture;
 mod problem;
+pub mod proof;
 mod questions;
 mod rate;
 mod redirect;
@@ -31,11 +35,13 @@ mod session;
 mod turns;
 
 pub use access::Role;
+pub use connecting::Connecting;
 pub use credentials::{
     CredentialError, NewToken, TokenSecret, TokenView, add_token, revoke_token, tokens,
 };
 pub use face::Face;
 pub use grants::{Grant, GrantView, add_grant, grants, remove_grant};
+pub use legacy_hosts::{AskGateway, GatewayReport, LegacyHosts, Port};
 pub use schema::{SCHEMA, remove_account, remove_domain};
 pub use serve::{serve, serve_local};
 pub use services::{Codes, Mailed, Services};

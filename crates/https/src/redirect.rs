@@ -7,7 +7,9 @@ const HOST_BYTES_MAX: usize = 253;
 
 /// Where a request in clear is sent to; `port` is that of HTTPS. `None`: the request names no place.
 pub(crate) fn target(host: Option<&str>, own: &str, uri: &Uri, port: u16) -> (StatusCode, String) {
-    let host = host.and_then(name_of).unwrap_or(own);
+    let is_question = is_discovery(uri.path());
+    let host = host.and_then(name_of).filter(|_| !is_question);
+    let host = host.unwrap_or(own);
     let path = uri.path_and_query().map_or("/", |p| p.as_str());
     // `OPTIONS *` and the like name no place on a site.
     let path = if path.starts_with('/') { path } else { "/" };
@@ -15,10 +17,18 @@ pub(crate) fn target(host: Option<&str>, own: &str, uri: &Uri, port: u16) -> (St
         443 => String::new(),
         port => format!(":{port}"),
     };
-    (
-        StatusCode::PERMANENT_REDIRECT,
-        format!("https://{host}{port}{path}"),
-    )
+    let status = match is_question {
+        true => StatusCode::FOUND,
+        false => StatusCode::PERMANENT_REDIRECT,
+    };
+    (status, format!("https://{host}{port}{path}"))
+}
+
+/// Whether a mail program asks for settings: `autodiscover.` and `autoconfig.` of a customer's domain lead here without
+/// a certificate of ours for them, so that it is sent to our own name; Outlook knows no 308 (MS-OXDSCLI §4.1).
+fn is_discovery(path: &str) -> bool {
+    let start = path.get(.."/autodiscover/".len()).unwrap_or_default();
+    start.eq_ignore_ascii_case("/autodiscover/") || path == "/mail/config-v1.1.xml"
 }
 
 /// The name in a Host field without its port; `None` where it is none.
@@ -64,6 +74,27 @@ mod tests {
         ] {
             assert_eq!(to(host, "/", 443), "https://mx.rp.test/", "{host:?}");
         }
+    }
+
+    #[test]
+    fn mail_programs_are_sent_where_the_certificate_fits() {
+        let ask = |path: &str| {
+            let uri = path.parse().unwrap();
+            target(Some("autodiscover.firma.test"), "mx.rp.test", &uri, 443)
+        };
+        for path in [
+            "/autodiscover/autodiscover.xml",
+            "/AutoDiscover/AutoDiscover.xml",
+            "/mail/config-v1.1.xml?emailaddress=a@firma.test",
+        ] {
+            let (status, place) = ask(path);
+            assert_eq!(
+                (status, place),
+                (StatusCode::FOUND, format!("https://mx.rp.test{path}"))
+            );
+        }
+        assert_eq!(ask("/autodiscovery").0, StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(ask("/ä").1, "https://autodiscover.firma.test/ä");
     }
 
     #[test]

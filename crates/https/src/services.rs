@@ -1,14 +1,18 @@
 //! The services that answers are made from. Wired once by the server; holds no state of its own.
 
+use crate::connecting::Connecting;
+use crate::legacy_hosts::LegacyHosts;
 use admission::Desk;
 use directory::admin::Admin;
 use directory::{AddressKey, Directory};
 use platform::clock::Clock;
+use platform::dns::Resolver;
 use platform::random::Random;
 use platform::store::Store;
 use policy::{Connections, Findings, Policies};
 use queue::Queue;
 use rollout::Rollouts;
+use rollout::dmarc::advisor::Advisor;
 use rollout::zone_change::ZoneChanges;
 use signing::Signing;
 use std::path::Path;
@@ -60,6 +64,14 @@ pub struct Services {
     pub signing: Signing,
     /// Proofs by mail.
     pub codes: Arc<dyn Codes>,
+    /// Where customers' programs connect.
+    pub connecting: Connecting,
+    /// The DNS.
+    pub resolver: Arc<dyn Resolver>,
+    /// The way of domains to a strict DMARC policy.
+    pub advisor: Advisor,
+    /// The legacy hosts.
+    pub legacy: LegacyHosts,
     /// Planned changes of records.
     pub zone_changes: ZoneChanges,
     /// Where the facts that rules are replayed over were recorded.

@@ -3,6 +3,7 @@
 //! does not.
 
 mod announcements;
+mod discovery;
 mod guides;
 mod help;
 mod help_texts;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![Route::page(Method::GET, "/style.css", anyone, style)];
     routes.extend(help::routes());
     routes.extend(login::routes());
+    routes.extend(discovery::routes());
     routes.extend(announcements::routes());
     routes.extend(guides::routes());
     routes.extend(status::routes());

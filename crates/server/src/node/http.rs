@@ -1,12 +1,16 @@
 //! Wires HTTPS: its services from those of the node, its listeners, and the local socket over which the CLI speaks
 //! to the same router.
 
-use super::{Bound, Parts, StartError, zone_changes};
-use crate::settings::{Mode, Role};
+use super::{Bound, Parts, StartError, installation_secret, zone_changes};
+use crate::settings::{self, Mode, Role, Settings};
 use directory::AddressKey;
-use https::{Codes, Face, Mailed, Services};
+use discovery::{Encryption, Listening, Protocol};
+use https::{Codes, Connecting, Face, LegacyHosts, Mailed, Services};
+use https::proof::ProofKey;
 use platform::net::{Listener, Shutdown};
+use platform::random::Random;
 use policy::rules::record;
+use rollout::dmarc::advisor::{Advisor, AdvisorParts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +30,7 @@ const SOCKET: &str = "api.sock";
 pub(crate) fn face(parts: &Parts) -> Result<Face, StartError> {
     let settings = &parts.settings;
     let (store, resolver) = (parts.store.clone(), parts.resolver.clone());
+    let zone_changes = zone_changes(settings, store, resolver.clone())?;
     Ok(Face::new(Services {
         host_name: settings.host_name.0.as_str().into(),
         store: parts.store.clone(),
@@ -41,9 +46,88 @@ pub(crate) fn face(parts: &Parts) -> Result<Face, StartError> {
         queue: parts.queue.clone(),
         signing: parts.signing.clone(),
         codes: Arc::new(NodeCodes(parts.clone())),
-        zone_changes: zone_changes(settings, store, resolver)?,
+        connecting: connecting(settings),
+        advisor: Advisor::new(AdvisorParts {
+            policies: parts.policies.clone(),
+            resolver: resolver.clone(),
+            changes: zone_changes.clone(),
+            host_name: settings.host_name.0.as_str().into(),
+            reports_address: reports_address(settings).into(),
+        }),
+        legacy: legacy_hosts(parts)?,
+        resolver,
+        zone_changes,
         facts_dir: settings.data_dir.join(record::DIRECTORY).into(),
     }))
+}
+
+/// Where customers connect, as far as the settings say it.
+fn connecting(settings: &Settings) -> Connecting {
+    let said = match settings.client_ports.0.as_slice() {
+        [] => listening(settings.listeners.iter().map(|l| (l, l.address.port()))),
+        ports => ports.to_vec(),
+    };
+    Connecting::new(said, settings.legacy_host_names())
+}
+
+/// Tells pages and discovery the ports that the system gave, unless a setting names others.
+pub(super) fn tell_ports(settings: &Settings, face: &Face, bound: &[Bound]) {
+    if settings.client_ports.0.is_empty() {
+        let bound = bound.iter().map(|b| (&b.listener, b.address.port()));
+        face.connecting().bound(listening(bound));
+    }
+}
+
+/// The ports of those listeners that customers use.
+fn listening<'a>(all: impl Iterator<Item = (&'a settings::Listener, u16)>) -> Vec<Listening> {
+    let one = |(listener, port): (&settings::Listener, u16)| {
+        let protocol = match listener.role {
+            Role::Imap => Protocol::Imap,
+            Role::Pop3 => Protocol::Pop3,
+            Role::Submission => Protocol::Smtp,
+            Role::Mx | Role::SecureMx | Role::Http => return None,
+        };
+        let encryption = match listener.mode {
+            Mode::ImplicitTls => Encryption::ImplicitTls,
+            Mode::StartTls => Encryption::StartTls,
+            Mode::Redirect => return None,
+        };
+        Some(Listening {
+            protocol,
+            encryption,
+            port,
+        })
+    };
+    all.filter_map(one).collect()
+}
+
+/// Where reports about our domains should go.
+fn reports_address(settings: &Settings) -> String {
+    match &settings.reports_address.0 {
+        Some(address) => address.to_string(),
+        None => format!("postmaster@{}", settings.host_name.0),
+    }
+}
+
+fn legacy_hosts(parts: &Parts) -> Result<LegacyHosts, StartError> {
+    let settings = &parts.settings;
+    let gateway = parts.gateway.clone();
+    Ok(LegacyHosts::new(
+        settings.legacy_socket.0.clone(),
+        settings.legacy_host_names(),
+        Arc::new(move || gateway.as_ref().and_then(super::legacy::report)),
+        proof_key(settings, &parts.random)?,
+    ))
+}
+
+/// What proofs about the TLS of domains are signed with.
+///
+/// # Errors
+/// Where the installation's secret cannot be read.
+pub(crate) fn proof_key(settings: &Settings, random: &Random) -> Result<ProofKey, StartError> {
+    let secret = installation_secret(&settings.data_dir, random)?;
+    ProofKey::derived(secret.to_hex().as_bytes())
+        .map_err(|error| StartError::new("the key of proofs", error))
 }
 
 /// Mails codes over the node's own queue.

@@ -90,6 +90,7 @@ impl Node {
         let observer = Arc::new(DeskObserver::new(parts.desk.clone()));
         let (bound, mut tasks) =
             listeners::bind(&parts, &certificates, &contexts, &shutdown, observer)?;
+        http::tell_ports(&settings, &contexts.https, &bound);
         let relay = relay(&parts, &bound)?;
         let relaying = tokio::spawn(relay.clone().run());
         tasks.extend(chores::start(&parts));

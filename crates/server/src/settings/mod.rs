@@ -201,6 +201,8 @@ settings! {
         "The user the gateway runs as, by name or number; only this one (and root) is spoken to at legacy.socket. Empty: the one this program runs as, which is for tests.";
     "legacy.names" legacy_names: types::Texts = "[]", AtStart,
         "Host names of the legacy gateway, for `rohrpost legacy dns` and texts. Empty: smtp-legacy, imap-legacy and pop3-legacy beside node.host_name.";
+    "clients.ports" client_ports: types::CustomerPorts = "[]", AtStart,
+        "The ports customers' programs are told to use (pages, autoconfig, Autodiscover, profiles, SRV records), as [\"imap tls 993\", \"smtp starttls 587\"]: where a load balancer takes other ports than the listeners, or other nodes take customers. Empty: those of this node's listeners. The host names are those of `rohrpost rollout voice`.";
     "trace.kept" trace_kept: Span = "\"28 d\"" in "1 h" ..= "3650 d", AtStart,
         "How long the stories of messages are kept (`rohrpost trace`).";
     "trace.addresses_kept" trace_addresses_kept: Span = "\"7 d\"" in "1 h" ..= "90 d", AtStart,
@@ -215,4 +217,21 @@ settings! {
          sizes, hashes of header values; no content), so that `rohrpost rules replay` can tell what a change would do.";
     "log.level" log_level: Choice<types::LogLevel> = "\"info\"", AtStart,
         "How much is logged: \"error\", \"warn\", \"info\" or \"debug\".";
+}
+
+/// What the names of the legacy gateway's hosts are made of where none are set.
+const LEGACY_LABELS: [&str; 3] = ["smtp-legacy", "imap-legacy", "pop3-legacy"];
+
+impl Settings {
+    /// The host names of the legacy gateway: as set, otherwise beside this node's own.
+    pub(crate) fn legacy_host_names(&self) -> Vec<String> {
+        if !self.legacy_names.0.is_empty() {
+            return self.legacy_names.0.clone();
+        }
+        let host = self.host_name.0.as_str();
+        let parent = host.split_once('.').map_or(host, |(_, parent)| parent);
+        LEGACY_LABELS
+            .map(|label| format!("{label}.{parent}"))
+            .into()
+    }
 }

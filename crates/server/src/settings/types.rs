@@ -165,6 +165,24 @@ impl Value for Texts {
     }
 }
 
+/// Ports that customers' programs connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CustomerPorts(pub Vec<discovery::Listening>);
+
+impl Value for CustomerPorts {
+    const KIND: &'static str = "list of ports ([\"imap tls 993\", \"smtp starttls 587\"])";
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match raw {
+            Raw::List(items) => items
+                .iter()
+                .map(|item| item.parse())
+                .collect::<Result<_, _>>()
+                .map(Self),
+            _ => expected("a list such as [\"imap tls 993\"]"),
+        }
+    }
+}
+
 /// A fully qualified host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostName(pub String);

@@ -8,19 +8,9 @@ use platform::dns::{Outcome, Resolver};
 use policy::admin::PolicyError;
 use std::net::IpAddr;
 
-/// What the names are made of where none are set.
-const FIRST_LABELS: [&str; 3] = ["smtp-legacy", "imap-legacy", "pop3-legacy"];
-
 /// The names of the legacy hosts.
 pub(super) fn names(settings: &Settings) -> Vec<String> {
-    if !settings.legacy_names.0.is_empty() {
-        return settings.legacy_names.0.clone();
-    }
-    let host = &settings.host_name.0;
-    let parent = host
-        .split_once('.')
-        .map_or(host.as_str(), |(_, parent)| parent);
-    FIRST_LABELS.map(|label| format!("{label}.{parent}")).into()
+    settings.legacy_host_names()
 }
 
 pub(super) async fn records(desk: &Desk<'_>) -> Result<String, PolicyError> {

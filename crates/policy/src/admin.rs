@@ -156,26 +156,7 @@ impl Admin {
     ) -> Result<Vec<String>, PolicyError> {
         self.store
             .write(move |tx: &mut dyn Tx| {
-                let mut warnings = Vec::new();
-                // Rules that name a pool go before the pool, and come after it.
-                let later = |name: Name| name == Name::PoolAddresses;
-                for (scope, name, item) in unwanted.iter().filter(|(_, name, _)| !later(*name)) {
-                    unset(tx, scope, *name, item, &author)?;
-                }
-                let (pools, others): (Vec<_>, Vec<_>) =
-                    wanted.iter().partition(|(_, wanted)| later(wanted.name));
-                for (reason, one) in pools.into_iter().chain(others) {
-                    let author = Author {
-                        reason: reason.clone(),
-                        ..author.clone()
-                    };
-                    warnings.extend(set(tx, one.clone(), &author)?);
-                }
-                for (scope, name, item) in unwanted.iter().filter(|(_, name, _)| later(*name)) {
-                    unset(tx, scope, *name, item, &author)?;
-                }
-                identities::put_all(tx, &identities)?;
-                Ok::<_, PolicyError>(warnings)
+                within::apply(tx, &wanted, &unwanted, &identities, &author)
             })
             .await
     }

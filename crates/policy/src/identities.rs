@@ -534,6 +534,11 @@ fn confirm(
     Ok(Confirmed::Wrong { left })
 }
 
+/// Identities of all accounts, those that wait for their code too.
+pub(crate) fn all(tx: &mut dyn Tx) -> Result<Vec<Identity>, StoreError> {
+    list(tx, 0, i64::MAX)
+}
+
 /// `account` 0 stands for all.
 fn list(tx: &mut dyn Tx, account: i64, rows_max: i64) -> Result<Vec<Identity>, StoreError> {
     tx.all(

@@ -167,12 +167,27 @@ impl Admin {
     async fn change(
         &self,
         now: Timestamp,
-        mut decide: impl FnMut(&mut dyn Tx) -> Result<Vec<Change>, AdminError> + Send + 'static,
+        decide: impl FnMut(&mut dyn Tx) -> Result<Vec<Change>, AdminError> + Send + 'static,
     ) -> Result<Vec<Change>, AdminError> {
+        let changed = self.change_with(now, decide, |_| Ok::<_, AdminError>(()));
+        Ok(changed.await?.0)
+    }
+
+    /// The same, with what `beside` does after it in the same transaction.
+    async fn change_with<T, E>(
+        &self,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut dyn Tx) -> Result<Vec<Change>, AdminError> + Send + 'static,
+        mut beside: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<(Vec<Change>, T), E>
+    where
+        T: Send + 'static,
+        E: From<AdminError> + From<StoreError> + Send + 'static,
+    {
         let hooks = self.hooks.clone();
         let random = self.directory.random().clone();
         let rules = self.directory.rules().clone();
-        let changes = self
+        let changed = self
             .directory
             .store()
             .write(move |tx: &mut dyn Tx| {
@@ -184,14 +199,15 @@ impl Admin {
                 };
                 carry_out(tx, &changes, &hands)?;
                 references::check_changed(tx, &rules, &changes)?;
-                Ok::<_, AdminError>(changes)
+                let told = beside(tx)?;
+                Ok::<_, E>((changes, told))
             })
             .await?;
         // The change is made; a node that cannot read its revision now will within a second.
         if let Err(error) = self.directory.refresh().await {
             tracing::error!(%error, "refresh directory");
         }
-        Ok(changes)
+        Ok(changed)
     }
 }
 

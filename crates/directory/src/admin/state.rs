@@ -70,21 +70,40 @@ impl Admin {
         removals: Removals,
         now: Timestamp,
     ) -> Result<Planned, AdminError> {
+        let applied = self.apply_with(text, removals, now, |_| Ok::<_, AdminError>(()));
+        Ok(applied.await?.0)
+    }
+
+    /// As `apply`, with what `beside` does in the same transaction once the directory is what `text` says: both or
+    /// neither. It may run again where the engine retries.
+    ///
+    /// # Errors
+    /// As `apply`, and those of `beside`; nothing was changed then.
+    pub async fn apply_with<T, E>(
+        &self,
+        text: &str,
+        removals: Removals,
+        now: Timestamp,
+        beside: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<(Planned, T), E>
+    where
+        T: Send + 'static,
+        E: From<AdminError> + From<StoreError> + Send + 'static,
+    {
         let wanted = self.wanted(text).await?;
-        let changes = self
-            .change(now, move |tx| {
-                let changes = plan(&read::state(tx)?, &wanted);
-                let destroyed = changes.iter().filter(|c| c.destroys_mail()).count();
-                if destroyed > 0 && removals == Removals::Refused {
-                    return Err(AdminError::InUse(format!(
-                        "this would remove {destroyed} accounts with all their mail; look at the \
-                         plan and use --remove-accounts if that is meant"
-                    )));
-                }
-                Ok(changes)
-            })
-            .await?;
-        Ok(Planned { changes })
+        let decide = move |tx: &mut dyn Tx| {
+            let changes = plan(&read::state(tx)?, &wanted);
+            let destroyed = changes.iter().filter(|c| c.destroys_mail()).count();
+            if destroyed > 0 && removals == Removals::Refused {
+                return Err(AdminError::InUse(format!(
+                    "this would remove {destroyed} accounts with all their mail; look at the \
+                     plan and use --remove-accounts if that is meant"
+                )));
+            }
+            Ok(changes)
+        };
+        let (changes, told) = self.change_with(now, decide, beside).await?;
+        Ok((Planned { changes }, told))
     }
 
     /// What `text` wants, checked, with passwords given in clear hashed.

@@ -229,7 +229,8 @@ impl Described {
         }
     }
 
-    fn text(kind: &'static str) -> Self {
+    /// A text, or a file, of this type.
+    pub(crate) fn text(kind: &'static str) -> Self {
         Self {
             kind,
             schema: Some(String::schema_of()),

@@ -18,8 +18,55 @@ pub(crate) struct Problem {
     status: StatusCode,
     kind: Kind,
     /// What is wrong with this request, where the kind alone does not say it.
-    detail: Option<String>,
+    detail: Option<Detail>,
     retry_after_seconds: Option<u64>,
+}
+
+/// What is wrong with a request: in English, and in German as far as it is said in German.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Detail {
+    german: Option<String>,
+    english: String,
+}
+
+impl Detail {
+    /// The one of this language; the English one where there is no other.
+    fn of(&self, language: Language) -> &str {
+        let german = self.german.as_deref().unwrap_or(&self.english);
+        language.of(german, &self.english)
+    }
+}
+
+impl From<String> for Detail {
+    fn from(english: String) -> Self {
+        Self {
+            german: None,
+            english,
+        }
+    }
+}
+
+impl From<&str> for Detail {
+    fn from(english: &str) -> Self {
+        english.to_owned().into()
+    }
+}
+
+/// German, then English.
+impl From<[String; 2]> for Detail {
+    fn from([german, english]: [String; 2]) -> Self {
+        Self {
+            german: Some(german),
+            english,
+        }
+    }
+}
+
+/// German, then English.
+impl From<[&str; 2]> for Detail {
+    fn from(both: [&str; 2]) -> Self {
+        both.map(str::to_owned).into()
+    }
 }
 
 /// The kinds, each a `type`.
@@ -33,6 +80,8 @@ enum Kind {
     Conflict,
     ConsentNeeded,
     Changed,
+    HeldAgainst,
+    Elsewhere,
     NotHere,
     TooMany,
     TooLarge,
@@ -73,6 +122,8 @@ impl Kind {
             Self::Conflict => "conflict",
             Self::ConsentNeeded => "consent-needed",
             Self::Changed => "changed-meanwhile",
+            Self::HeldAgainst => "held-against",
+            Self::Elsewhere => "elsewhere",
             Self::NotHere => "not-here",
             Self::TooMany => "too-many-requests",
             Self::TooLarge => "too-large",
@@ -107,6 +158,11 @@ impl Kind {
                 "Das hat inzwischen jemand geändert; bitte sehen Sie es neu an.",
                 "Somebody changed this meanwhile; please look at it again.",
             ),
+            Self::HeldAgainst => ("Davon wird abgeraten.", "The advisor holds against it."),
+            Self::Elsewhere => (
+                "Ein anderer Server, der dazu gebraucht wird, hat nicht geantwortet oder lehnt ab.",
+                "Another server that is needed for this did not answer or refuses.",
+            ),
             Self::NotHere => ("Hier ist nichts.", "There is nothing here."),
             Self::TooMany => (
                 "Das waren zu viele Anfragen; bitte warten Sie einen Moment.",
@@ -136,7 +192,7 @@ impl Problem {
         }
     }
 
-    fn with(mut self, detail: impl Into<String>) -> Self {
+    fn with(mut self, detail: impl Into<Detail>) -> Self {
         self.detail = Some(detail.into());
         self
     }
@@ -162,7 +218,7 @@ impl Problem {
     }
 
     /// It does not exist.
-    pub(crate) fn missing(detail: impl Into<String>) -> Self {
+    pub(crate) fn missing(detail: impl Into<Detail>) -> Self {
         Self::of(StatusCode::NOT_FOUND, Kind::Missing).with(detail)
     }
 
@@ -177,18 +233,32 @@ impl Problem {
     }
 
     /// What was sent makes no sense.
-    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(detail: impl Into<Detail>) -> Self {
         Self::of(StatusCode::UNPROCESSABLE_ENTITY, Kind::Invalid).with(detail)
     }
 
     /// What was sent cannot be read.
-    pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unreadable(detail: impl Into<Detail>) -> Self {
         Self::of(StatusCode::BAD_REQUEST, Kind::Invalid).with(detail)
     }
 
     /// Something that exists or is used prevents it.
-    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+    pub(crate) fn conflict(detail: impl Into<Detail>) -> Self {
         Self::of(StatusCode::CONFLICT, Kind::Conflict).with(detail)
+    }
+
+    /// An advisor holds these against it, and nobody said that it is wanted anyway.
+    pub(crate) fn held_against(reasons: &[String]) -> Self {
+        let list: String = reasons.iter().map(|one| format!("\n  - {one}")).collect();
+        Self::of(StatusCode::CONFLICT, Kind::HeldAgainst).with([
+            format!("Dagegen spricht:{list}\nWarten Sie, oder senden Sie \"anyway\": true."),
+            format!("the advisor holds against it:{list}\nWait, or send \"anyway\": true"),
+        ])
+    }
+
+    /// A server elsewhere, such as one of the DNS, did not answer or refused. No fault of ours, hence below 500.
+    pub(crate) fn unreachable(detail: impl Into<Detail>) -> Self {
+        Self::of(StatusCode::FAILED_DEPENDENCY, Kind::Elsewhere).with(detail)
     }
 
     /// It is not what the caller saw any more (If-Match).
@@ -232,15 +302,18 @@ impl Problem {
     pub(crate) fn words(&self, language: Language) -> String {
         let title = self.kind.title(language);
         match &self.detail {
-            Some(detail) => format!("{title} {detail}"),
+            Some(detail) => format!("{title} {}", detail.of(language)),
             None => title.to_owned(),
         }
     }
 
     /// What is wrong with this very request, for a form that is shown again.
     pub(crate) fn reason(&self, language: Language) -> String {
-        let title = || self.kind.title(language).to_owned();
-        self.detail.clone().unwrap_or_else(title)
+        let title = self.kind.title(language);
+        let detail = self.detail.as_ref();
+        detail
+            .map_or(title, |detail| detail.of(language))
+            .to_owned()
     }
 
     /// For programs.
@@ -249,7 +322,10 @@ impl Problem {
             kind: format!("urn:rohrpost:problem:{}", self.kind.word()),
             title: self.kind.title(language).to_owned(),
             status: self.status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self
+                .detail
+                .as_ref()
+                .map(|detail| detail.of(language).to_owned()),
         };
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let mut response = answer::with_body(self.status, "application/problem+json", body);

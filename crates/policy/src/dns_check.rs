@@ -94,7 +94,7 @@ pub async fn check_domain(
 }
 
 /// An SPF record for all addresses of the pools.
-fn whole_record(pools: &[Pool]) -> String {
+pub fn whole_record(pools: &[Pool]) -> String {
     let v4 = pools.iter().flat_map(|pool| &pool.v4);
     let v4 = v4.map(|address| format!(" ip4:{address}"));
     let v6 = pools.iter().flat_map(|pool| &pool.v6);

@@ -26,6 +26,9 @@ const SERVICES: [Service; 3] = [Service::Submission, Service::Imap, Service::Pop
 /// nobody is let in (RFC 8314 §4.1 leaves the choice). Nobody is asked for a password any more.
 const FAREWELL: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Accounts that count as using legacy access logged in there within so many days.
+pub const USED_WITHIN_DAYS: i64 = 30;
+
 /// What was switched off everywhere before its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stopped {
@@ -75,6 +78,15 @@ pub struct Enrolment {
     pub reason: String,
     /// The last day it logged in there, in days since 1970 (UTC); `None`: never, as far as is known.
     pub last_used_day: Option<i64>,
+}
+
+impl Enrolment {
+    /// Whether the account logged in at the legacy hosts of late.
+    pub fn is_used(&self, now: Timestamp) -> bool {
+        let today = now.0.div_euclid(24 * 3600 * 1000);
+        self.last_used_day
+            .is_some_and(|day| today - day <= USED_WITHIN_DAYS)
+    }
 }
 
 /// Something that stands switched off.

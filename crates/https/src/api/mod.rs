@@ -21,6 +21,7 @@ pub mod policy;
 pub mod rollouts;
 pub mod rules;
 pub mod seen;
+pub mod senders;
 pub(crate) mod session;
 pub mod staging;
 pub mod state;
@@ -70,6 +71,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(legacy::routes());
     routes.extend(figures::routes());
     routes.extend(dmarc::routes());
+    routes.extend(senders::routes());
     routes.extend(rollouts::routes());
     routes.extend(letters::routes());
     routes.extend(rules::routes());

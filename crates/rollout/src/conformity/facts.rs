@@ -55,7 +55,8 @@ fn all(found: impl Iterator<Item = Found>) -> Found {
     sum.unwrap_or(Found::Unknown)
 }
 
-async fn spf(resolver: &dyn Resolver, domain: &DomainName, addresses: &[IpAddr]) -> Found {
+/// Whether SPF passes for every one of `addresses`.
+pub async fn spf(resolver: &dyn Resolver, domain: &DomainName, addresses: &[IpAddr]) -> Found {
     let mut found = Vec::new();
     for address in addresses {
         let result = check_host(resolver, *address, domain.as_str(), "postmaster").await;

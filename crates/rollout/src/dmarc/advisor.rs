@@ -156,6 +156,11 @@ impl Advisor {
         Self { parts }
     }
 
+    /// Where reports about hosted domains should go.
+    pub fn reports_address(&self) -> &str {
+        &self.parts.reports_address
+    }
+
     /// Days since 1970.
     fn today(now: Timestamp) -> i64 {
         now.0.div_euclid(24 * 3600 * 1000)

@@ -318,9 +318,6 @@ impl Exchange {
             Ok(done) => done,
             Err(error) => return failed(error, account),
         };
-        if let Some(who) = &who {
-            self.directory.back_off().right(who);
-        }
         let credential = state
             .credentials
             .into_iter()
@@ -331,6 +328,12 @@ impl Exchange {
             peer: self.peer.address,
             now,
         };
+        // An app password where it may not be used is as good as a wrong one.
+        if let Some(who) = &who
+            && place.admits(account, &credential).is_ok()
+        {
+            self.directory.back_off().right(who);
+        }
         match self.directory.let_in(account, credential, place).await {
             accepted @ LoginRuling::Accepted(_) => {
                 self.state = State::ScramEnd(accepted);

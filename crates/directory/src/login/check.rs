@@ -5,7 +5,7 @@ use super::account::LoginAccount;
 use super::backoff::{Attempt, Digest, Who};
 use super::{Claimed, Credential, Login, LoginRuling, Protocol, Refusal, TryLaterReason};
 use crate::limits::{PASSWORD_BYTES_MAX, USER_BYTES_MAX};
-use crate::password::{Outside, Verifier};
+use crate::password::Verifier;
 use crate::rows::write;
 use crate::scram::Derivation;
 use crate::settings::Hashing;
@@ -47,12 +47,22 @@ impl Place {
         }
     }
 
-    fn is_within(&self, credential: &Credential) -> Result<(), Outside> {
+    /// Whether this credential of `account` lets in here.
+    pub(crate) fn admits(
+        &self,
+        account: Option<&LoginAccount>,
+        credential: &Credential,
+    ) -> Result<(), Refusal> {
+        if account.is_none_or(|account| account.shut) {
+            return Err(Refusal::Suspended);
+        }
         match credential {
             Credential::AppPassword {
                 limits: Some(limits),
                 ..
-            } => limits.login(self.protocol, self.peer),
+            } => limits
+                .login(self.protocol, self.peer)
+                .map_err(Refusal::OutsideLimits),
             _ => Ok(()),
         }
     }
@@ -65,6 +75,18 @@ struct Attempted<'l> {
     account: Option<Arc<LoginAccount>>,
     digest: Digest,
     who: Option<Who>,
+    /// Why the app password this is lets nobody in here.
+    unfit: Option<Refusal>,
+}
+
+impl Attempted<'_> {
+    /// The answer to what is not let in; a wrong password's where it was one.
+    fn refused(&self) -> LoginRuling {
+        match self.unfit {
+            Some(refusal) => LoginRuling::Refused(refusal),
+            None => refused(self.account.as_deref()),
+        }
+    }
 }
 
 impl Directory {
@@ -85,27 +107,53 @@ impl Directory {
             .verified()
             .digest(account.as_deref(), &user, login.password);
         let who = self.back_off().who(&user, login.peer);
-        let attempted = Attempted {
+        let mut attempted = Attempted {
             login,
             user,
             account,
             digest,
             who,
+            unfit: None,
         };
-        if let Some(who) = &attempted.who {
-            // Before the remembered logins: asking those costs nothing, so a guesser must not.
-            let wait = self.back_off().wait(who, login.now);
-            if !wait.is_zero() && !self.counts_already(&attempted) {
-                return back_off(wait);
+        // Before the remembered logins: asking those costs nothing, so a guesser must not.
+        let wait = match &attempted.who {
+            Some(who) => self.back_off().wait(who, login.now),
+            None => Duration::ZERO,
+        };
+        if wait.is_zero() {
+            let (remembered, place) = (self.verified().get(&digest, login.now), Place::of(&login));
+            if let Some(credential) = remembered
+                && place
+                    .admits(attempted.account.as_deref(), &credential)
+                    .is_ok()
+            {
+                return self
+                    .let_in(attempted.account.as_deref(), credential, place)
+                    .await;
             }
         }
-        let remembered = self.verified().get(&digest, login.now);
-        if let Some(credential) = remembered {
-            return self
-                .let_in(attempted.account.as_deref(), credential, Place::of(&login))
-                .await;
+        let fits = self.fitting_app_password(&mut attempted);
+        if !wait.is_zero() && !self.counts_already(&attempted) {
+            return back_off(wait);
         }
-        self.check(attempted).await
+        self.check(attempted, fits).await
+    }
+
+    /// The app password it is, where it lets in here. One that does not is treated as a wrong password from here on: it
+    /// costs as much time, and counts as one that differs from the same used rightly.
+    fn fitting_app_password(&self, attempted: &mut Attempted<'_>) -> Option<Credential> {
+        let (account, login) = (attempted.account.as_deref(), &attempted.login);
+        let credential = app_password(account, login.password)?;
+        let place = Place::of(login);
+        let Err(refusal) = place.admits(account, &credential) else {
+            return Some(credential);
+        };
+        attempted.digest =
+            self.verified()
+                .digest_elsewhere(&attempted.digest, login.protocol, login.peer);
+        attempted.unfit = Some(refusal);
+        log_unfit(account, &credential, place, refusal);
+        None
     }
 
     /// Whom `user` names. Without store access where it is remembered.
@@ -156,16 +204,16 @@ impl Directory {
             .is_some_and(|who| self.back_off().is_known(who, &attempted.digest))
     }
 
-    async fn check(&self, attempted: Attempted<'_>) -> LoginRuling {
+    async fn check(&self, attempted: Attempted<'_>, fits: Option<Credential>) -> LoginRuling {
         let Attempted { login, digest, .. } = attempted;
         if let Some(who) = &attempted.who {
             match self.back_off().begin(who, Some(digest), login.now) {
                 Attempt::Check => {}
-                Attempt::WrongAgain => return refused(attempted.account.as_deref()),
+                Attempt::WrongAgain => return attempted.refused(),
                 Attempt::Wait(wait) => return back_off(wait),
             }
         }
-        let checked = match app_password(attempted.account.as_deref(), login.password) {
+        let checked = match fits {
             Some(credential) => Ok(Checked::Right(credential)),
             None => self.check_on_worker(&attempted).await,
         };
@@ -185,7 +233,7 @@ impl Directory {
                 if let Some(who) = &attempted.who {
                     self.back_off().wrong(who, Some(digest));
                 }
-                return refused(attempted.account.as_deref());
+                return attempted.refused();
             }
         };
         if let Some(who) = &attempted.who {
@@ -260,19 +308,8 @@ impl Directory {
         let Some(account) = account else {
             return LoginRuling::Refused(Refusal::UnknownUser);
         };
-        if account.shut {
-            return LoginRuling::Refused(Refusal::Suspended);
-        }
-        if let Err(outside) = place.is_within(&credential) {
-            // The peer is told what a wrong password is told; its owner must find the reason somewhere.
-            let refusal = Refusal::OutsideLimits(outside);
-            tracing::info!(
-                account = account.account.0,
-                ?credential,
-                protocol = place.protocol.name(),
-                reason = refusal.reason(),
-                "app password used where it may not be"
-            );
+        if let Err(refusal) = place.admits(Some(account), &credential) {
+            log_unfit(Some(account), &credential, place, refusal);
             return LoginRuling::Refused(refusal);
         }
         if let Some(today) = account.first_use_today(&credential, place.now) {
@@ -293,6 +330,24 @@ impl Directory {
         if let Err(error) = noted {
             tracing::error!(%error, account = id.0, "note use of app password");
         }
+    }
+}
+
+/// The peer is told what a wrong password is told; the owner of an app password must find the reason somewhere.
+fn log_unfit(
+    account: Option<&LoginAccount>,
+    credential: &Credential,
+    place: Place,
+    refusal: Refusal,
+) {
+    if let Refusal::OutsideLimits(_) = refusal {
+        tracing::info!(
+            account = account.map(|account| account.account.0),
+            ?credential,
+            protocol = place.protocol.name(),
+            reason = refusal.reason(),
+            "app password used where it may not be"
+        );
     }
 }
 

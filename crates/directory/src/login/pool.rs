@@ -15,6 +15,9 @@ pub(crate) struct HashPool {
     workers: Arc<Semaphore>,
     line: Mutex<Line>,
     waiting_max: usize,
+    /// Work that was begun; equal cost is counted, not timed.
+    #[cfg(test)]
+    pub(crate) begun: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Default)]
@@ -50,6 +53,8 @@ impl HashPool {
             workers: Arc::new(Semaphore::new(workers.max(1))),
             line: Mutex::default(),
             waiting_max: waiting_max.max(1),
+            #[cfg(test)]
+            begun: std::sync::atomic::AtomicUsize::default(),
         }
     }
 
@@ -72,6 +77,9 @@ impl HashPool {
         if let Some(known) = shortcut() {
             return Ok(known);
         }
+        #[cfg(test)]
+        self.begun
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // The work keeps its worker even if the caller goes away, or a client that reconnects could
         // have any number running. The task fails only if `work` panics or the program ends.
         let work = move || {

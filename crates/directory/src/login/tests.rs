@@ -9,6 +9,7 @@ use crate::resolution::Status;
 use crate::settings::{BackOff, Settings};
 use crate::testing::{CHEAP, Fixture, NOON, key, name};
 use crate::{AccountId, Directory};
+use std::sync::atomic::Ordering;
 
 async fn login_from(
     directory: &Directory,
@@ -555,4 +556,61 @@ async fn a_limited_app_password_opens_what_it_was_made_for_and_counts_what_it_se
     assert!(send(&fixture.directory, hour(1)).await);
     assert!(!send(&fixture.directory, hour(2)).await, "three a day");
     assert!(send(&fixture.directory, hour(24)).await);
+}
+
+/// What an app password outside its limits costs a guesser, and what it tells: nothing a wrong password does not.
+#[tokio::test]
+async fn an_app_password_outside_its_limits_is_a_wrong_password() {
+    let fixture = Fixture::cheap().await;
+    fixture.account("anna@firma.test", "annas wort").await;
+    let (anna, limits) = (key("anna@firma.test"), "send-only".parse().unwrap());
+    let made = fixture
+        .admin
+        .add_app_password(&anna, "scanner", &limits, NOON)
+        .await
+        .unwrap();
+    let directory = &fixture.directory;
+    let try_login = async |password: &str, protocol| {
+        let login = Login {
+            user: "anna@firma.test",
+            password: password.as_bytes(),
+            protocol,
+            peer: "192.0.2.7".parse().unwrap(),
+            now: NOON,
+        };
+        let hashes = || directory.pool().begun.load(Ordering::Relaxed);
+        let before = hashes();
+        let reason = directory.login(login).await.reason();
+        (reason, hashes() - before)
+    };
+    let send = Protocol::Submission;
+    let outside = "app-password-other-service";
+    assert_eq!(try_login(&made.password, send).await, ("accepted", 0));
+    for guess in 0..3 {
+        let guess = format!("guess {guess}");
+        assert_eq!(
+            try_login(&guess, Protocol::Imap).await,
+            ("wrong-password", 1)
+        );
+    }
+    // Remembered where it is right, and yet a hash; the wrong passwords before it are not forgotten.
+    let read = try_login(&made.password, Protocol::Imap).await;
+    assert_eq!(read, (outside, 1));
+    let again = try_login(&made.password, Protocol::Imap).await;
+    assert_eq!(again, (outside, 0), "as a wrong password that comes again");
+    assert_eq!(
+        try_login(&made.password, send).await,
+        ("accepted", 0),
+        "it is still right where it is made for"
+    );
+    assert_eq!(
+        try_login("guess 5", Protocol::Imap).await.0,
+        "wrong-password"
+    );
+    assert_eq!(try_login("guess 6", Protocol::Imap).await, (WAIT, 0));
+    assert_eq!(
+        try_login(&made.password, Protocol::Imap).await,
+        (outside, 0),
+        "known, as a wrong one is"
+    );
 }

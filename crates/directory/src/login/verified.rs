@@ -2,13 +2,14 @@
 //! ten connections pays for one hash. The key is made anew by every process and never stored; the
 //! digest names the account's credential revision, so a changed password ends it at once.
 
-use super::Credential;
 use super::account::LoginAccount;
 use super::backoff::Digest;
+use super::{Credential, Protocol};
 use crate::Settings;
 use crate::cache::Cache;
 use platform::clock::Timestamp;
 use platform::random::Random;
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub(crate) struct VerifiedLogins {
@@ -49,6 +50,25 @@ impl VerifiedLogins {
             }
         }
         hasher.update(password);
+        *hasher.finalize().as_bytes()
+    }
+
+    /// The digest of a right app password where it lets nobody in: never one that is remembered, nor the one it has
+    /// where it does.
+    pub(crate) fn digest_elsewhere(
+        &self,
+        digest: &Digest,
+        protocol: Protocol,
+        peer: IpAddr,
+    ) -> Digest {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(b"e");
+        hasher.update(digest);
+        hasher.update(protocol.name().as_bytes());
+        match peer.to_canonical() {
+            IpAddr::V4(address) => hasher.update(&address.octets()),
+            IpAddr::V6(address) => hasher.update(&address.octets()),
+        };
         *hasher.finalize().as_bytes()
     }
 

@@ -14,7 +14,9 @@ mod waiting;
 
 pub use live::{Event, Live};
 pub use rows::{Stranger, insecure, list, strangers};
-pub(crate) use rows::{belief_number, belief_of, connection, manner, remove_account, tls_number};
+pub(crate) use rows::{
+    belief_number, belief_of, connection, is_recognised, manner, remove_account, tls_number, tls_of,
+};
 pub use schema::SCHEMA;
 pub use status::{ActionNeeded, Demanded, Device, STATUS_DAYS, Status, status};
 

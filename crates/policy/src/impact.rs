@@ -3,6 +3,9 @@
 //! rollouts ask before a change that can break mail.
 
 mod change;
+mod gathered;
+#[cfg(test)]
+mod reality;
 mod sheet;
 #[cfg(test)]
 mod tests;
@@ -11,19 +14,17 @@ mod trend;
 pub use change::changes;
 pub use trend::{Day, record, standing, today, trend};
 
-use crate::connections::{Outcome, tls_number, window};
-use crate::measure::{Encryption, Measure, Service};
-use crate::model::{Scope, Sender};
+use crate::connections::{tls_number, window};
+use crate::measure::{Measure, Service};
+use crate::model::Scope;
 use crate::rules::servers;
 use crate::snapshot::Snapshot;
 use directory::{AccountId, DomainName};
+use gathered::Gathered;
 use platform::clock::Timestamp;
-use platform::params;
-use platform::store::{Row, StoreError, Tx};
+use platform::store::{StoreError, Tx};
 use platform::tls::TlsVersion;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Different mail programs or senders that are named for one account; the others are only counted.
@@ -116,7 +117,7 @@ impl fmt::Display for Proposed {
 pub struct Question<'a> {
     /// The change.
     pub proposed: &'a Proposed,
-    /// Whom it is for. Who has an exception below that scope keeps it.
+    /// Whom it is for. Who has an exception below that scope keeps it; where that refuses as well, it is named.
     pub scope: &'a Scope,
     /// What was seen in so many days counts; today is one.
     pub days: u32,
@@ -200,9 +201,9 @@ pub struct Impact {
     pub clients: Vec<Sum>,
     /// Domains of other servers.
     pub servers: Vec<Server>,
-    /// Accounts that do the same and have an exception.
+    /// Accounts that do the same and have an exception that lets them.
     pub excepted: u64,
-    /// Accounts that do the same at the legacy hosts only, where it is allowed until its end.
+    /// Accounts that do the same at the legacy hosts only, as long as it is allowed there.
     pub on_legacy: u64,
 }
 
@@ -245,10 +246,10 @@ pub fn preview(
     match question.proposed {
         Proposed::TlsVersion { service, lowest } => {
             let below = tls_number(Some(*lowest)) - 1;
-            connections(tx, *service, (1, below), &mut gathered)?;
+            gathered.connections(tx, *service, (1, below))?;
         }
-        Proposed::Cleartext(service) => connections(tx, *service, (0, 0), &mut gathered)?,
-        Proposed::SenderOwnership | Proposed::Rule(_) => found(tx, &mut gathered)?,
+        Proposed::Cleartext(service) => gathered.connections(tx, *service, (0, 0))?,
+        Proposed::SenderOwnership | Proposed::Rule(_) => gathered.found(tx)?,
         Proposed::InboundTls(_) | Proposed::OutboundTls(_) => {}
     }
     Ok(gathered.summed_up(servers))
@@ -267,263 +268,4 @@ fn by_rule(tx: &mut dyn Tx, rule: &str, first_day: i64) -> Result<Vec<Server>, S
             last_day: one.last_day,
         })
         .collect())
-}
-
-/// Connections of a service with a TLS version in `tls` (0: in clear).
-fn connections(
-    tx: &mut dyn Tx,
-    service: Service,
-    tls: (i64, i64),
-    gathered: &mut Gathered<'_>,
-) -> Result<(), StoreError> {
-    let first_day = window(gathered.question.days, gathered.question.now);
-    let on_legacy = last_on_legacy(tx, service, tls, first_day)?;
-    tx.query(
-        "SELECT c.account, a.local, a.domain, COALESCE(a.group_name, d.group_name), c.seen, \
-         c.last_day, c.client, c.outcome \
-         FROM policy_connections c JOIN directory_accounts a ON a.account = c.account \
-         LEFT JOIN directory_domains d ON d.domain = a.domain \
-         WHERE c.service = ?1 AND c.door = 'normal' AND c.tls BETWEEN ?2 AND ?3 \
-         AND (c.tls > 0 OR c.encryption = ?4) AND c.believed = 1 AND c.settled = 0 \
-         AND c.last_day >= ?5 AND c.outcome <> 'wrong-password' AND c.outcome <> 'wrong-mode'",
-        params![
-            service.word(),
-            tls.0,
-            tls.1,
-            Encryption::Clear.word(),
-            first_day
-        ],
-        &mut |row| {
-            let now = match row.text(7)? == Outcome::LoggedIn.word() {
-                true => Now::Works,
-                false => Now::Refused,
-            };
-            gathered.add(row, now, Named::Client)
-        },
-    )?;
-    gathered.leave_out(&on_legacy);
-    Ok(())
-}
-
-/// Accounts that came by the legacy hosts like this, with the last day they did.
-fn last_on_legacy(
-    tx: &mut dyn Tx,
-    service: Service,
-    tls: (i64, i64),
-    first_day: i64,
-) -> Result<HashMap<AccountId, i64>, StoreError> {
-    let rows = tx.all(
-        "SELECT account, MAX(last_day) FROM policy_connections \
-         WHERE service = ?1 AND door = 'legacy' AND tls BETWEEN ?2 AND ?3 \
-         AND (tls > 0 OR encryption = ?4) AND outcome = 'logged-in' AND last_day >= ?5 \
-         GROUP BY account",
-        params![
-            service.word(),
-            tls.0,
-            tls.1,
-            Encryption::Clear.word(),
-            first_day
-        ],
-        |row| Ok((AccountId(row.int(0)?), row.int(1)?)),
-    )?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Findings of the measure.
-fn found(tx: &mut dyn Tx, gathered: &mut Gathered<'_>) -> Result<(), StoreError> {
-    let first_day = window(gathered.question.days, gathered.question.now);
-    tx.query(
-        "SELECT f.account, a.local, a.domain, COALESCE(a.group_name, d.group_name), f.seen, \
-         f.last_day, f.detail \
-         FROM policy_findings f JOIN directory_accounts a ON a.account = f.account \
-         LEFT JOIN directory_domains d ON d.domain = a.domain \
-         WHERE f.measure = ?1 AND f.last_day >= ?2",
-        params![&gathered.measure.to_string(), first_day],
-        &mut |row| gathered.add(row, Now::Works, Named::Detail),
-    )
-}
-
-/// What the seventh column of a row names.
-#[derive(Clone, Copy)]
-enum Named {
-    Client,
-    Detail,
-}
-
-/// What a question has found so far.
-struct Gathered<'a> {
-    question: &'a Question<'a>,
-    measure: Measure,
-    accounts: HashMap<AccountId, Affected>,
-    excepted: HashSet<AccountId>,
-    on_legacy: u64,
-    names: HashSet<Arc<str>>,
-}
-
-impl<'a> Gathered<'a> {
-    fn new(question: &'a Question<'a>) -> Self {
-        Self {
-            question,
-            measure: question.proposed.measure(),
-            accounts: HashMap::new(),
-            excepted: HashSet::new(),
-            on_legacy: 0,
-            names: HashSet::new(),
-        }
-    }
-
-    /// Columns: account, local, domain, group, seen, last_day, what is named.
-    fn add(
-        &mut self,
-        row: &dyn Row,
-        now: Now,
-        named: Named,
-    ) -> Result<ControlFlow<()>, StoreError> {
-        let account = AccountId(row.int(0)?);
-        if self.excepted.contains(&account) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let name = self.name(row.text(6)?);
-        let (seen, last_day) = (u64::try_from(row.int(4)?).unwrap_or(0), row.int(5)?);
-        if let Some(known) = self.accounts.get_mut(&account) {
-            known.seen = known.seen.saturating_add(seen);
-            known.last_day = known.last_day.max(last_day);
-            known.now = known.now.min(now);
-            known.names(named, name);
-            return Ok(ControlFlow::Continue(()));
-        }
-        let domain = self.name(row.text(2)?);
-        let group = row.maybe_text(3)?.map(|group| self.name(group));
-        match self.concerns(account, &domain, group.as_deref()) {
-            Concern::None => {}
-            Concern::Excepted => {
-                self.excepted.insert(account);
-            }
-            Concern::Yes => {
-                let mut affected = Affected {
-                    account,
-                    login: format!("{}@{domain}", row.text(1)?),
-                    domain,
-                    group,
-                    clients: Vec::new(),
-                    details: Vec::new(),
-                    now,
-                    seen,
-                    last_day,
-                };
-                affected.names(named, name);
-                self.accounts.insert(account, affected);
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Domains, groups and programs are few: each is kept once.
-    fn name(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(text) {
-            return known.clone();
-        }
-        let name: Arc<str> = text.into();
-        self.names.insert(name.clone());
-        name
-    }
-
-    fn concerns(&self, account: AccountId, domain: &str, group: Option<&str>) -> Concern {
-        let within = match self.question.scope {
-            Scope::Installation => true,
-            Scope::Group(name) => group == Some(name),
-            Scope::Domain(name) => name.as_str() == domain,
-            Scope::Account(number) => *number == account,
-        };
-        if !within {
-            return Concern::None;
-        }
-        let sender = Sender {
-            account: Some(account),
-            domain,
-            group,
-        };
-        let set = self
-            .question
-            .snapshot
-            .stage(&self.measure, &sender, self.question.now);
-        match width(&set.origin) > width(self.question.scope) {
-            true => Concern::Excepted,
-            false => Concern::Yes,
-        }
-    }
-
-    /// Who uses the legacy hosts since it was last seen at the normal ones is not affected.
-    fn leave_out(&mut self, on_legacy: &HashMap<AccountId, i64>) {
-        self.accounts.retain(|account, affected| {
-            let last = on_legacy.get(account);
-            !(last.is_some_and(|last| *last >= affected.last_day)
-                && self.question.snapshot.enrolled(*account))
-        });
-        let only_there = |account: &&AccountId| !self.accounts.contains_key(account);
-        self.on_legacy = on_legacy.keys().filter(only_there).count() as u64;
-    }
-
-    fn summed_up(self, servers: Vec<Server>) -> Impact {
-        let mut accounts: Vec<Affected> = self.accounts.into_values().collect();
-        accounts.sort_unstable_by(|a, b| (&a.domain, &a.login).cmp(&(&b.domain, &b.login)));
-        let each = accounts.iter();
-        Impact {
-            proposed: self.question.proposed.clone(),
-            days: self.question.days,
-            domains: sums(each.clone().map(|affected| &affected.domain)),
-            groups: sums(each.clone().filter_map(|affected| affected.group.as_ref())),
-            clients: sums(each.flat_map(|affected| &affected.clients)),
-            accounts,
-            servers,
-            excepted: self.excepted.len() as u64,
-            on_legacy: self.on_legacy,
-        }
-    }
-}
-
-enum Concern {
-    /// It is out of the scope of the question.
-    None,
-    /// Something narrower is set for it.
-    Excepted,
-    Yes,
-}
-
-impl Affected {
-    fn names(&mut self, named: Named, name: Arc<str>) {
-        let names = match named {
-            Named::Client => &mut self.clients,
-            Named::Detail => &mut self.details,
-        };
-        if names.len() < NAMED_PER_ACCOUNT_MAX && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-}
-
-/// How narrow a scope is.
-fn width(scope: &Scope) -> u8 {
-    match scope {
-        Scope::Installation => 0,
-        Scope::Group(_) => 1,
-        Scope::Domain(_) => 2,
-        Scope::Account(_) => 3,
-    }
-}
-
-fn sums<'n>(names: impl Iterator<Item = &'n Arc<str>>) -> Vec<Sum> {
-    let mut counted: BTreeMap<&Arc<str>, u64> = BTreeMap::new();
-    for name in names {
-        *counted.entry(name).or_default() += 1;
-    }
-    let mut sums: Vec<Sum> = counted
-        .into_iter()
-        .map(|(name, accounts)| Sum {
-            name: name.clone(),
-            accounts,
-        })
-        .collect();
-    sums.sort_by_key(|sum| std::cmp::Reverse(sum.accounts));
-    sums
 }

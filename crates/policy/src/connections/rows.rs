@@ -196,6 +196,7 @@ fn belief(tx: &mut dyn Tx, account: AccountId, added: &Added) -> Result<Belief, 
     Ok(did.map_or(Belief::Claimed, |_| Belief::Proved))
 }
 
+/// Adds to a row. What strangers do in an account's name makes nothing that the account did itself more recent.
 fn add(
     tx: &mut dyn Tx,
     account: AccountId,
@@ -208,7 +209,7 @@ fn add(
          settled = CASE WHEN believed > ?11 THEN settled ELSE 0 END, \
          believed = CASE WHEN believed > ?11 THEN believed ELSE ?11 END, \
          first_day = CASE WHEN first_day < ?12 THEN first_day ELSE ?12 END, \
-         last_day = CASE WHEN last_day > ?13 THEN last_day ELSE ?13 END \
+         last_day = CASE WHEN believed > ?11 OR last_day > ?13 THEN last_day ELSE ?13 END \
          WHERE account = ?1 AND service = ?2 AND client = ?3 AND port = ?4 AND encryption = ?5 \
          AND door = ?6 AND tls = ?7 AND cipher = ?8 AND outcome = ?9",
         params![

@@ -3,7 +3,7 @@
 use super::Proposed;
 use crate::measure::{Schedule, Service};
 use crate::model::{OutboundTls, Scope, Stage};
-use crate::rows::domains_of;
+use crate::rows::{as_written, domains_of};
 use crate::setting::{Name, Value};
 use directory::DomainName;
 use platform::store::{StoreError, Tx};
@@ -30,19 +30,21 @@ pub fn changes(
     value: &Value,
 ) -> Result<Vec<Proposed>, StoreError> {
     Ok(match value {
-        Value::LowestTls(lowest) if is_ever_enforced(&lowest.schedule) => services(item)
-            .into_iter()
-            .chain(servers(item))
-            .map(|service| Proposed::TlsVersion {
+        Value::LowestTls(lowest) if is_ever_enforced(&lowest.schedule) => {
+            let mut all: Vec<Service> = services(item).into_iter().chain(servers(item)).collect();
+            without_their_own(tx, scope, name, item, &mut all)?;
+            let demanding = |service| Proposed::TlsVersion {
                 service,
                 lowest: lowest.version,
-            })
-            .collect(),
+            };
+            all.into_iter().map(demanding).collect()
+        }
         Value::Schedule(schedule) if is_ever_enforced(schedule) => match name {
-            Name::Cleartext => services(item)
-                .into_iter()
-                .map(Proposed::Cleartext)
-                .collect(),
+            Name::Cleartext => {
+                let mut all = services(item);
+                without_their_own(tx, scope, name, item, &mut all)?;
+                all.into_iter().map(Proposed::Cleartext).collect()
+            }
             Name::SenderOwnership => vec![Proposed::SenderOwnership],
             _ => Vec::new(),
         },
@@ -70,6 +72,29 @@ fn services(item: &str) -> Vec<Service> {
         Some(service) => vec![service],
         None => LOGIN_SERVICES.to_vec(),
     }
+}
+
+/// What is set for all services leaves out those that have a setting of their own in the same scope, unless that is an
+/// exception, which ends.
+fn without_their_own(
+    tx: &mut dyn Tx,
+    scope: &Scope,
+    name: Name,
+    item: &str,
+    services: &mut Vec<Service>,
+) -> Result<(), StoreError> {
+    if Service::from_word(item).is_some() {
+        return Ok(());
+    }
+    let mut left = Vec::with_capacity(services.len());
+    for service in services.drain(..) {
+        let own = as_written(tx, scope, name, service.word())?;
+        if own.is_none_or(|own| own.expires_at.is_some()) {
+            left.push(service);
+        }
+    }
+    *services = left;
+    Ok(())
 }
 
 /// Where other servers are spoken to, beside `services`.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::connections::{Connections, Contact, Outcome, Seen, Status, status};
-use crate::measure::Door;
+use crate::measure::{Door, Encryption};
 use crate::model::Stage;
 use crate::samples::{self, Posture};
 use crate::setting::Name;
@@ -207,11 +207,24 @@ async fn exceptions_and_the_legacy_hosts_are_left_out() {
 async fn leaves_out((rig, [anna, bert, carl]): (Rig, [AccountId; 3])) {
     rig.login(anna, None, 0);
     rig.login(bert, None, 0);
+    rig.login(carl, None, 3);
     rig.note(carl, None, Door::Legacy, Outcome::LoggedIn, 0);
     let clear = Proposed::Cleartext(Service::Imap);
+    let everybody = ["anna@firma.test", "bert@firma.test", "carl@other.test"];
     let impact = rig.preview(clear.clone(), Scope::Installation, 14).await;
-    assert_eq!(logins(&impact), ["anna@firma.test", "bert@firma.test"]);
+    assert_eq!(logins(&impact), everybody, "nobody is let in there now");
+    let access = "until 2027-05-30 cleartext";
+    let all = Scope::Installation;
+    rig.fixture.set(all, Name::LegacyAccess, access).await;
+    let enrolments = crate::legacy::Enrolments::new(rig.fixture.store.clone());
+    let login = key("carl@other.test");
+    let author = crate::testing::author();
+    enrolments.enrol(&login, None, author).await.unwrap();
+    let impact = rig.preview(clear.clone(), Scope::Installation, 14).await;
+    assert_eq!(logins(&impact), everybody[..2]);
     assert_eq!((impact.excepted, impact.on_legacy), (0, 1));
+    let firma = rig.preview(clear.clone(), domain("firma.test"), 14).await;
+    assert_eq!(firma.on_legacy, 0, "carl is not asked about");
     rig.fixture
         .set_item(
             Scope::Account(bert),
@@ -223,6 +236,13 @@ async fn leaves_out((rig, [anna, bert, carl]): (Rig, [AccountId; 3])) {
     let impact = rig.preview(clear.clone(), Scope::Installation, 14).await;
     assert_eq!(logins(&impact), ["anna@firma.test"]);
     assert_eq!(impact.excepted, 1);
+    // One that refuses as well is none.
+    let (own, item) = (Scope::Account(anna), "imap");
+    rig.fixture
+        .set_item(own, Name::Cleartext, item, "enforce")
+        .await;
+    let impact = rig.preview(clear.clone(), Scope::Installation, 14).await;
+    assert_eq!(logins(&impact), ["anna@firma.test"]);
     // Asked for the account itself, it is no exception.
     let impact = rig.preview(clear, Scope::Account(bert), 14).await;
     assert_eq!(logins(&impact), ["bert@firma.test"]);
@@ -349,7 +369,14 @@ async fn a_setting_tells_what_it_can_break() {
     assert_eq!(of(all.clone(), Name::OutboundTls, "", "off").await, "");
     let found = of(firma, Name::InboundTls, "", "required").await;
     assert_eq!(found, "inbound-tls/firma.test");
-    assert_eq!(of(all, Name::HoldBack, "", "10").await, "");
+    assert_eq!(of(all.clone(), Name::HoldBack, "", "10").await, "");
+    // What is set for all services does not change one that has a setting of its own.
+    let own = "observe; 2027-03-01 enforce";
+    rig.fixture
+        .set_item(all.clone(), Name::Cleartext, "imap", own)
+        .await;
+    let found = of(all, Name::Cleartext, "*", "enforce").await;
+    assert!(found.starts_with("cleartext/submission cleartext/pop3 "));
 }
 
 #[tokio::test]

@@ -210,7 +210,11 @@ async fn impact(call: Call, _: NoQuery, _: NoBody) -> Result<List<Preview>, Prob
     keep(&call).await?;
     let rollouts = &call.services.rollouts;
     let impacts = rollouts.impact(call.param("rollout"), call.now).await?;
-    Ok(List(impacts.into_iter().map(Preview::from).collect()))
+    let catalogue = call.services.policies.catalogue();
+    let shown = impacts.into_iter();
+    Ok(List(
+        shown.map(|one| Preview::of(one, &catalogue)).collect(),
+    ))
 }
 
 /// Somebody it concerns.

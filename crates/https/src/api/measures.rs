@@ -11,9 +11,11 @@ use axum::response::Response;
 use platform::store::Tx;
 use policy::Scope;
 use policy::admin::Admin;
-use policy::clients::{Entry, TlsAbility};
+use policy::clients::{Catalogue, Entry, TlsAbility};
 use policy::impact::{self, Impact, Now, Proposed, Question, Sum};
+use policy::setting::{Name, Value};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// Days that a preview looks back where nothing is said.
@@ -64,60 +66,87 @@ struct Asked {
 }
 
 /// How many accounts share something.
-#[derive(Serialize, ToSchema)]
-struct Share {
-    name: String,
-    accounts: u64,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Share {
+    /// What they share.
+    pub name: String,
+    /// How many they are.
+    pub accounts: u64,
 }
 
 /// An account that would no longer get through.
-#[derive(Serialize, ToSchema)]
-struct Affected {
-    account: String,
-    domain: String,
-    group: Option<String>,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Affected {
+    /// Its address.
+    pub account: String,
+    /// Its domain.
+    pub domain: String,
+    /// Its group.
+    pub group: Option<String>,
     /// The programs concerned, as keys of the catalogue.
-    clients: Vec<String>,
+    pub clients: Vec<String>,
     /// Such as the senders it used.
-    details: Vec<String>,
+    pub details: Vec<String>,
     /// Whether it gets through today.
-    works_today: bool,
-    seen: u64,
-    last_day: String,
+    pub works_today: bool,
+    /// How often that was seen.
+    pub seen: u64,
+    /// When last (UTC).
+    pub last_day: String,
 }
 
 /// Another server that mail is exchanged with.
-#[derive(Serialize, ToSchema)]
-struct Server {
-    ours: String,
-    domain: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Server {
+    /// Our domain.
+    pub ours: String,
+    /// Its domain.
+    pub domain: String,
     /// Messages that did not meet the change.
-    stopped: u64,
+    pub stopped: u64,
     /// Messages that did.
-    passing: u64,
-    last_day: String,
+    pub passing: u64,
+    /// When last one did not (UTC).
+    pub last_day: String,
 }
 
 /// Who would no longer get through.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Preview {
-    change: String,
-    days: u32,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Preview {
+    /// The change, as `impact` takes it.
+    pub change: String,
+    /// How many days were looked back.
+    pub days: u32,
     /// Accounts that get through today and would not any more.
-    locked_out: usize,
-    accounts: Vec<Affected>,
-    domains: Vec<Share>,
-    groups: Vec<Share>,
-    clients: Vec<Share>,
-    servers: Vec<Server>,
-    /// Accounts that do the same and have an exception.
-    excepted: u64,
+    pub locked_out: usize,
+    /// All accounts concerned.
+    pub accounts: Vec<Affected>,
+    /// Their domains.
+    pub domains: Vec<Share>,
+    /// Their groups.
+    pub groups: Vec<Share>,
+    /// Their programs, as keys of the catalogue.
+    pub clients: Vec<Share>,
+    /// What these keys stand for, in words.
+    pub client_names: BTreeMap<String, String>,
+    /// Servers concerned.
+    pub servers: Vec<Server>,
+    /// Accounts that do the same and have an exception that lets them.
+    pub excepted: u64,
     /// Accounts that do the same at the legacy hosts only.
-    on_legacy: u64,
+    pub on_legacy: u64,
 }
 
-impl From<Impact> for Preview {
-    fn from(impact: Impact) -> Self {
+impl Preview {
+    /// As the API says it, with `catalogue` for the names of programs.
+    pub fn of(impact: Impact, catalogue: &Catalogue) -> Self {
+        let keys = impact.accounts.iter().flat_map(|one| one.clients.iter());
+        let keys = keys.chain(impact.clients.iter().map(|sum| &sum.name));
+        let named = |key: &str| match key {
+            "" => "unknown".to_owned(),
+            key => catalogue.from_key(key).to_string(),
+        };
+        let client_names = keys.map(|key| (key.to_string(), named(key))).collect();
         let shares = |sums: Vec<Sum>| {
             let share = |sum: Sum| Share {
                 name: sum.name.to_string(),
@@ -151,6 +180,7 @@ impl From<Impact> for Preview {
             domains: shares(impact.domains),
             groups: shares(impact.groups),
             clients: shares(impact.clients),
+            client_names,
             servers: servers.collect(),
             excepted: impact.excepted,
             on_legacy: impact.on_legacy,
@@ -186,7 +216,8 @@ pub(super) async fn ask(
 pub(super) async fn of_setting(
     call: &Call,
     scope: &Scope,
-    (name, item, value): (policy::setting::Name, &str, &policy::setting::Value),
+    (name, item, value): (Name, &str, &Value),
+    days: Option<u32>,
 ) -> Result<Vec<Preview>, Problem> {
     let (at, item, value) = (scope.clone(), item.to_owned(), value.clone());
     let changes = call
@@ -195,8 +226,11 @@ pub(super) async fn of_setting(
         .read(move |tx: &mut dyn Tx| impact::changes(tx, &at, name, &item, &value))
         .await?;
     let mut previews = Vec::new();
+    let days = days.unwrap_or(DAYS_USUAL).clamp(1, DAYS_MAX);
+    let catalogue = call.services.policies.catalogue();
     for change in changes {
-        previews.push(ask(call, change, scope.clone(), DAYS_USUAL).await?.into());
+        let impact = ask(call, change, scope.clone(), days).await?;
+        previews.push(Preview::of(impact, &catalogue));
     }
     Ok(previews)
 }
@@ -221,7 +255,11 @@ async fn asked(call: &Call, asked: Asked) -> Result<Impact, Problem> {
 }
 
 async fn preview(call: Call, which: Asked, _: NoBody) -> Result<Json<Preview>, Problem> {
-    Ok(Json(asked(&call, which).await?.into()))
+    let impact = asked(&call, which).await?;
+    Ok(Json(Preview::of(
+        impact,
+        &call.services.policies.catalogue(),
+    )))
 }
 
 async fn sheet(call: Call) -> Result<Response, Problem> {

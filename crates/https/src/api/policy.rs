@@ -2,12 +2,13 @@
 
 use super::measures::{Preview, of_setting};
 use crate::access::{Right, Subject};
-use crate::call::{Call, Done, Json, List, NoBody, NoQuery};
+use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
 use directory::DomainName;
-use policy::admin::{Admin, Consent, Effective, Wanted};
+use policy::admin::measures::Place;
+use policy::admin::{Admin, Consent, PolicyError, Wanted};
 use policy::setting::{Name, Value};
 use policy::{Past, Scope};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,13 @@ fn of_installation() -> Vec<Route> {
             operate,
             "Take a setting back",
             unset,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/policy/effective",
+            look,
+            "What holds for somebody, and why",
+            effective,
         ),
         Route::api(
             Method::GET,
@@ -110,23 +118,28 @@ fn of_one() -> Vec<Route> {
 const OF_DOMAINS: [&str; 4] = ["inbound-tls", "outbound-tls", "language", "legacy-access"];
 
 /// Something that is set.
-#[derive(Serialize, ToSchema)]
-struct Setting {
-    /// `installation`, `group NAME`, `domain NAME` or `account ADDRESS`.
-    scope: String,
-    name: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Setting {
+    /// `installation`, `group NAME`, `domain NAME` or the address of an account.
+    pub scope: String,
+    /// What is set.
+    pub name: String,
     /// Which of several.
-    item: String,
-    value: String,
+    pub item: String,
+    /// To what.
+    pub value: String,
     /// When it ends.
-    expires: Option<String>,
-    changed: String,
-    changed_by: String,
-    reason: String,
+    pub expires: Option<String>,
+    /// When it was set.
+    pub changed: String,
+    /// By whom.
+    pub changed_by: String,
+    /// Why.
+    pub reason: String,
 }
 
 async fn settings(call: Call, _: NoQuery, _: NoBody) -> Result<List<Setting>, Problem> {
-    let admin = Admin::new(call.services.store.clone());
+    let admin = admin(&call);
     let mut shown = Vec::new();
     for setting in admin.settings().await? {
         shown.push(Setting {
@@ -144,32 +157,48 @@ async fn settings(call: Call, _: NoQuery, _: NoBody) -> Result<List<Setting>, Pr
 }
 
 /// Something to be set.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Set {
+pub struct Set {
     /// `installation`, an account's address, a domain, a group (or `group:NAME` and so on).
-    scope: String,
-    name: String,
+    pub scope: String,
+    /// What.
+    pub name: String,
     /// Which of several.
     #[serde(default)]
-    item: String,
-    value: String,
+    pub item: String,
+    /// The value.
+    pub value: String,
     /// Why; kept in the history.
-    reason: String,
+    pub reason: String,
     /// When it ends (RFC 3339).
-    expires: Option<String>,
+    pub expires: Option<String>,
     /// Who agreed to the consequences, where that is needed.
-    consent_by: Option<String>,
+    pub consent_by: Option<String>,
+    /// The version of the text that was agreed to; the newest where it is not said.
+    pub consent_text: Option<String>,
     /// Who answers for it, where it is an exception.
-    owner: Option<String>,
+    pub owner: Option<String>,
+    /// How many days back whom it stops is looked for; 30 where it is not said.
+    #[schema(minimum = 1, maximum = 365)]
+    pub days: Option<u32>,
 }
 
-/// What the setting may bring about.
-#[derive(Serialize, ToSchema)]
-struct SetDone {
-    warnings: Vec<String>,
-    /// Whom it stops once it is enforced, as `plan` says it beforehand.
-    impact: Vec<Preview>,
+/// What a change brings about, or would.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SetDone {
+    /// For whom: `installation`, `group NAME`, `domain NAME` or the address of an account.
+    pub scope: String,
+    /// What is set; nothing: nothing is any more.
+    pub value: Option<String>,
+    /// What was set until now.
+    pub before: Option<String>,
+    /// What to look after.
+    pub warnings: Vec<String>,
+    /// Of a plan: that somebody has to agree first, and to what.
+    pub consent: Option<String>,
+    /// Whom it stops once it is enforced, per change it makes; empty: it breaks nothing that is known of.
+    pub impact: Vec<Preview>,
 }
 
 fn name_in(word: &str) -> Result<Name, Problem> {
@@ -177,78 +206,138 @@ fn name_in(word: &str) -> Result<Name, Problem> {
     name.ok_or_else(|| Problem::invalid(format!("there is no setting {word:?}")))
 }
 
-fn consent(by: Option<String>) -> Option<Consent> {
+/// The consent of `by` to a version of the text, the newest where it is not said.
+pub(super) fn consent(by: Option<String>, text: Option<String>) -> Option<Consent> {
+    let newest = || policy::admin::CONSENT_TEXT_VERSION.to_owned();
     by.map(|by| Consent {
         by,
-        text_version: policy::admin::CONSENT_TEXT_VERSION.to_owned(),
+        text_version: text.unwrap_or_else(newest),
     })
 }
 
-async fn put(call: &Call, scope: Scope, set: Set) -> Result<Json<SetDone>, Problem> {
+/// What is set at a place, as it is written.
+pub(super) async fn set_at(call: &Call, place: &Place) -> Result<Option<String>, Problem> {
+    let set = admin(call).set_at(place).await?;
+    Ok(set.map(|row| row.value.to_string()))
+}
+
+fn admin(call: &Call) -> Admin {
+    Admin::new(call.services.store.clone())
+}
+
+/// What is wanted, and what it would bring about.
+async fn weighed(call: &Call, scope: Scope, set: &Set) -> Result<(Wanted, SetDone), Problem> {
     let name = name_in(&set.name)?;
     let value =
         Value::parse(name, &set.value).map_err(|error| Problem::invalid(error.to_string()))?;
-    let impact = of_setting(call, &scope, (name, &set.item, &value)).await?;
-    let wanted = Wanted {
+    let place = Place {
         scope,
         name,
-        item: set.item,
+        item: set.item.clone(),
+    };
+    let what = (name, place.item.as_str(), &value);
+    let done = SetDone {
+        scope: admin(call).scope_text(&place.scope).await?,
+        value: Some(value.to_string()),
+        before: set_at(call, &place).await?,
+        warnings: Vec::new(),
+        consent: None,
+        impact: of_setting(call, &place.scope, what, set.days).await?,
+    };
+    let wanted = Wanted {
+        scope: place.scope,
+        name,
+        item: place.item,
         value,
         expires_at: set.expires.as_deref().map(super::time_in).transpose()?,
-        consent: consent(set.consent_by),
-        owner: set.owner,
+        consent: consent(set.consent_by.clone(), set.consent_text.clone()),
+        owner: set.owner.clone(),
     };
-    let admin = Admin::new(call.services.store.clone());
-    let warnings = admin.set(wanted, super::author(call, set.reason)).await?;
+    Ok((wanted, done))
+}
+
+async fn put(call: &Call, scope: Scope, set: Set) -> Result<Json<SetDone>, Problem> {
+    let (wanted, mut done) = weighed(call, scope, &set).await?;
+    done.warnings = admin(call)
+        .set(wanted, super::author(call, set.reason))
+        .await?;
+    told(call, done).await
+}
+
+/// Tells nodes, and the audit log.
+async fn told(call: &Call, done: SetDone) -> Result<Json<SetDone>, Problem> {
     call.services.policies.refresh().await?;
-    Ok(Json(SetDone { warnings, impact }))
+    call.note_before(&done.before);
+    call.note_after(&done.value);
+    Ok(Json(done))
 }
 
 async fn set(call: Call, _: NoQuery, sent: Json<Set>) -> Result<Json<SetDone>, Problem> {
-    let admin = Admin::new(call.services.store.clone());
-    let scope = admin.scope(&sent.0.scope).await?;
+    let scope = admin(&call).scope(&sent.0.scope).await?;
     put(&call, scope, sent.0).await
 }
 
-/// What a setting would bring about.
-#[derive(Serialize, ToSchema)]
-struct SetPlan {
-    /// Whom it would stop once it is enforced, per change it makes; empty: it breaks nothing that is known of.
-    impact: Vec<Preview>,
-}
-
-async fn plan(call: Call, _: NoQuery, sent: Json<Set>) -> Result<Json<SetPlan>, Problem> {
-    let scope = Admin::new(call.services.store.clone())
-        .scope(&sent.0.scope)
-        .await?;
-    let name = name_in(&sent.0.name)?;
-    let value = Value::parse(name, &sent.0.value);
-    let value = value.map_err(|error| Problem::invalid(error.to_string()))?;
-    let impact = of_setting(&call, &scope, (name, &sent.0.item, &value)).await?;
-    Ok(Json(SetPlan { impact }))
+async fn plan(call: Call, _: NoQuery, sent: Json<Set>) -> Result<Json<SetDone>, Problem> {
+    let scope = admin(&call).scope(&sent.0.scope).await?;
+    let (wanted, mut done) = weighed(&call, scope, &sent.0).await?;
+    match admin(&call).check(wanted, call.now).await {
+        Ok(warnings) => done.warnings = warnings,
+        // A plan need not have been agreed to.
+        Err(PolicyError::ConsentNeeded(why)) => done.consent = Some(why),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Json(done))
 }
 
 /// Which setting.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Unset {
-    scope: String,
-    name: String,
+pub struct Unset {
+    /// As in `Set`.
+    pub scope: String,
+    /// What.
+    pub name: String,
+    /// Which of several.
     #[serde(default)]
-    item: String,
+    pub item: String,
     /// Why; kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
-async fn unset(call: Call, _: NoQuery, sent: Json<Unset>) -> Result<Done, Problem> {
-    let admin = Admin::new(call.services.store.clone());
-    let scope = admin.scope(&sent.0.scope).await?;
+async fn unset(call: Call, _: NoQuery, sent: Json<Unset>) -> Result<Json<SetDone>, Problem> {
+    let scope = admin(&call).scope(&sent.0.scope).await?;
     let (name, reason) = (name_in(&sent.0.name)?, sent.0.reason);
-    admin
-        .unset(scope, name, sent.0.item, super::author(&call, reason))
-        .await?;
-    call.services.policies.refresh().await?;
-    Ok(Done)
+    let place = Place {
+        scope,
+        name,
+        item: sent.0.item,
+    };
+    take_back(&call, place, reason).await
+}
+
+/// Removes what is set at a place; of a measure, whom that stops which holds then is told.
+async fn take_back(call: &Call, place: Place, reason: String) -> Result<Json<SetDone>, Problem> {
+    let admin = admin(call);
+    let before = set_at(call, &place).await?;
+    let impact = match place.name.is_measure() {
+        true => {
+            let then = admin.in_force_around(place.clone(), call.now).await?;
+            of_setting(call, &place.scope, (place.name, &place.item, &then), None).await?
+        }
+        false => Vec::new(),
+    };
+    let done = SetDone {
+        scope: admin.scope_text(&place.scope).await?,
+        value: None,
+        before,
+        warnings: Vec::new(),
+        consent: None,
+        impact,
+    };
+    let Place { scope, name, item } = place;
+    let author = super::author(call, reason);
+    admin.unset(scope, name, item, author).await?;
+    told(call, done).await
 }
 
 /// Which part of the history.
@@ -262,20 +351,32 @@ struct Which {
 }
 
 /// A change in the past.
-#[derive(Serialize, ToSchema)]
-struct Change {
-    scope: String,
-    name: String,
-    item: String,
-    before: Option<String>,
-    after: Option<String>,
-    changed: String,
-    changed_by: String,
-    reason: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    /// As in `Setting`.
+    pub scope: String,
+    /// What was changed.
+    pub name: String,
+    /// Which of several.
+    pub item: String,
+    /// What was set before.
+    pub before: Option<String>,
+    /// What was set from then on.
+    pub after: Option<String>,
+    /// When.
+    pub changed: String,
+    /// By whom.
+    pub changed_by: String,
+    /// Why.
+    pub reason: String,
+    /// Who agreed to the consequences.
+    pub consent_by: Option<String>,
+    /// To which version of the text.
+    pub consent_text: Option<String>,
 }
 
 async fn history(call: Call, which: Which, _: NoBody) -> Result<List<Change>, Problem> {
-    let admin = Admin::new(call.services.store.clone());
+    let admin = admin(&call);
     let scope = match which.scope {
         Some(text) if text.contains('\0') => return Err(Problem::not_here()),
         Some(text) => Some(admin.scope(&text).await?),
@@ -290,6 +391,7 @@ async fn history(call: Call, which: Which, _: NoBody) -> Result<List<Change>, Pr
 }
 
 async fn change(admin: &Admin, past: Past) -> Result<Change, Problem> {
+    let (consent_by, consent_text) = past.consent.map(|c| (c.by, c.text_version)).unzip();
     Ok(Change {
         scope: admin.scope_text(&past.scope).await?,
         name: past.name,
@@ -299,34 +401,53 @@ async fn change(admin: &Admin, past: Past) -> Result<Change, Problem> {
         changed: super::time(past.changed_at.0),
         changed_by: past.changed_by,
         reason: past.reason,
+        consent_by,
+        consent_text,
     })
 }
 
 /// What holds.
-#[derive(Serialize, ToSchema)]
-struct Holds {
-    name: String,
-    item: String,
-    value: String,
-    /// Where it was set; nothing: it is the default.
-    origin: Option<String>,
-}
-
-impl From<Effective> for Holds {
-    fn from(effective: Effective) -> Self {
-        Self {
-            name: effective.name.to_string(),
-            item: effective.item,
-            value: effective.value,
-            origin: effective.origin.map(|scope| scope.to_string()),
-        }
-    }
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Holds {
+    /// What.
+    pub name: String,
+    /// Which of several.
+    pub item: String,
+    /// The value; empty where there is none.
+    pub value: String,
+    /// Where it was set, as in `Setting`; nothing: it is the default.
+    pub origin: Option<String>,
 }
 
 async fn holds(call: &Call, scope: Scope) -> Result<List<Holds>, Problem> {
-    let admin = Admin::new(call.services.store.clone());
-    let effective = admin.effective(scope, call.now).await?;
-    Ok(List(effective.into_iter().map(Holds::from).collect()))
+    let admin = admin(call);
+    let mut shown = Vec::new();
+    for effective in admin.effective(scope, call.now).await? {
+        let origin = match &effective.origin {
+            Some(scope) => Some(admin.scope_text(scope).await?),
+            None => None,
+        };
+        shown.push(Holds {
+            name: effective.name.to_string(),
+            item: effective.item,
+            value: effective.value,
+            origin,
+        });
+    }
+    Ok(List(shown))
+}
+
+/// For whom.
+#[derive(Deserialize, IntoParams)]
+struct Whose {
+    /// As in `Set`; `installation` where it is not said.
+    scope: Option<String>,
+}
+
+async fn effective(call: Call, whose: Whose, _: NoBody) -> Result<List<Holds>, Problem> {
+    let scope = whose.scope.as_deref().unwrap_or("installation");
+    let scope = admin(&call).scope(scope).await?;
+    holds(&call, scope).await
 }
 
 async fn of_domain(call: Call, _: NoQuery, _: NoBody) -> Result<List<Holds>, Problem> {
@@ -347,16 +468,17 @@ async fn of_account_shown(call: Call, _: NoQuery, _: NoBody) -> Result<List<Hold
 }
 
 /// A value for a domain.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SetOfDomain {
-    value: String,
+pub struct SetOfDomain {
+    /// The value.
+    pub value: String,
     /// Why; kept in the history.
-    reason: String,
+    pub reason: String,
     /// When it ends (RFC 3339).
-    expires: Option<String>,
+    pub expires: Option<String>,
     /// Who agreed to the consequences, where that is needed.
-    consent_by: Option<String>,
+    pub consent_by: Option<String>,
 }
 
 /// Only an operator sets what is not in `OF_DOMAINS`.
@@ -387,12 +509,11 @@ async fn set_of_domain(
     let set = Set {
         scope: domain.to_string(),
         name: call.param("name").to_owned(),
-        item: String::new(),
         value: sent.0.value,
         reason: sent.0.reason,
         expires: sent.0.expires,
         consent_by: sent.0.consent_by,
-        owner: None,
+        ..Set::default()
     };
     put(&call, Scope::Domain(domain), set).await
 }
@@ -405,17 +526,14 @@ struct Reason {
     reason: String,
 }
 
-async fn unset_of_domain(call: Call, reason: Reason, _: NoBody) -> Result<Done, Problem> {
+async fn unset_of_domain(call: Call, reason: Reason, _: NoBody) -> Result<Json<SetDone>, Problem> {
     refuse_others(&call)?;
-    let scope = Scope::Domain(hosted(&call).await?);
-    let name = name_in(call.param("name"))?;
-    let admin = Admin::new(call.services.store.clone());
-    let reason = reason.reason.replace('\0', "");
-    admin
-        .unset(scope, name, String::new(), super::author(&call, reason))
-        .await?;
-    call.services.policies.refresh().await?;
-    Ok(Done)
+    let place = Place {
+        scope: Scope::Domain(hosted(&call).await?),
+        name: name_in(call.param("name"))?,
+        item: String::new(),
+    };
+    take_back(&call, place, reason.reason).await
 }
 
 #[cfg(test)]

@@ -196,13 +196,15 @@ async fn plan(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Planned>, Proble
         .await?;
     let settings = plan.settings.into_iter().map(|setting| Sets {
         scope: setting.scope.to_string(),
-        name: setting.name.to_string(),
+        name: setting.target.to_string(),
         item: setting.item,
         value: setting.value.to_string(),
     });
+    let catalogue = call.services.policies.catalogue();
+    let impact = plan.impacts.into_iter();
     Ok(Json(Planned {
         settings: settings.collect(),
-        impact: plan.impacts.into_iter().map(Preview::from).collect(),
+        impact: impact.map(|one| Preview::of(one, &catalogue)).collect(),
         warnings: plan.warnings,
     }))
 }

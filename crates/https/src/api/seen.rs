@@ -423,11 +423,14 @@ struct WhichTrend {
 }
 
 /// Whom a change would have locked out on a day.
-#[derive(Serialize, ToSchema)]
-struct ImpactOfDay {
-    day: String,
-    accounts: u64,
-    domains: u64,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ImpactOfDay {
+    /// The day (UTC).
+    pub day: String,
+    /// Accounts.
+    pub accounts: u64,
+    /// Their domains.
+    pub domains: u64,
 }
 
 async fn of_change(call: Call, which: WhichTrend, _: NoBody) -> Result<List<ImpactOfDay>, Problem> {

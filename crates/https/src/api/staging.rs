@@ -3,6 +3,7 @@
 
 use super::author;
 use super::measures::{Preview, of_setting};
+use super::policy::consent;
 use crate::access::Right;
 use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
@@ -11,7 +12,7 @@ use axum::http::Method;
 use platform::clock::Timestamp;
 use policy::admin::measures::{Exception, Place};
 use policy::admin::typed::{self, Standing};
-use policy::admin::{Admin, Consent, PolicyError, Wanted};
+use policy::admin::{Admin, PolicyError, Wanted};
 use policy::measure::{LocalTime, Zone};
 use policy::setting::{Name, Value};
 use policy::{Measure, Setting, Stage, nodes};
@@ -77,44 +78,60 @@ fn admin(call: &Call) -> Admin {
 }
 
 /// A measure that is set.
-#[derive(Serialize, ToSchema)]
-struct SetMeasure {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SetMeasure {
     /// Such as `cleartext/imap`; `cleartext` alone is that of all services.
-    measure: String,
-    scope: String,
-    value: String,
+    pub measure: String,
+    /// `installation`, `group NAME`, `domain NAME` or the address of an account.
+    pub scope: String,
+    /// As it is written.
+    pub value: String,
     /// The stage it is at now.
-    stage: String,
-    next_change: Option<String>,
+    pub stage: String,
+    /// When another one begins.
+    pub next_change: Option<String>,
     /// When it ends, where it is an exception.
-    until: Option<String>,
-    owner: Option<String>,
-    changed: String,
-    changed_by: String,
-    reason: String,
+    pub until: Option<String>,
+    /// Who answers for it, where it is an exception.
+    pub owner: Option<String>,
+    /// When it was set.
+    pub changed: String,
+    /// By whom.
+    pub changed_by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What a node holds.
-#[derive(Serialize, ToSchema)]
-struct Node {
-    node: String,
-    revision: i64,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its name.
+    pub node: String,
+    /// Which revision of what is set it holds.
+    pub revision: i64,
     /// `current`, `behind` or `silent`.
-    standing: &'static str,
-    current: String,
-    seen: String,
-    trouble: Option<String>,
+    pub standing: String,
+    /// Up to when it held what was set.
+    pub current: String,
+    /// When it was heard of.
+    pub seen: String,
+    /// Why it cannot follow.
+    pub trouble: Option<String>,
 }
 
 /// All measures that are set.
-#[derive(Serialize, ToSchema)]
-struct SetMeasures {
-    measures: Vec<SetMeasure>,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SetMeasures {
+    /// The time zone of the installation, in which dates are meant.
+    pub zone: String,
+    /// Each with its scope.
+    pub measures: Vec<SetMeasure>,
     /// Settings of a newer version, in words.
-    unreadable: Vec<String>,
+    pub unreadable: Vec<String>,
     /// The newest revision of what is set.
-    revision: i64,
-    nodes: Vec<Node>,
+    pub revision: i64,
+    /// Every node that was heard of.
+    pub nodes: Vec<Node>,
 }
 
 async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<Json<SetMeasures>, Problem> {
@@ -131,7 +148,7 @@ async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<Json<SetMeasures>, Pr
     }
     let (revision, reports) = call.services.store.read(nodes::list).await?;
     let nodes = reports.into_iter().map(|report| Node {
-        standing: report.standing(revision, now).word(),
+        standing: report.standing(revision, now).word().to_owned(),
         node: report.node,
         revision: report.revision,
         current: super::time(report.current_at.0),
@@ -139,6 +156,7 @@ async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<Json<SetMeasures>, Pr
         trouble: report.trouble,
     });
     Ok(Json(SetMeasures {
+        zone: zone.name().to_owned(),
         measures,
         unreadable,
         revision,
@@ -172,21 +190,29 @@ struct Which {
 }
 
 /// A step of a schedule.
-#[derive(Serialize, ToSchema)]
-struct DatedStage {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DatedStage {
     /// From when on; nothing: from the beginning.
-    from: Option<String>,
-    stage: &'static str,
+    pub from: Option<String>,
+    /// The same as it was written, in the installation's time zone.
+    pub date: Option<String>,
+    /// The stage.
+    pub stage: String,
+    /// Whether it has begun.
+    pub begun: bool,
 }
 
 /// How far a measure is.
-#[derive(Serialize, ToSchema)]
-struct StageOf {
-    measure: String,
-    stage: &'static str,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StageOf {
+    /// Such as `cleartext/imap`.
+    pub measure: String,
+    /// The stage it is at now.
+    pub stage: String,
     /// Where it was set; nothing: it is the default.
-    set_for: Option<String>,
-    steps: Vec<DatedStage>,
+    pub set_for: Option<String>,
+    /// Its steps, the first one first.
+    pub steps: Vec<DatedStage>,
 }
 
 async fn stages(call: Call, which: Which, _: NoBody) -> Result<List<StageOf>, Problem> {
@@ -218,11 +244,13 @@ async fn stages(call: Call, which: Which, _: NoBody) -> Result<List<StageOf>, Pr
         };
         let steps = steps.iter().map(|step| DatedStage {
             from: step.from.map(|at| super::time(at.0)),
-            stage: step.stage.word(),
+            date: step.written.map(|date| date.to_string()),
+            stage: step.stage.word().to_owned(),
+            begun: step.from.is_none_or(|from| from <= now),
         });
         shown.push(StageOf {
             measure: measure.to_string(),
-            stage: stage.word(),
+            stage: stage.word().to_owned(),
             set_for,
             steps: steps.collect(),
         });
@@ -231,33 +259,66 @@ async fn stages(call: Call, which: Which, _: NoBody) -> Result<List<StageOf>, Pr
 }
 
 /// What a measure shall be.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub struct Wish {
     /// `installation`, a group, a domain, an address.
-    scope: String,
+    pub scope: String,
     /// `tls-version/SERVICE`, `cleartext/SERVICE` (without SERVICE: all), `sender-ownership`, `inbound-tls`,
     /// `outbound-tls`, `legacy-access`.
-    measure: String,
+    pub measure: String,
     /// The stages with their dates, such as `observe; 2027-03-01 warn; 2027-03-05 enforce`.
-    value: String,
+    pub value: String,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
     /// Who agreed to the consequences, where that is needed.
-    consent_by: Option<String>,
+    pub consent_by: Option<String>,
+    /// The version of the text that was agreed to; the newest where it is not said.
+    pub consent_text: Option<String>,
+    /// How many days back whom it stops is looked for; 30 where it is not said.
+    #[schema(minimum = 1, maximum = 365)]
+    pub days: Option<u32>,
 }
 
 /// What a change brings about.
-#[derive(Serialize, ToSchema)]
-struct Changed {
-    measure: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Changed {
+    /// Such as `cleartext/imap`; `cleartext` alone is that of all services.
+    pub measure: String,
+    /// `installation`, `group NAME`, `domain NAME` or the address of an account.
+    pub scope: String,
     /// What is set now, or would be; nothing: nothing is.
-    value: Option<String>,
+    pub value: Option<String>,
     /// What held until now.
-    before: Option<String>,
-    warnings: Vec<String>,
-    /// Whom it stops once it is enforced, per change it makes.
-    impact: Vec<Preview>,
+    pub before: Option<String>,
+    /// When it ends, where it is an exception.
+    pub until: Option<String>,
+    /// The time zone of the installation, in which dates are meant.
+    pub zone: String,
+    /// What to look after.
+    pub warnings: Vec<String>,
+    /// Of a plan: that somebody has to agree first, and to what.
+    pub consent: Option<String>,
+    /// Whom it stops once it is enforced, per change it makes. Of a pause: once it is over; of an exception: once it
+    /// has ended.
+    pub impact: Vec<Preview>,
+}
+
+impl Changed {
+    /// Nothing yet, for a place where `before` holds.
+    async fn at(call: &Call, place: &Place, before: Option<Value>) -> Result<Self, Problem> {
+        Ok(Self {
+            measure: typed::called(place.name, &place.item),
+            scope: admin(call).scope_text(&place.scope).await?,
+            value: None,
+            before: before.map(|value| value.to_string()),
+            until: None,
+            zone: admin(call).zone().await?.name().to_owned(),
+            warnings: Vec::new(),
+            consent: None,
+            impact: Vec::new(),
+        })
+    }
 }
 
 async fn place(call: &Call, scope: &str, measure: &str) -> Result<Place, Problem> {
@@ -268,7 +329,8 @@ async fn place(call: &Call, scope: &str, measure: &str) -> Result<Place, Problem
 
 /// Whom a value that is about to hold stops.
 async fn stops(call: &Call, place: &Place, value: &Value) -> Result<Vec<Preview>, Problem> {
-    of_setting(call, &place.scope, (place.name, &place.item, value)).await
+    let what = (place.name, place.item.as_str(), value);
+    of_setting(call, &place.scope, what, None).await
 }
 
 /// What holds at a place, where it is a measure.
@@ -279,28 +341,30 @@ async fn holds(call: &Call, place: &Place) -> Result<Option<Value>, Problem> {
     })
 }
 
+/// Whom what holds around a place stops, where it is a measure.
+async fn stops_around(call: &Call, place: &Place) -> Result<Vec<Preview>, Problem> {
+    if place.name == Name::LegacyAccess {
+        return Ok(Vec::new());
+    }
+    let around = admin(call).in_force_around(place.clone(), call.now).await?;
+    stops(call, place, &around).await
+}
+
 async fn wished(call: &Call, wish: &Wish) -> Result<(Wanted, Changed), Problem> {
     let place = place(call, &wish.scope, &wish.measure).await?;
     let before = holds(call, &place).await?;
     let value = typed::value(place.name, &wish.value, before.as_ref())?;
-    let changed = Changed {
-        measure: typed::called(place.name, &place.item),
-        value: Some(value.to_string()),
-        before: before.map(|value| value.to_string()),
-        warnings: Vec::new(),
-        impact: stops(call, &place, &value).await?,
-    };
-    let consent = wish.consent_by.clone().map(|by| Consent {
-        by,
-        text_version: policy::admin::CONSENT_TEXT_VERSION.to_owned(),
-    });
+    let mut changed = Changed::at(call, &place, before).await?;
+    changed.value = Some(value.to_string());
+    let what = (place.name, place.item.as_str(), &value);
+    changed.impact = of_setting(call, &place.scope, what, wish.days).await?;
     let wanted = Wanted {
         scope: place.scope,
         name: place.name,
         item: place.item,
         value,
         expires_at: None,
-        consent,
+        consent: consent(wish.consent_by.clone(), wish.consent_text.clone()),
         owner: None,
     };
     Ok((wanted, changed))
@@ -311,7 +375,7 @@ async fn plan(call: Call, _: NoQuery, sent: Json<Wish>) -> Result<Json<Changed>,
     match admin(&call).check(wanted, call.now).await {
         Ok(warnings) => changed.warnings = warnings,
         // A plan need not have been agreed to.
-        Err(PolicyError::ConsentNeeded(why)) => changed.warnings.push(why),
+        Err(PolicyError::ConsentNeeded(why)) => changed.consent = Some(why),
         Err(error) => return Err(error.into()),
     }
     Ok(Json(changed))
@@ -333,24 +397,27 @@ async fn set(call: Call, _: NoQuery, sent: Json<Wish>) -> Result<Json<Changed>, 
 }
 
 /// Which measure, whose, and why.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct At {
+pub struct At {
     /// As in `Wish`.
-    scope: String,
+    pub scope: String,
     /// As in `Wish`.
-    measure: String,
+    pub measure: String,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
 /// A stage that locks nobody out.
-#[derive(Deserialize, Default, Clone, Copy, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, Default, Clone, Copy, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Milder {
+pub enum Milder {
+    /// Nothing is looked at.
     Off,
+    /// What would be refused is noted.
     #[default]
     Observe,
+    /// Whom it concerns is told.
     Warn,
 }
 
@@ -365,33 +432,32 @@ impl From<Milder> for Stage {
 }
 
 /// Which measure is held, and where.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Pause {
+pub struct Pause {
     /// As in `Wish`.
-    scope: String,
+    pub scope: String,
     /// As in `Wish`.
-    measure: String,
+    pub measure: String,
     /// `observe` where it is not said.
     #[serde(default)]
-    stage: Milder,
+    pub stage: Milder,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
 async fn pause(call: Call, _: NoQuery, sent: Json<Pause>) -> Result<Json<Changed>, Problem> {
     let place = place(&call, &sent.0.scope, &sent.0.measure).await?;
     let before = holds(&call, &place).await?;
-    let measure = typed::called(place.name, &place.item);
+    let impact = match &before {
+        Some(value) => stops(&call, &place, value).await?,
+        None => Vec::new(),
+    };
+    let mut changed = Changed::at(&call, &place, before).await?;
+    changed.impact = impact;
     let why = author(&call, sent.0.reason);
     let value = admin(&call).pause(place, sent.0.stage.into(), why).await?;
-    let changed = Changed {
-        measure,
-        value: Some(value.to_string()),
-        before: before.map(|value| value.to_string()),
-        warnings: Vec::new(),
-        impact: Vec::new(),
-    };
+    changed.value = Some(value.to_string());
     done(&call, changed).await
 }
 
@@ -400,60 +466,49 @@ async fn resume(call: Call, _: NoQuery, sent: Json<At>) -> Result<Json<Changed>,
     let before = holds(&call, &place).await?;
     let again = before.as_ref();
     let again = again.and_then(|held| held.with_schedule(|schedule| schedule.with_pause(None)));
-    let impact = match &again {
-        Some(value) => stops(&call, &place, value).await?,
-        None => Vec::new(),
-    };
-    let measure = typed::called(place.name, &place.item);
+    let mut changed = Changed::at(&call, &place, before).await?;
+    if let Some(value) = &again {
+        changed.impact = stops(&call, &place, value).await?;
+    }
     let why = author(&call, sent.0.reason);
     let value = admin(&call).resume(place, why).await?;
-    let changed = Changed {
-        measure,
-        value: Some(value.to_string()),
-        before: before.map(|value| value.to_string()),
-        warnings: Vec::new(),
-        impact,
-    };
+    changed.value = Some(value.to_string());
     done(&call, changed).await
 }
 
 async fn rollback(call: Call, _: NoQuery, sent: Json<At>) -> Result<Json<Changed>, Problem> {
     let place = place(&call, &sent.0.scope, &sent.0.measure).await?;
     let admin = admin(&call);
-    let value = match admin.before_last_change(place.clone()).await? {
-        Some(value) => value,
-        None => admin.in_force_around(place.clone(), call.now).await?,
+    let impact = match admin.before_last_change(place.clone()).await? {
+        Some(value) => stops(&call, &place, &value).await?,
+        None => stops_around(&call, &place).await?,
     };
-    let impact = stops(&call, &place, &value).await?;
-    let measure = typed::called(place.name, &place.item);
+    let mut changed = Changed::at(&call, &place, None).await?;
     let restored = admin.rollback(place, author(&call, sent.0.reason)).await?;
-    let changed = Changed {
-        measure,
-        value: restored.now,
-        before: restored.before,
-        warnings: restored.warnings,
-        impact,
-    };
+    changed.value = restored.now;
+    changed.before = restored.before;
+    changed.warnings = restored.warnings;
+    changed.impact = impact;
     done(&call, changed).await
 }
 
 /// An exception.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Except {
+pub struct Except {
     /// A group, a domain, an address.
-    scope: String,
+    pub scope: String,
     /// As in `Wish`.
-    measure: String,
+    pub measure: String,
     /// The last day of it (`2027-05-30`), or a minute (`2027-05-30T12:00`), in the installation's time zone.
-    until: String,
+    pub until: String,
     /// Who answers for it, such as a person and a ticket.
-    owner: String,
+    pub owner: String,
     /// The stage that holds for them instead; `observe` where it is not said.
     #[serde(default)]
-    stage: Milder,
+    pub stage: Milder,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
 async fn except(call: Call, _: NoQuery, sent: Json<Except>) -> Result<Json<Changed>, Problem> {
@@ -461,50 +516,30 @@ async fn except(call: Call, _: NoQuery, sent: Json<Except>) -> Result<Json<Chang
     let before = holds(&call, &place).await?;
     let until = sent.0.until.parse::<LocalTime>();
     let until = until.map_err(|error| Problem::invalid(error.to_string()))?;
-    let measure = typed::called(place.name, &place.item);
+    let until = admin(&call).zone().await?.end(until);
+    let mut changed = Changed::at(&call, &place, before).await?;
+    changed.until = Some(super::time(until.0));
+    changed.impact = stops_around(&call, &place).await?;
     let exception = Exception {
         place,
         stage: sent.0.stage.into(),
-        until: admin(&call).zone().await?.end(until),
+        until,
         owner: sent.0.owner,
     };
     let why = author(&call, sent.0.reason);
     let (value, warnings) = admin(&call).except(exception, why).await?;
-    let changed = Changed {
-        measure,
-        value: Some(value.to_string()),
-        before: before.map(|value| value.to_string()),
-        warnings,
-        impact: Vec::new(),
-    };
+    changed.value = Some(value.to_string());
+    changed.warnings = warnings;
     done(&call, changed).await
 }
 
 async fn unset(call: Call, _: NoQuery, sent: Json<At>) -> Result<Json<Changed>, Problem> {
     let place = place(&call, &sent.0.scope, &sent.0.measure).await?;
     let before = holds(&call, &place).await?;
-    let around = match place.name {
-        Name::LegacyAccess => None,
-        _ => Some(
-            admin(&call)
-                .in_force_around(place.clone(), call.now)
-                .await?,
-        ),
-    };
-    let impact = match &around {
-        Some(value) => stops(&call, &place, value).await?,
-        None => Vec::new(),
-    };
-    let measure = typed::called(place.name, &place.item);
+    let mut changed = Changed::at(&call, &place, before).await?;
+    changed.impact = stops_around(&call, &place).await?;
     let Place { scope, name, item } = place;
     let why = author(&call, sent.0.reason);
     admin(&call).unset(scope, name, item, why).await?;
-    let changed = Changed {
-        measure,
-        value: None,
-        before: before.map(|value| value.to_string()),
-        warnings: Vec::new(),
-        impact,
-    };
     done(&call, changed).await
 }

@@ -4,7 +4,7 @@
 
 use super::{Admin, Around, Author, PolicyError, Wanted, checks, scope_words, set, unset};
 use crate::model::{Scope, Sender, Stage};
-use crate::rows;
+use crate::rows::{self, Setting};
 use crate::setting::{Name, Value};
 use crate::snapshot::Snapshot;
 use platform::clock::Timestamp;
@@ -111,6 +111,19 @@ impl Admin {
             Ok::<_, PolicyError>(warnings)
         });
         check.await
+    }
+
+    /// What is set at a place itself, whether it is a measure or not.
+    ///
+    /// # Errors
+    /// `Invalid` for an item there cannot be, `Store`.
+    pub async fn set_at(&self, place: &Place) -> Result<Option<Setting>, PolicyError> {
+        let Place { scope, name, item } = place.clone();
+        let item = checks::checked_item(name, &item)?;
+        let read = self
+            .store
+            .read(move |tx: &mut dyn Tx| rows::one_setting(tx, &scope, name, &item));
+        Ok(read.await?)
     }
 
     /// The value that holds at a place, wherever it was set.

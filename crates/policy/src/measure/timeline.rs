@@ -4,8 +4,8 @@
 use super::schedule::{LocalTime, Schedule};
 use crate::local_time;
 use crate::model::{Sender, Stage};
-use jiff::civil;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp as Moment, civil};
 use platform::clock::Timestamp;
 
 /// The time zone in which days begin and end.
@@ -27,6 +27,18 @@ impl Zone {
 
     pub(crate) fn inner(&self) -> &TimeZone {
         &self.0
+    }
+
+    /// Its IANA name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// A moment as the clocks here show it, with their distance from UTC (RFC 3339), to the second.
+    pub fn shown(&self, at: Timestamp) -> String {
+        let moment = Moment::from_millisecond(at.0).unwrap_or(Moment::MAX);
+        let here = moment.to_zoned(self.0.clone());
+        here.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     }
 
     /// The moment at which a day or minute begins. In the hour that summer time leaves out: the moment after

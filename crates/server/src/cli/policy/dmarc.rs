@@ -1,29 +1,17 @@
 //! `rohrpost dmarc`: the way of a hosted domain to a strict DMARC policy. Shows what others report, advises the
-//! next step, plans the change of the DNS and takes it back. A face over `rollout::dmarc` and
-//! `rollout::zone_change`.
+//! next step, plans the change of the DNS and takes it back. The admin API does it; this says it in words.
 
-use super::output::{self, Format, day, or_dash, table, time};
-use super::{Desk, Why, dns, domain_name, invalid};
-use crate::node::zone_changes;
+use super::output::{self, Format, moment, ms, or_dash, table};
+use super::{Why, domain_name};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::{Subcommand, ValueEnum};
 use directory::DomainName;
-use platform::dns::Resolver;
-use platform::dns::update::ZoneRecord;
-use policy::admin::PolicyError;
-use policy::measure::{LocalTime, Zone};
-use policy::{Language, Scope};
-use rollout::dmarc::advice::{Advice, Facts, advise};
-use rollout::dmarc::figures::{Figures, REPORTS_DAYS, SOURCES_DAYS, gather};
-use rollout::dmarc::record::{Record, Testing, Wish};
-use rollout::dmarc::seen::{self, Standing};
-use rollout::zone_change::look::txt;
-use rollout::zone_change::{Change, Hand, NewChange, State, ZoneChanges, diff, shorten_at};
+use https::api::dmarc::{
+    DmarcRate, DmarcSource, DmarcStage, DmarcStatus, DmarcStep, PlannedStep, RecordChange,
+};
+use policy::LocalTime;
+use rollout::dmarc::figures::{REPORTS_DAYS, SOURCES_DAYS};
 use serde_json::{Value, json};
-use std::net::IpAddr;
-use std::sync::Arc;
-
-/// The time to live of a first record, in seconds.
-const TTL_SECONDS: u32 = 3600;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -123,11 +111,13 @@ enum Lang {
 }
 
 impl Speech {
-    pub(super) fn language(&self) -> Language {
-        match self.lang {
-            Lang::De => Language::German,
-            Lang::En => Language::English,
-        }
+    /// As the API is asked for it.
+    pub(super) fn query(&self) -> (&'static str, &'static str) {
+        let tag = match self.lang {
+            Lang::De => "de",
+            Lang::En => "en",
+        };
+        ("lang", tag)
     }
 }
 
@@ -142,7 +132,7 @@ pub(crate) enum To {
     Reject,
 }
 
-impl From<To> for Wish {
+impl From<To> for DmarcStage {
     fn from(to: To) -> Self {
         match to {
             To::None => Self::None,
@@ -152,48 +142,35 @@ impl From<To> for Wish {
     }
 }
 
-/// What is known about a domain, and what to do.
-struct Known {
-    record: Option<Record>,
-    text: Option<String>,
-    ttl_seconds: u32,
-    standing: Option<Standing>,
-    figures: Figures,
-    advice: Advice,
-    reports_address: String,
-}
-
 impl Verb {
-    /// Whether a running node must hear of it; changes are found by looking.
+    /// Whether a new installation could begin with it.
     pub(super) fn changes_something(&self) -> bool {
         matches!(self, Self::Plan { yes: true, .. } | Self::Rollback { .. })
     }
 }
 
-pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyError> {
+pub(super) async fn run(verb: &Verb, api: AdminApi) -> Result<String, String> {
     match verb {
         Verb::Status {
             domain,
             speech,
             format,
         } => {
-            let known = know(desk, domain).await?;
-            let language = speech.language();
-            output::value(*format, &status_json(domain, &known, language), || {
-                status(domain, &known, language)
-            })
+            let at = path(&["domains", domain.as_str(), "dmarc"], &[speech.query()]);
+            let status: DmarcStatus = api.get(&at).await?;
+            output::shown(*format, &status_json(&status), || told(&status))
         }
         Verb::Sources {
             domain,
             speech,
             format,
         } => {
-            let (figures, _) = reported(desk, domain).await?;
-            sources(domain, &figures, speech.language(), *format)
+            let at = of(domain, "sources", &[speech.query()]);
+            sources(domain, &api.get::<Vec<DmarcSource>>(&at).await?, *format)
         }
         Verb::Rates { domain, format } => {
-            let (figures, _) = reported(desk, domain).await?;
-            rates(domain, &figures, *format)
+            let at = of(domain, "rates", &[]);
+            rates(domain, &api.get::<Vec<DmarcRate>>(&at).await?, *format)
         }
         Verb::Plan {
             domain,
@@ -204,207 +181,100 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
             anyway,
             why,
         } => {
-            let wanted = Wanted {
-                wish: (*to).into(),
-                on: *on,
-                testing: if *trial { Testing::Yes } else { Testing::No },
-                really: *yes,
+            let step = DmarcStep {
+                to: (*to).into(),
+                on: on.to_string(),
+                trial: *trial,
                 anyway: *anyway,
+                reason: why.reason.clone(),
             };
-            plan(desk, domain, &wanted, why).await
+            plan(&why.author(api), domain, &step, *yes).await
         }
-        Verb::Changes { domain, format } => changes(desk, domain, *format).await,
-        Verb::Rollback { domain } => rollback(desk, domain).await,
+        Verb::Changes { domain, format } => {
+            let at = of(domain, "changes", &[]);
+            changes(domain, &api.get::<Vec<RecordChange>>(&at).await?, *format)
+        }
+        Verb::Rollback { domain } => {
+            let at = of(domain, "rollback", &[]);
+            let back: RecordChange = api.send(Method::Post, &at, &json!({})).await?;
+            Ok(taken_back(&back))
+        }
     }
 }
 
-/// What reports say about a domain, and since when its record is what it is.
-async fn reported(
-    desk: &Desk<'_>,
-    domain: &DomainName,
-) -> Result<(Figures, Option<Standing>), PolicyError> {
-    // Says so where the domain is not one of ours.
-    let scope = desk.admin.scope(&format!("domain:{domain}")).await?;
-    let resolver = dns::resolver(desk)?;
-    let pool = addresses(desk, &scope, &*resolver).await?;
-    let today = today(desk);
-    let name = domain.to_string();
-    let read = desk.store.read(move |tx| {
-        let figures = gather(tx, &name, &pool, today)?;
-        Ok::<_, platform::store::StoreError>((figures, seen::standing(tx, &name)?))
-    });
-    Ok(read.await?)
+/// Where the API has something of a domain's DMARC.
+fn of(domain: &DomainName, what: &str, query: &[(&str, &str)]) -> String {
+    path(&["domains", domain.as_str(), "dmarc", what], query)
 }
 
-/// Days since 1970.
-fn today(desk: &Desk<'_>) -> i64 {
-    desk.now.0.div_euclid(24 * 3600 * 1000)
-}
-
-async fn know(desk: &Desk<'_>, domain: &DomainName) -> Result<Known, PolicyError> {
-    let (figures, standing) = reported(desk, domain).await?;
-    let resolver = dns::resolver(desk)?;
-    let seen = txt(&*resolver, &owner(domain), "v=DMARC1")
-        .await
-        .map_err(invalid)?;
-    let (text, ttl_seconds) = match seen.text {
-        Some(text) => (Some(text), seen.ttl_seconds),
-        None => (None, TTL_SECONDS),
-    };
-    let record = text.as_deref().map(Record::parse).transpose();
-    let record = record.map_err(|error| {
-        invalid(format!(
-            "the DMARC record of {domain} cannot be used: {error}"
-        ))
-    })?;
-    let reports_address = reports_address(desk);
-    let advice = advise(&Facts {
-        today: today(desk),
-        record: record.as_ref(),
-        since: standing.as_ref().map(|standing| standing.since),
-        days_before: standing.as_ref().map_or(0, |standing| standing.days_before),
-        report_days: figures.report_days,
-        sources: &figures.sources,
-        reports_address: &reports_address,
-    });
-    Ok(Known {
-        record,
-        text,
-        ttl_seconds,
-        standing,
-        figures,
-        advice,
-        reports_address,
-    })
-}
-
-/// Where reports about our domains should go.
-fn reports_address(desk: &Desk<'_>) -> String {
-    match &desk.settings.reports_address.0 {
-        Some(address) => address.to_string(),
-        None => format!("postmaster@{}", desk.settings.host_name.0),
-    }
-}
-
-/// The addresses mail of a scope leaves from.
-pub(super) async fn addresses(
-    desk: &Desk<'_>,
-    scope: &Scope,
-    resolver: &dyn Resolver,
-) -> Result<Vec<IpAddr>, PolicyError> {
-    let pools = dns::pools(desk, scope, resolver).await?;
-    let v4 = pools.iter().flat_map(|pool| &pool.v4).copied();
-    let v6 = pools.iter().flat_map(|pool| &pool.v6).copied();
-    Ok(v4.map(IpAddr::V4).chain(v6.map(IpAddr::V6)).collect())
-}
-
-fn owner(domain: &DomainName) -> String {
-    format!("_dmarc.{domain}")
-}
-
-fn zone_handle(desk: &Desk<'_>, resolver: Arc<dyn Resolver>) -> Result<ZoneChanges, PolicyError> {
-    zone_changes(desk.settings, desk.store.clone(), resolver).map_err(invalid)
-}
-
-fn status_json(domain: &DomainName, known: &Known, language: Language) -> Value {
-    let advice = &known.advice;
-    let blockers = advice.blockers.iter().map(|b| b.words(language, day));
+fn status_json(status: &DmarcStatus) -> Value {
     json!({
-        "domain": domain.as_str(),
-        "record": known.text,
-        "policy": advice.now.map(Wish::word),
-        "since": known.standing.as_ref().map(|s| day(s.since)),
-        "next": advice.next.map(Wish::word),
-        "earliest": advice.earliest.map(day),
-        "back_to": advice.back_to.map(Wish::word),
-        "blockers": blockers.collect::<Vec<_>>(),
-        "record_after": advice.record.as_ref().map(Record::to_string),
-        "report_days": known.figures.report_days,
-        "own_mail_passed_per_mille": known.figures.own_per_mille(),
+        "domain": status.domain,
+        "record": status.record,
+        "policy": status.policy,
+        "since": status.since,
+        "next": status.next,
+        "earliest": status.earliest,
+        "back_to": status.back_to,
+        "blockers": status.blockers,
+        "record_after": status.record_after,
+        "report_days": status.report_days,
+        "own_mail_passed_per_mille": status.own_mail_passed_per_mille,
     })
 }
 
-fn status(domain: &DomainName, known: &Known, language: Language) -> String {
-    let advice = &known.advice;
-    let mut text = match &known.text {
+fn told(status: &DmarcStatus) -> String {
+    let domain = &status.domain;
+    let mut text = match &status.record {
         Some(record) => format!("{domain} publishes {record}\n"),
         None => format!("{domain} publishes no DMARC record.\n"),
     };
-    if let Some(standing) = &known.standing {
-        text += &format!("So since {}, as far as was seen.\n", day(standing.since));
+    if let Some(since) = &status.since {
+        text += &format!("So since {since}, as far as was seen.\n");
     }
-    if let Some(share) = known.figures.own_per_mille() {
+    if let Some(share) = status.own_mail_passed_per_mille {
         let (whole, tenth) = (share / 10, share % 10);
         text += &format!("Of the mail from here that others saw, {whole}.{tenth} % passed.\n");
     }
-    let removed = known.record.as_ref().map(Record::removed_tags);
-    for tag in removed.unwrap_or_default() {
+    for tag in &status.removed_tags {
         text +=
             &format!("The tag {tag} is no longer known (RFC 9989) and goes with the next step.\n");
     }
-    text += &match (advice.next, advice.back_to) {
-        (_, Some(back)) => format!(
-            "Go back to {}: mail of the domain's own fails.\n",
-            back.word()
-        ),
+    text += &match (&status.next, &status.back_to) {
+        (_, Some(back)) => format!("Go back to {back}: mail of the domain's own fails.\n"),
         (Some(next), None) => format!(
-            "Next step: {}, not before {}.\n",
-            next.word(),
-            advice.earliest.map_or_else(|| "-".to_owned(), day)
+            "Next step: {next}, not before {}.\n",
+            status.earliest.as_deref().unwrap_or("-")
         ),
         (None, None) => "The strictest stage is reached.\n".to_owned(),
     };
-    for blocker in &advice.blockers {
-        text += &format!("  - {}\n", blocker.words(language, day));
+    for blocker in &status.blockers {
+        text += &format!("  - {blocker}\n");
     }
-    if let Some(record) = &advice.record {
+    if let Some(record) = &status.record_after {
         text += &format!("Record after it: {record}\n");
     }
     text
 }
 
-fn sources(
-    domain: &DomainName,
-    figures: &Figures,
-    language: Language,
-    format: Format,
-) -> Result<String, PolicyError> {
-    let values: Vec<Value> = figures
-        .sources
-        .iter()
-        .map(|source| {
-            json!({
-                "source": source.reported.source.to_string(),
-                "class": source.class.word(),
-                "messages": source.reported.messages,
-                "failed": source.reported.failed(),
-                "signers": source.reported.signers,
-                "envelopes": source.reported.envelopes,
-                "advice": source.advice(domain.as_str(), language),
-            })
-        })
-        .collect();
-    output::value(format, &json!(values), || {
-        if figures.sources.is_empty() {
+fn sources(domain: &DomainName, sources: &[DmarcSource], format: Format) -> Result<String, String> {
+    output::shown(format, &json!(sources), || {
+        if sources.is_empty() {
             return no_reports(domain, SOURCES_DAYS);
         }
-        let rows: Vec<Vec<String>> = figures
-            .sources
-            .iter()
-            .map(|source| {
-                vec![
-                    source.reported.source.to_string(),
-                    source.class.word().to_owned(),
-                    source.reported.messages.to_string(),
-                    source.reported.failed().to_string(),
-                    or_dash(&source.reported.signers.join(" ")),
-                ]
-            })
-            .collect();
+        let row = |source: &DmarcSource| {
+            vec![
+                source.source.clone(),
+                source.class.clone(),
+                source.messages.to_string(),
+                source.failed.to_string(),
+                or_dash(&source.signers.join(" ")),
+            ]
+        };
+        let rows: Vec<_> = sources.iter().map(row).collect();
         let mut text = table(&["from", "whose", "messages", "failed", "signed by"], &rows);
-        for source in &figures.sources {
-            let from = source.reported.source;
-            text += &format!("{from}: {}\n", source.advice(domain.as_str(), language));
+        for source in sources {
+            text += &format!("{}: {}\n", source.source, source.advice);
         }
         text
     })
@@ -418,159 +288,69 @@ fn no_reports(domain: &DomainName, days: i64) -> String {
     )
 }
 
-fn rates(domain: &DomainName, figures: &Figures, format: Format) -> Result<String, PolicyError> {
-    let values: Vec<Value> = figures
-        .rates
-        .iter()
-        .map(|rate| {
-            json!({"day": day(rate.day), "reporter": rate.reporter,
-                "messages": rate.messages, "passed": rate.passed})
-        })
-        .collect();
-    output::value(format, &json!(values), || {
-        if figures.rates.is_empty() {
+fn rates(domain: &DomainName, rates: &[DmarcRate], format: Format) -> Result<String, String> {
+    output::shown(format, &json!(rates), || {
+        if rates.is_empty() {
             return no_reports(domain, REPORTS_DAYS);
         }
-        let rows: Vec<Vec<String>> = figures
-            .rates
-            .iter()
-            .map(|rate| {
-                vec![
-                    day(rate.day),
-                    rate.reporter.clone(),
-                    rate.messages.to_string(),
-                    rate.passed.to_string(),
-                ]
-            })
-            .collect();
+        let row = |rate: &DmarcRate| {
+            vec![
+                rate.day.clone(),
+                rate.reporter.clone(),
+                rate.messages.to_string(),
+                rate.passed.to_string(),
+            ]
+        };
+        let rows: Vec<_> = rates.iter().map(row).collect();
         table(&["day", "receiver", "messages", "passed"], &rows)
     })
 }
 
-/// A step somebody asked for.
-struct Wanted {
-    wish: Wish,
-    on: LocalTime,
-    testing: Testing,
-    really: bool,
-    anyway: bool,
-}
-
 async fn plan(
-    desk: &Desk<'_>,
+    api: &AdminApi,
     domain: &DomainName,
-    wanted: &Wanted,
-    why: &Why,
-) -> Result<String, PolicyError> {
-    let known = know(desk, domain).await?;
-    let zone = desk.zone().await?;
-    let author = desk.author(why);
-    let after = match &known.record {
-        Some(record) => record.with(wanted.wish, wanted.testing, &known.reports_address),
-        None => Record::first(&known.reports_address).with(
-            wanted.wish,
-            wanted.testing,
-            &known.reports_address,
-        ),
-    };
-    let new = NewChange {
-        domain: domain.to_string(),
-        owner: owner(domain),
-        before: ZoneRecord::txt(known.text.clone(), known.ttl_seconds),
-        after: ZoneRecord::txt(Some(after.to_string()), known.ttl_seconds.max(TTL_SECONDS)),
-        at: zone.beginning(wanted.on),
-        by: author.by,
-        reason: author.reason,
-    };
-    let held_against = held_against(&known.advice, wanted, &zone);
-    if wanted.really && !held_against.is_empty() && !wanted.anyway {
-        let list: String = held_against
-            .iter()
-            .map(|one| format!("\n  - {one}"))
-            .collect();
-        return Err(invalid(format!(
-            "the advisor holds against it:{list}\nWait, or give --anyway"
-        )));
-    }
-    let handle = zone_handle(desk, dns::resolver(desk)?)?;
-    let hand = handle.hand(&new.owner);
-    let mut text = shown(&new, hand);
-    for one in &held_against {
+    step: &DmarcStep,
+    really: bool,
+) -> Result<String, String> {
+    let what = if really { "changes" } else { "plan" };
+    let planned = api.send(Method::Post, &of(domain, what, &[]), step).await;
+    // The API says it as programs do.
+    let planned: PlannedStep =
+        planned.map_err(|why| why.replace("send \"anyway\": true", "give --anyway"))?;
+    let mut text = shown(&planned);
+    for one in &planned.held_against {
         text += &format!("warning  {one}\n");
     }
-    if !wanted.really {
-        return Ok(text + "Nothing is planned yet; give --yes to plan it.\n");
-    }
-    let id = handle.plan(new).await.map_err(invalid)?;
-    Ok(text + &format!("Planned as change {id}.\n"))
+    Ok(match planned.change {
+        None => text + "Nothing is planned yet; give --yes to plan it.\n",
+        Some(change) => text + &format!("Planned as change {change}.\n"),
+    })
 }
 
-/// What the advisor says against a step that somebody wants now.
-fn held_against(advice: &Advice, wanted: &Wanted, zone: &Zone) -> Vec<String> {
-    let stricter = Some(wanted.wish) > advice.now;
-    if !stricter {
-        return Vec::new();
-    }
-    let at = zone.beginning(wanted.on).0.div_euclid(24 * 3600 * 1000);
-    let mut held: Vec<String> = Vec::new();
-    if advice.next.is_some_and(|next| wanted.wish > next) {
-        held.push("it leaves a stage out".to_owned());
-    }
-    for blocker in &advice.blockers {
-        use rollout::dmarc::advice::Blocker;
-        // A date that is late enough answers that it is too early today.
-        if !matches!(blocker, Blocker::TooEarly(first) if at >= *first) {
-            held.push(blocker.words(Language::English, day));
-        }
-    }
-    held
-}
-
-fn shown(new: &NewChange, hand: Hand) -> String {
-    let change = Change {
-        id: 0,
-        domain: new.domain.clone(),
-        owner: new.owner.clone(),
-        before: new.before.clone(),
-        after: new.after.clone(),
-        at: new.at,
-        state: State::Planned,
-        trouble: String::new(),
-        by: String::new(),
-        reason: String::new(),
-    };
-    let at = time(new.at);
-    match hand {
-        Hand::Ours => format!(
-            "{}On {at}; its time to live is lowered from {}.\n",
-            diff(&change),
-            time(shorten_at(&change))
+/// A step that is planned, or could be.
+pub(in crate::cli) fn shown(planned: &PlannedStep) -> String {
+    let (diff, at) = (&planned.diff, moment(&planned.at));
+    match &planned.shorten_at {
+        Some(shorten_at) => format!(
+            "{diff}On {at}; its time to live is lowered from {}.\n",
+            moment(shorten_at)
         ),
-        Hand::People => format!(
-            "{}On {at}, by hand: {} is in no zone of dns.update_zones. Lower its time to live a day \
+        None => format!(
+            "{diff}On {at}, by hand: {} is in no zone of dns.update_zones. Lower its time to live a day \
              before.\n",
-            diff(&change),
-            new.owner
+            planned.record
         ),
     }
 }
 
-async fn changes(
-    desk: &Desk<'_>,
-    domain: &DomainName,
-    format: Format,
-) -> Result<String, PolicyError> {
-    let handle = zone_handle(desk, dns::resolver(desk)?)?;
-    let list = handle.list(domain.as_str()).await?;
-    let values: Vec<Value> = list
-        .iter()
-        .map(|c| {
-            json!({"id": c.id, "record": c.owner, "at": c.at.0, "state": c.state.word(),
-                "before": c.before.text, "after": c.after.text, "trouble": c.trouble,
-                "by": c.by, "reason": c.reason})
-        })
-        .collect();
-    output::value(format, &json!(values), || {
+fn changes(domain: &DomainName, list: &[RecordChange], format: Format) -> Result<String, String> {
+    let value = |c: &RecordChange| {
+        json!({"id": c.change, "record": c.record, "at": ms(&c.at), "state": c.state,
+            "before": c.before, "after": c.after, "trouble": c.trouble,
+            "by": c.by, "reason": c.reason})
+    };
+    let values: Vec<_> = list.iter().map(value).collect();
+    output::shown(format, &json!(values), || {
         if list.is_empty() {
             return format!(
                 "No change of the records of {domain} is planned, and none was made.\n"
@@ -580,48 +360,58 @@ async fn changes(
     })
 }
 
-fn line(change: &Change) -> String {
+/// A change that was planned.
+pub(in crate::cli) fn line(change: &RecordChange) -> String {
     let trouble = match change.trouble.as_str() {
         "" => String::new(),
         trouble => format!("  trouble: {trouble}\n"),
     };
     format!(
         "{} {} {} by {}: {}\n{}{trouble}",
-        change.id,
-        time(change.at),
-        change.state.word(),
+        change.change,
+        moment(&change.at),
+        change.state,
         change.by,
         or_dash(&change.reason),
-        diff(change)
+        change.diff
     )
 }
 
-async fn rollback(desk: &Desk<'_>, domain: &DomainName) -> Result<String, PolicyError> {
-    let handle = zone_handle(desk, dns::resolver(desk)?)?;
-    let list = handle.list(domain.as_str()).await?;
-    let newest = list
-        .iter()
-        .find(|change| change.state.is_open() || change.state.is_published())
-        .ok_or_else(|| invalid(format!("{domain} has no change that could be taken back")))?;
-    let hand = handle.hand(&newest.owner);
-    let back = handle.roll_back(domain.as_str(), newest.id).await;
-    let back = back.map_err(invalid)?;
-    let say = match (back.state, hand) {
-        (State::Cancelled, _) => "was called off; the old record stays",
-        (_, Hand::Ours) => "was taken back; the old record is published again",
-        (_, Hand::People) => "counts as taken back; restore the old record in the zone by hand",
+/// What came of taking a change back.
+pub(in crate::cli) fn taken_back(back: &RecordChange) -> String {
+    let say = match (back.state.as_str(), back.by_server) {
+        ("cancelled", _) => "was called off; the old record stays",
+        (_, true) => "was taken back; the old record is published again",
+        (_, false) => "counts as taken back; restore the old record in the zone by hand",
     };
-    Ok(format!("Change {} {say}.\n{}", back.id, reverse(&back)))
+    let diff = match back.state.as_str() {
+        "cancelled" => String::new(),
+        _ => reversed(&back.diff),
+    };
+    format!("Change {} {say}.\n{diff}", back.change)
 }
 
-/// The diff of taking a change back.
-fn reverse(change: &Change) -> String {
-    if change.state == State::Cancelled {
-        return String::new();
+/// A diff the other way round: what goes, then what comes.
+fn reversed(diff: &str) -> String {
+    let turned = |from: char, to: char| {
+        let lines = diff.lines().filter_map(move |line| line.strip_prefix(from));
+        lines
+            .map(|line| format!("{to}{line}\n"))
+            .collect::<String>()
+    };
+    turned('+', '-') + &turned('-', '+')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_can_be_read_the_other_way_round() {
+        let diff = "- a.test. 60 IN TXT \"old\"\n+ a.test. 60 IN TXT \"new\"\n";
+        assert_eq!(
+            reversed(diff),
+            "- a.test. 60 IN TXT \"new\"\n+ a.test. 60 IN TXT \"old\"\n"
+        );
     }
-    diff(&Change {
-        before: change.after.clone(),
-        after: change.before.clone(),
-        ..change.clone()
-    })
 }

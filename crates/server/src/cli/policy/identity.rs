@@ -5,12 +5,12 @@ use super::{Desk, Why, address, dns, invalid, operator};
 use crate::control::{Request, ask};
 use clap::Subcommand;
 use directory::{AddressKey, DomainName};
+use platform::clock::Clock;
 use policy::admin::PolicyError;
-use policy::dns_check::warn_about;
+use policy::dns_check::{addresses_of, pools_of, warn_about};
 use policy::identities::{Confirmed, Identities};
 use policy::{Scope, SendAs};
 use serde_json::json;
-use std::net::IpAddr;
 
 /// Identities shown at most.
 const ROWS_MAX: i64 = 1_000_000;
@@ -173,18 +173,12 @@ async fn warnings(
     if desk.admin.scope(&format!("domain:{domain}")).await.is_ok() {
         return Ok(String::new());
     }
-    let resolver = dns::resolver(desk)?;
+    let resolver = crate::node::resolver(desk.settings, &Clock::system()).map_err(invalid)?;
     let scope: Scope = desk.admin.scope(&format!("account:{account}")).await?;
-    let pools = dns::pools(desk, &scope, &*resolver).await?;
-    let addresses: Vec<IpAddr> = pools
-        .iter()
-        .flat_map(|pool| {
-            let v4 = pool.v4.iter().copied().map(IpAddr::V4);
-            v4.chain(pool.v6.iter().copied().map(IpAddr::V6))
-        })
-        .collect();
+    let (policies, host_name) = (desk.policies().await?, &desk.settings.host_name.0);
+    let pools = pools_of(&policies, &*resolver, host_name, &scope, desk.now).await?;
     Ok(dns::shown(
-        &warn_about(&*resolver, domain, &addresses).await,
+        &warn_about(&*resolver, domain, &addresses_of(&pools)).await,
     ))
 }
 

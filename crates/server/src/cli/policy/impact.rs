@@ -1,16 +1,15 @@
 //! `rohrpost impact`, and what is shown before a setting that can break mail is made: who would no longer get
-//! through (S0-05, S3-27, S3-77, S4-15). Reads what sessions, delivery and acceptance recorded; changes
-//! nothing.
+//! through (S0-05, S3-27, S3-77, S4-15). The admin API looks; this says it in words. Changes nothing.
 
-use super::output::{Format, day, or_dash, table, value};
-use super::{Desk, Since, invalid};
+use super::Since;
+use super::output::{Format, or_dash, shown, table};
+use crate::cli::admin_api::{AdminApi, path};
 use clap::Args;
 use formats::csv;
-use policy::admin::PolicyError;
-use policy::clients::Catalogue;
-use policy::impact::{self, Affected, Day, Impact, Now, Proposed, Question, Server, Sum};
-use policy::setting::{Name, Value};
-use policy::{Policies, Scope, Service};
+use https::api::measures::{Affected, Preview, Server, Share};
+use https::api::seen::ImpactOfDay;
+use policy::Service;
+use policy::impact::Proposed;
 use serde_json::json;
 
 /// Accounts shown as text; CSV and JSON have all.
@@ -51,83 +50,45 @@ fn change(word: &str) -> Result<Proposed, String> {
     })
 }
 
-pub(super) async fn run(options: &Options, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let scope = desk.admin.scope(&options.scope).await?;
-    desk.keep();
+pub(super) async fn run(options: &Options, api: &AdminApi) -> Result<String, String> {
     if options.trend {
-        return trend(options, &scope, desk).await;
+        return trend(options, api).await;
     }
-    let policies = desk.policies().await?;
-    let days = options.since.days();
-    let found = ask(desk, &policies, &options.change, &scope, days).await?;
+    let (change, days) = (options.change.to_string(), options.since.days().to_string());
+    let query = [
+        ("change", change.as_str()),
+        ("scope", &options.scope),
+        ("days", &days),
+    ];
     if options.csv {
-        return Ok(found.csv());
+        return api.text(&path(&["impact.csv"], &query)).await;
     }
-    value(options.format, &as_json(&found), || {
-        told(&found, &options.scope, &policies.catalogue())
+    let found: Preview = api.get(&path(&["impact"], &query)).await?;
+    shown(options.format, &as_json(&found), || {
+        told(&found, &options.scope)
     })
 }
 
 /// What is shown before a setting is made; `None` where it can break nothing.
-pub(super) async fn before(
-    desk: &Desk<'_>,
-    scope: &Scope,
-    (name, item, value): (Name, &str, &Value),
-    days: u32,
-) -> Result<Option<String>, PolicyError> {
-    let (at, word, wanted) = (scope.clone(), item.to_owned(), value.clone());
-    let changes = desk
-        .store
-        .read(move |tx| impact::changes(tx, &at, name, &word, &wanted))
-        .await?;
-    if changes.is_empty() {
-        return Ok(None);
-    }
-    desk.keep();
-    let policies = desk.policies().await?;
-    let called = desk.admin.scope_text(scope).await?;
-    let mut text = String::new();
-    for change in changes {
-        let found = ask(desk, &policies, &change, scope, days).await?;
-        text.push_str(&in_short(&found, &called, &policies.catalogue()));
-    }
-    Ok(Some(text))
+pub(super) fn before(previews: &[Preview], scope: &str) -> Option<String> {
+    let told = previews.iter().map(|found| in_short(found, scope));
+    (!previews.is_empty()).then(|| told.collect())
 }
 
-async fn ask(
-    desk: &Desk<'_>,
-    policies: &Policies,
-    change: &Proposed,
-    scope: &Scope,
-    days: u32,
-) -> Result<Impact, PolicyError> {
-    let (change, scope, snapshot, now) =
-        (change.clone(), scope.clone(), policies.snapshot(), desk.now);
-    let read = desk.store.read(move |tx| {
-        let servers = routing::seen::servers(tx, &change, days, now)?;
-        let question = Question {
-            proposed: &change,
-            scope: &scope,
-            days,
-            snapshot: &snapshot,
-            now,
-        };
-        impact::preview(tx, &question, servers)
-    });
-    Ok(read.await?)
-}
-
-async fn trend(options: &Options, scope: &Scope, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    if *scope != Scope::Installation {
-        return Err(invalid("trends are kept for the installation only"));
+async fn trend(options: &Options, api: &AdminApi) -> Result<String, String> {
+    if options.scope != "installation" {
+        return Err("trends are kept for the installation only".to_owned());
     }
-    let first_day = options.since.first_day(desk.now);
-    let change = options.change.clone();
-    let read = desk
-        .store
-        .read(move |tx| impact::trend(tx, &change, first_day));
-    let days: Vec<Day> = read.await?;
-    let cells = |of: &Day| [day(of.day), of.accounts.to_string(), of.domains.to_string()];
+    let (change, days) = (options.change.to_string(), options.since.days().to_string());
+    let query = [("change", change.as_str()), ("days", &days)];
+    let days: Vec<ImpactOfDay> = api.get(&path(&["impact", "trend"], &query)).await?;
+    let cells = |of: &ImpactOfDay| {
+        [
+            of.day.clone(),
+            of.accounts.to_string(),
+            of.domains.to_string(),
+        ]
+    };
     if options.csv {
         let mut sheet = String::new();
         csv::push(&mut sheet, &["day", "accounts", "domains"]);
@@ -136,72 +97,74 @@ async fn trend(options: &Options, scope: &Scope, desk: &Desk<'_>) -> Result<Stri
         }
         return Ok(sheet);
     }
-    let values: Vec<_> = days
-        .iter()
-        .map(|of| json!({"day": day(of.day), "accounts": of.accounts, "domains": of.domains}))
-        .collect();
-    value(options.format, &json!(values), || {
+    shown(options.format, &json!(days), || {
         let rows: Vec<_> = days.iter().map(|of| cells(of).to_vec()).collect();
         table(&["DAY", "ACCOUNTS", "DOMAINS"], &rows)
     })
 }
 
 /// A preview in words, in one line where nobody is concerned: one setting may have a preview per service.
-fn in_short(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
-    let about_servers = matches!(
-        found.proposed,
-        Proposed::OutboundTls(_)
-            | Proposed::InboundTls(_)
-            | Proposed::TlsVersion {
-                service: Service::Relay | Service::Mx,
-                ..
-            }
-    );
-    if about_servers || !found.is_empty() || found.excepted > 0 || found.on_legacy > 0 {
-        return told(found, scope, catalogue);
+fn in_short(found: &Preview, scope: &str) -> String {
+    let about_servers = about(found).is_some();
+    let nobody = found.accounts.is_empty() && found.servers.is_empty();
+    if about_servers || !nobody || found.excepted > 0 || found.on_legacy > 0 {
+        return told(found, scope);
     }
     format!(
         "If {} were enforced for {scope}: nobody is affected, as far as was seen in the last {} days.\n",
-        found.proposed, found.days
+        found.change, found.days
     )
 }
 
 /// A preview in words. What is recorded of servers is recorded per domain, so an account's preview of mandatory
 /// TLS is that of its domain.
-pub(in crate::cli) fn told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
-    match &found.proposed {
-        Proposed::OutboundTls(domain) => servers_told(
-            found,
-            &format!("recipient domains of mail from {domain}"),
-            ("would be out of reach", "could not be written to any more"),
+pub(in crate::cli) fn told(found: &Preview, scope: &str) -> String {
+    match about(found) {
+        Some(servers) => servers_told(found, &servers),
+        None => accounts_told(found, scope),
+    }
+}
+
+/// Which servers a change is about, in words.
+struct AboutServers {
+    whose: String,
+    /// What happens to those it concerns: to nobody, and to these.
+    nobody: &'static str,
+    those: &'static str,
+    lack: &'static Lack,
+}
+
+/// Nothing for changes that are about accounts.
+fn about(found: &Preview) -> Option<AboutServers> {
+    let out_of_reach = ("would be out of reach", "could not be written to any more");
+    let refused = ("would be refused", "would be refused");
+    let (whose, (nobody, those), lack) = match Proposed::from_word(&found.change)? {
+        Proposed::OutboundTls(domain) => (
+            format!("recipient domains of mail from {domain}"),
+            out_of_reach,
             &CLEAR,
         ),
-        Proposed::InboundTls(domain) => servers_told(
-            found,
-            &format!("sender domains of mail for {domain}"),
-            ("would be refused", "would be refused"),
+        Proposed::InboundTls(domain) => (
+            format!("sender domains of mail for {domain}"),
+            refused,
             &CLEAR,
         ),
         Proposed::TlsVersion {
             service: Service::Relay,
             ..
-        } => servers_told(
-            found,
-            "recipient domains",
-            ("would be out of reach", "could not be written to any more"),
-            &OLD,
-        ),
+        } => ("recipient domains".to_owned(), out_of_reach, &OLD),
         Proposed::TlsVersion {
             service: Service::Mx,
             ..
-        } => servers_told(
-            found,
-            "sender domains",
-            ("would be refused", "would be refused"),
-            &OLD,
-        ),
-        _ => accounts_told(found, scope, catalogue),
-    }
+        } => ("sender domains".to_owned(), refused, &OLD),
+        _ => return None,
+    };
+    Some(AboutServers {
+        whose,
+        nobody,
+        those,
+        lack,
+    })
 }
 
 /// What other servers lack, in words.
@@ -224,7 +187,13 @@ const OLD: Lack = Lack {
     head: ["DOMAIN", "TLS 1.2", "TLS 1.3", "LAST WITH 1.2"],
 };
 
-fn servers_told(found: &Impact, whose: &str, (nobody, those): (&str, &str), lack: &Lack) -> String {
+fn servers_told(found: &Preview, about: &AboutServers) -> String {
+    let AboutServers {
+        whose,
+        nobody,
+        those,
+        lack,
+    } = about;
     let (days, they, others) = (found.days, lack.they, lack.others);
     if found.servers.is_empty() {
         return format!(
@@ -237,7 +206,7 @@ fn servers_told(found: &Impact, whose: &str, (nobody, those): (&str, &str), lack
             one.domain.clone(),
             one.stopped.to_string(),
             one.passing.to_string(),
-            day(one.last_day),
+            one.last_day.clone(),
         ]
     };
     let rows: Vec<_> = found.servers.iter().map(row).collect();
@@ -247,49 +216,46 @@ fn servers_told(found: &Impact, whose: &str, (nobody, those): (&str, &str), lack
     )
 }
 
-fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
+fn accounts_told(found: &Preview, scope: &str) -> String {
     let mut text = figures(found, scope);
-    if found.is_empty() {
+    if found.accounts.is_empty() && found.servers.is_empty() {
         text.push_str("\nNobody is affected as far as is known.\n");
         return text;
     }
-    let named = |key: &str| match key {
-        "" => "unknown".to_owned(),
-        key => catalogue.from_key(key).to_string(),
+    let named = |key: &str| {
+        let known = found.client_names.get(key);
+        known.map_or_else(|| key.to_owned(), String::clone)
     };
     let account = |one: &Affected| {
         let what: Vec<String> = match one.details.is_empty() {
             true => one.clients.iter().map(|key| named(key)).collect(),
-            false => one.details.iter().map(ToString::to_string).collect(),
+            false => one.details.clone(),
         };
         vec![
-            one.login.clone(),
+            one.account.clone(),
             or_dash(one.group.as_deref().unwrap_or_default()),
             what.join(", "),
             one.seen.to_string(),
-            day(one.last_day),
-            now_word(one.now).to_owned(),
+            one.last_day.clone(),
+            now_word(one).to_owned(),
         ]
     };
     let head = ["ACCOUNT", "GROUP", "WITH", "TIMES", "LAST", "TODAY"];
     push_first(&mut text, &head, &found.accounts, account);
     let server = |one: &Server| {
-        vec![
-            one.domain.clone(),
-            one.stopped.to_string(),
-            day(one.last_day),
-        ]
+        let name = match one.ours.is_empty() {
+            true => one.domain.clone(),
+            false => format!("{}, as {}", one.domain, one.ours),
+        };
+        vec![name, one.stopped.to_string(), one.last_day.clone()]
     };
     let head = ["SENDING SERVERS OF", "TIMES", "LAST"];
     push_first(&mut text, &head, &found.servers, server);
-    let clients: Vec<Sum> = found
-        .clients
-        .iter()
-        .map(|sum| Sum {
-            name: named(&sum.name).into(),
-            accounts: sum.accounts,
-        })
-        .collect();
+    let in_words = |share: &Share| Share {
+        name: named(&share.name),
+        ..share.clone()
+    };
+    let clients: Vec<Share> = found.clients.iter().map(in_words).collect();
     for (heading, sums) in [
         ("MAIL PROGRAM", &clients),
         ("DOMAIN", &found.domains),
@@ -300,17 +266,17 @@ fn accounts_told(found: &Impact, scope: &str, catalogue: &Catalogue) -> String {
     text
 }
 
-fn figures(found: &Impact, scope: &str) -> String {
+fn figures(found: &Preview, scope: &str) -> String {
     let mut text = format!(
         "If {} were enforced for {scope}, after what was seen in the last {} days:\n\n\
          accounts: {}\ndomains: {}\nget through today: {}\nare refused already: {}\n\
          have an exception: {}\nuse the legacy hosts: {}\n",
-        found.proposed,
+        found.change,
         found.days,
         found.accounts.len(),
         found.domains.len(),
-        found.locked_out(),
-        found.accounts.len() - found.locked_out(),
+        found.locked_out,
+        found.accounts.len() - found.locked_out,
         found.excepted,
         found.on_legacy,
     );
@@ -334,14 +300,14 @@ fn push_first<T>(text: &mut String, head: &[&str], all: &[T], row: impl FnMut(&T
     }
 }
 
-fn push_sums(text: &mut String, heading: &str, sums: &[Sum]) {
+fn push_sums(text: &mut String, heading: &str, sums: &[Share]) {
     if sums.is_empty() {
         return;
     }
     let rows: Vec<_> = sums
         .iter()
         .take(SUMS_SHOWN_MAX)
-        .map(|sum| vec![sum.name.to_string(), sum.accounts.to_string()])
+        .map(|sum| vec![sum.name.clone(), sum.accounts.to_string()])
         .collect();
     text.push('\n');
     text.push_str(&table(&[heading, "ACCOUNTS"], &rows));
@@ -350,45 +316,28 @@ fn push_sums(text: &mut String, heading: &str, sums: &[Sum]) {
     }
 }
 
-fn now_word(now: Now) -> &'static str {
-    match now {
-        Now::Works => "works",
-        Now::Refused => "refused",
+fn now_word(one: &Affected) -> &'static str {
+    match one.works_today {
+        true => "works",
+        false => "refused",
     }
 }
 
-fn as_json(found: &Impact) -> serde_json::Value {
-    let sums = |sums: &[Sum]| -> Vec<_> {
-        sums.iter()
-            .map(|sum| json!({"name": &*sum.name, "accounts": sum.accounts}))
-            .collect()
-    };
+fn as_json(found: &Preview) -> serde_json::Value {
     let accounts: Vec<_> = found
         .accounts
         .iter()
         .map(|one| {
             json!({
-                "account": one.login, "domain": &*one.domain, "group": one.group.as_deref(),
-                "clients": one.clients.iter().map(|key| &**key).collect::<Vec<_>>(),
-                "details": one.details.iter().map(|text| &**text).collect::<Vec<_>>(),
-                "seen": one.seen, "last_day": day(one.last_day), "today": now_word(one.now),
-            })
-        })
-        .collect();
-    let servers: Vec<_> = found
-        .servers
-        .iter()
-        .map(|one| {
-            json!({
-                "domain": one.domain, "ours": one.ours, "stopped": one.stopped,
-                "passing": one.passing, "last_day": day(one.last_day),
+                "account": one.account, "domain": one.domain, "group": one.group,
+                "clients": one.clients, "details": one.details,
+                "seen": one.seen, "last_day": one.last_day, "today": now_word(one),
             })
         })
         .collect();
     json!({
-        "change": found.proposed.to_string(), "days": found.days, "accounts": accounts,
-        "domains": sums(&found.domains), "groups": sums(&found.groups),
-        "clients": sums(&found.clients), "servers": servers, "excepted": found.excepted,
-        "on_legacy": found.on_legacy,
+        "change": found.change, "days": found.days, "accounts": accounts,
+        "domains": found.domains, "groups": found.groups, "clients": found.clients,
+        "servers": found.servers, "excepted": found.excepted, "on_legacy": found.on_legacy,
     })
 }

@@ -1,17 +1,15 @@
-//! `rohrpost measure`: tightening in stages with dates. A face over `policy::admin`; each verb's text is made in
-//! `measure/`.
+//! `rohrpost measure`: tightening in stages with dates. The admin API does it; each verb's text
+//! is made in `measure/`.
 
 mod change;
 mod list;
 
+use super::Why;
 use super::output::Format;
-use super::{Desk, Why};
+use crate::cli::admin_api::AdminApi;
 use clap::{Args, Subcommand};
-use policy::admin::PolicyError;
-use policy::admin::measures::Place;
-use policy::admin::typed;
+use https::api::staging::{self, Except, Milder, Pause};
 use policy::measure::LocalTime;
-use policy::{Scope, Stage};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -42,7 +40,7 @@ pub(crate) enum Verb {
         at: At,
         /// The stage it is held at.
         #[arg(long, default_value = "observe", value_parser = milder)]
-        stage: Stage,
+        stage: Milder,
         #[command(flatten)]
         why: Why,
     },
@@ -72,7 +70,7 @@ pub(crate) enum Verb {
         owner: String,
         /// The stage that holds for them instead.
         #[arg(long, default_value = "observe", value_parser = milder)]
-        stage: Stage,
+        stage: Milder,
         #[command(flatten)]
         why: Why,
     },
@@ -115,9 +113,13 @@ pub(crate) struct Wish {
     consent_text: Option<String>,
 }
 
-fn milder(text: &str) -> Result<Stage, String> {
-    let stage = Stage::from_word(text).filter(|stage| *stage < Stage::Enforce);
-    stage.ok_or_else(|| "give off, observe or warn".to_owned())
+fn milder(text: &str) -> Result<Milder, String> {
+    match text {
+        "off" => Ok(Milder::Off),
+        "observe" => Ok(Milder::Observe),
+        "warn" => Ok(Milder::Warn),
+        _ => Err("give off, observe or warn".to_owned()),
+    }
 }
 
 impl Verb {
@@ -126,32 +128,54 @@ impl Verb {
     }
 }
 
-pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyError> {
+pub(super) async fn run(verb: &Verb, api: AdminApi) -> Result<String, String> {
     match verb {
-        Verb::List(format) => list::all(desk, *format).await,
+        Verb::List(format) => list::all(&api, *format).await,
         Verb::Show {
             scope,
             measure,
             format,
-        } => list::show(desk, scope, measure.as_deref(), *format).await,
-        Verb::Plan(wish) => change::plan(desk, wish).await,
-        Verb::Set { wish, why } => change::set(desk, wish, why).await,
-        Verb::Pause { at, stage, why } => change::pause(desk, at, *stage, why).await,
-        Verb::Resume { at, why } => change::resume(desk, at, why).await,
-        Verb::Rollback { at, why } => change::rollback(desk, at, why).await,
+        } => list::show(&api, scope, measure.as_deref(), *format).await,
+        Verb::Plan(wish) => change::plan(&api, wish).await,
+        Verb::Set { wish, why } => change::set(&why.author(api), wish, why).await,
+        Verb::Pause { at, stage, why } => {
+            let pause = Pause {
+                scope: at.scope.clone(),
+                measure: at.measure.clone(),
+                stage: *stage,
+                reason: why.reason.clone(),
+            };
+            change::pause(&why.author(api), &pause).await
+        }
+        Verb::Resume { at, why } => change::resume(&why.author(api), &at.because(why)).await,
+        Verb::Rollback { at, why } => change::rollback(&why.author(api), &at.because(why)).await,
         Verb::Except {
             at,
             until,
             owner,
             stage,
             why,
-        } => change::except(desk, at, (*until, *stage), owner, why).await,
-        Verb::Unset { at, why } => change::unset(desk, at, why).await,
+        } => {
+            let except = Except {
+                scope: at.scope.clone(),
+                measure: at.measure.clone(),
+                until: until.to_string(),
+                owner: owner.clone(),
+                stage: *stage,
+                reason: why.reason.clone(),
+            };
+            change::except(&why.author(api), &except).await
+        }
+        Verb::Unset { at, why } => change::unset(&why.author(api), &at.because(why)).await,
     }
 }
 
-async fn place(desk: &Desk<'_>, at: &At) -> Result<Place, PolicyError> {
-    let (name, item) = typed::name(&at.measure)?;
-    let scope: Scope = desk.admin.scope(&at.scope).await?;
-    Ok(Place { scope, name, item })
+impl At {
+    fn because(&self, why: &Why) -> staging::At {
+        staging::At {
+            scope: self.scope.clone(),
+            measure: self.measure.clone(),
+            reason: why.reason.clone(),
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod pool;
 mod settings;
 pub(super) mod state;
 
+use super::admin_api::AdminApi;
 use super::stores;
 use crate::control::{Request, ask};
 use crate::settings::Settings;
@@ -146,6 +147,13 @@ struct Desk<'d> {
     now: Timestamp,
 }
 
+impl Why {
+    /// The API, for whoever is named.
+    fn author(&self, api: AdminApi) -> AdminApi {
+        api.acting_for(self.by.as_deref())
+    }
+}
+
 impl Desk<'_> {
     fn author(&self, why: &Why) -> Author {
         Author {
@@ -162,10 +170,6 @@ impl Desk<'_> {
         Ok(Policies::open(self.store.clone(), Clock::settable(self.now)).await?)
     }
 
-    /// The time zone in which dates are meant.
-    async fn zone(&self) -> Result<policy::measure::Zone, PolicyError> {
-        Ok(self.policies().await?.snapshot().zone().clone())
-    }
 
     /// A running node writes what it has counted; without one everything is written.
     fn keep(&self) {
@@ -232,10 +236,46 @@ impl From<String> for Done {
 /// # Errors
 /// A text for the person at the terminal.
 pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
-    let store = if verb.changes_something() {
-        stores::open_or_create_store(settings)?
-    } else {
-        stores::open_store(settings)?
+    let done = super::block_on(async {
+        match verb {
+            Verb::Policy(settings::Verb::Names) => Ok(names().into()),
+            Verb::Policy(_)
+            | Verb::Measure(_)
+            | Verb::Impact(_)
+            | Verb::Dns(_)
+            | Verb::Dmarc(_)
+            | Verb::Check(_) => over_the_api(settings, verb).await,
+            _ => on_the_store(settings, verb).await,
+        }
+    })??;
+    super::print(format_args!("{}", done.text));
+    if done.found {
+        return Err("the lines that begin with \"warning\" say what to do".to_owned());
+    }
+    Ok(())
+}
+
+async fn over_the_api(settings: &Settings, verb: &Verb) -> Result<Done, String> {
+    let api = match verb.changes_something() {
+        true => AdminApi::open_or_create(settings).await?,
+        false => AdminApi::open(settings).await?,
+    };
+    let told = match verb {
+        Verb::Policy(verb) => settings::run(verb, api).await?,
+        Verb::Measure(verb) => measure::run(verb, api).await?,
+        Verb::Impact(options) => impact::run(options, &api).await?,
+        Verb::Dmarc(verb) => dmarc::run(verb, api).await?,
+        Verb::Dns(verb) => return dns::run(verb, &api).await,
+        Verb::Check(verb) => return check::run(verb, &api).await,
+        _ => String::new(),
+    };
+    Ok(told.into())
+}
+
+async fn on_the_store(settings: &Settings, verb: &Verb) -> Result<Done, String> {
+    let store = match verb.changes_something() {
+        true => stores::open_or_create_store(settings)?,
+        false => stores::open_store(settings)?,
     };
     let desk = Desk {
         settings,
@@ -243,31 +283,20 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
         store,
         now: now(settings),
     };
-    let done = super::block_on(async {
-        let done = match verb {
-            Verb::Policy(verb) => settings::run(verb, &desk).await.map(Done::from),
-            Verb::Pool(verb) => pool::run(verb, &desk).await.map(Done::from),
-            Verb::Destination(verb) => destination::run(verb, &desk).await.map(Done::from),
-            Verb::Identity(verb) => identity::run(verb, &desk).await.map(Done::from),
-            Verb::Measure(verb) => measure::run(verb, &desk).await.map(Done::from),
-            Verb::Findings(options) => findings::run(options, &desk).await.map(Done::from),
-            Verb::Impact(options) => impact::run(options, &desk).await.map(Done::from),
-            Verb::Audit(verb) => audit::run(verb, &desk).await.map(Done::from),
-            Verb::Dns(verb) => dns::run(verb, &desk).await,
-            Verb::Dmarc(verb) => dmarc::run(verb, &desk).await.map(Done::from),
-            Verb::Check(verb) => check::run(verb, &desk).await,
-        };
-        done.map_err(|error| error.to_string())
-    })??;
-    super::print(format_args!("{}", done.text));
+    let done = match verb {
+        Verb::Pool(verb) => pool::run(verb, &desk).await.map(Done::from),
+        Verb::Destination(verb) => destination::run(verb, &desk).await.map(Done::from),
+        Verb::Identity(verb) => identity::run(verb, &desk).await.map(Done::from),
+        Verb::Findings(options) => findings::run(options, &desk).await.map(Done::from),
+        Verb::Audit(verb) => audit::run(verb, &desk).await.map(Done::from),
+        _ => Ok(String::new().into()),
+    };
+    let done = done.map_err(|error| error.to_string())?;
     if verb.changes_something() {
         // Without a node there is nobody to tell; one that does not answer looks within a second.
         let _ = ask(&settings.data_dir, &Request::Refresh);
     }
-    if done.found {
-        return Err("the lines that begin with \"warning\" say what to do".to_owned());
-    }
-    Ok(())
+    Ok(done)
 }
 
 /// The running node's time, which a demo can have moved; else the machine's.

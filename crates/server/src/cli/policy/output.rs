@@ -4,6 +4,7 @@ use clap::Args;
 use formats::rfc3339;
 use platform::clock::Timestamp;
 use policy::admin::PolicyError;
+use policy::measure::Zone;
 
 /// How results are printed.
 #[derive(Args, Clone, Copy, Debug)]
@@ -21,17 +22,26 @@ impl Format {
 }
 
 /// A value as JSON, or the text `plain` makes.
+pub(in crate::cli) fn shown(
+    format: Format,
+    value: &serde_json::Value,
+    plain: impl FnOnce() -> String,
+) -> Result<String, String> {
+    if !format.json {
+        return Ok(plain());
+    }
+    let json = serde_json::to_string_pretty(value);
+    json.map(|text| text + "\n")
+        .map_err(|error| error.to_string())
+}
+
+/// The same, for commands that work on the store.
 pub(in crate::cli) fn value(
     format: Format,
     value: &serde_json::Value,
     plain: impl FnOnce() -> String,
 ) -> Result<String, PolicyError> {
-    if !format.json {
-        return Ok(plain());
-    }
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(super::invalid)
+    shown(format, value, plain).map_err(PolicyError::Invalid)
 }
 
 /// Rows in columns wide enough for what is in them, under their headings. Of a text with several lines the
@@ -63,6 +73,22 @@ pub(in crate::cli) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 /// A time without its fraction.
 pub(in crate::cli) fn time(at: Timestamp) -> String {
     rfc3339::format(Timestamp::from_seconds(at.seconds()).0)
+}
+
+/// A time as the API says it, in milliseconds since 1970.
+pub(in crate::cli) fn ms(text: &str) -> i64 {
+    rfc3339::parse(text).unwrap_or_default()
+}
+
+/// A time as the API says it, without its fraction.
+pub(in crate::cli) fn moment(text: &str) -> String {
+    time(Timestamp(ms(text)))
+}
+
+/// The same as the clocks of the installation's time zone show it.
+pub(in crate::cli) fn local(text: &str, zone: &str) -> String {
+    let zone = Zone::named(zone).unwrap_or_default();
+    zone.shown(Timestamp(ms(text)))
 }
 
 /// A number of days since 1970 as a date.

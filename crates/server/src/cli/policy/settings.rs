@@ -1,15 +1,16 @@
-//! `rohrpost policy`: show, set, unset, list, history, names.
+//! `rohrpost policy`: show, set, unset, list, history, names. The admin API does it; this says it in words.
 
-use super::output::{self, Format};
-use super::{Desk, Why, impact, invalid};
+use super::output::{self, Format, moment};
+use super::{Why, impact};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::Subcommand;
-use policy::admin::{Consent, Effective, PolicyError, Wanted};
+use https::api::policy::{Change, Holds, Set, SetDone, Setting, Unset};
+use policy::OutboundTls;
 use policy::setting::{Name, Value};
-use policy::{OutboundTls, Scope};
 use serde_json::json;
 
 /// Lines of history shown.
-const HISTORY_LINES_MAX: i64 = 1000;
+const HISTORY_LINES_MAX: &str = "1000";
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -81,42 +82,48 @@ impl Verb {
     }
 }
 
-pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyError> {
+pub(super) async fn run(verb: &Verb, api: AdminApi) -> Result<String, String> {
     match verb {
-        Verb::Show { scope, format } => show(desk, scope, *format).await,
-        Verb::Set { .. } => set(desk, verb).await,
+        Verb::Show { scope, format } => show(&api, scope, *format).await,
+        Verb::Set { why, .. } => set(&why.author(api), verb).await,
         Verb::Unset {
             scope,
             name: word,
             why,
         } => {
-            let at = desk.admin.scope(scope).await?;
-            let author = desk.author(why);
             let (name, item) = name(word)?;
-            desk.admin.unset(at, name, item, author).await?;
-            Ok(format!("{word} is no longer set for {scope}.\n"))
+            let unset = Unset {
+                scope: scope.clone(),
+                name: name.to_string(),
+                item,
+                reason: why.reason.clone(),
+            };
+            let (api, at) = (why.author(api), path(&["policy", "settings"], &[]));
+            let done: SetDone = api.send(Method::Delete, &at, &unset).await?;
+            let told = impact::before(&done.impact, &done.scope).unwrap_or_default();
+            Ok(format!("{told}{word} is no longer set for {scope}.\n"))
         }
-        Verb::List(format) => list(desk, *format).await,
-        Verb::History { scope, format } => history(desk, scope.as_deref(), *format).await,
+        Verb::List(format) => list(&api, *format).await,
+        Verb::History { scope, format } => history(&api, scope.as_deref(), *format).await,
         Verb::Names => Ok(super::names()),
     }
 }
 
 /// The name and, behind a slash, which of several: `cleartext/imap`.
-fn name(word: &str) -> Result<(Name, String), PolicyError> {
+fn name(word: &str) -> Result<(Name, String), String> {
     let (kind, item) = word.split_once('/').unwrap_or((word, ""));
     let elsewhere = |name: &Name| matches!(name, Name::Destination | Name::PoolAddresses);
     let found = Name::from_word(kind).filter(|name| !elsewhere(name));
-    found.map(|name| (name, item.to_owned())).ok_or_else(|| {
-        invalid(match word {
+    found
+        .map(|name| (name, item.to_owned()))
+        .ok_or_else(|| match word {
             "destination" => "rules for destinations are set by `rohrpost destination`".to_owned(),
             "pool-addresses" => "pools are made by `rohrpost pool`".to_owned(),
             _ => format!("\"{word}\" cannot be set; `rohrpost policy names` lists what can"),
         })
-    })
 }
 
-async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
+async fn set(api: &AdminApi, verb: &Verb) -> Result<String, String> {
     let Verb::Set {
         scope,
         name: word,
@@ -130,141 +137,136 @@ async fn set(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
     else {
         return Ok(String::new());
     };
-    let at = desk.admin.scope(scope).await?;
     let (name, item) = name(word)?;
     let joined = match name {
         Name::HeadersInbound | Name::HeadersOutbound => value.join("\n"),
         _ => value.join(" "),
     };
-    let value = Value::parse(name, &joined).map_err(invalid)?;
-    let mut text = String::new();
-    if let Some(told) = impact::before(desk, &at, (name, &item, &value), *days).await? {
-        text.push_str(&told);
-        if matches!(&value, Value::OutboundTls(demand) if demand.level == OutboundTls::Authenticated)
-        {
-            text.push_str(
-                "Whether servers that do use TLS prove their names was not counted; `rohrpost route \
-                 DOMAIN --from SENDER` and the trace of a message tell.\n",
-            );
-        }
-    } else if *only_preview {
-        return Err(invalid(format!("there is no preview of {word} {value}")));
+    let wanted = Set {
+        scope: scope.clone(),
+        name: name.to_string(),
+        item,
+        value: joined,
+        reason: why.reason.clone(),
+        consent_by: consent_by.clone(),
+        consent_text: consent_text.clone(),
+        days: Some(*days),
+        ..Set::default()
+    };
+    let at: &[&str] = match only_preview {
+        true => &["policy", "settings", "plan"],
+        false => &["policy", "settings"],
+    };
+    let done: SetDone = api.send(Method::Post, &path(at, &[]), &wanted).await?;
+    let value = done.value.unwrap_or_default();
+    let told = impact::before(&done.impact, &done.scope);
+    if *only_preview && told.is_none() {
+        return Err(format!("there is no preview of {word} {value}"));
+    }
+    let mut text = told.unwrap_or_default();
+    if !done.impact.is_empty() && proves_names(name, &value) {
+        text.push_str(
+            "Whether servers that do use TLS prove their names was not counted; `rohrpost route \
+             DOMAIN --from SENDER` and the trace of a message tell.\n",
+        );
     }
     if *only_preview {
         return Ok(text + "Nothing was changed.\n");
     }
-    let consent = consent_by.clone().zip(consent_text.clone());
-    let wanted = Wanted {
-        scope: at,
-        name,
-        item,
-        value: value.clone(),
-        expires_at: None,
-        consent: consent.map(|(by, text_version)| Consent { by, text_version }),
-        owner: None,
-    };
-    for warning in desk.admin.set(wanted, desk.author(why)).await? {
+    for warning in done.warnings {
         text.push_str(&format!("Warning: {warning}.\n"));
     }
     text.push_str(&format!("{word} for {scope} is now {value}.\n"));
     Ok(text)
 }
 
-async fn show(desk: &Desk<'_>, scope: &str, format: Format) -> Result<String, PolicyError> {
-    let at = desk.admin.scope(scope).await?;
-    let effective = desk.admin.effective(at, desk.now).await?;
-    let mut rows = Vec::new();
-    let mut values = Vec::new();
-    for Effective {
-        name,
-        item,
-        value,
-        origin,
-    } in effective
-    {
-        let origin = match &origin {
-            Some(scope) => desk.admin.scope_text(scope).await?,
-            None => "default".to_owned(),
-        };
-        values.push(json!({
-            "name": name.to_string(), "item": item, "value": value, "origin": origin,
-        }));
-        let word = match item.as_str() {
-            "" => name.to_string(),
-            item => format!("{name} {item}"),
-        };
-        if !value.is_empty() {
-            rows.push(vec![word, value, origin]);
-        }
-    }
-    output::value(format, &json!(values), || {
+/// Whether a value demands that servers prove their names.
+fn proves_names(name: Name, value: &str) -> bool {
+    matches!(Value::parse(name, value), Ok(Value::OutboundTls(demand)) if demand.level == OutboundTls::Authenticated)
+}
+
+async fn show(api: &AdminApi, scope: &str, format: Format) -> Result<String, String> {
+    let at = path(&["policy", "effective"], &[("scope", scope)]);
+    let found: Vec<Holds> = api.get(&at).await?;
+    let origin = |one: &Holds| one.origin.clone().unwrap_or_else(|| "default".to_owned());
+    let value = |one: &Holds| {
+        json!({
+            "name": one.name, "item": one.item, "value": one.value, "origin": origin(one),
+        })
+    };
+    let values: Vec<_> = found.iter().map(value).collect();
+    output::shown(format, &json!(values), || {
+        let set = found.iter().filter(|one| !one.value.is_empty());
+        let rows: Vec<_> = set
+            .map(|one| vec![which(&one.name, &one.item), one.value.clone(), origin(one)])
+            .collect();
         output::table(&["NAME", "VALUE", "SET FOR"], &rows)
     })
 }
 
-async fn list(desk: &Desk<'_>, format: Format) -> Result<String, PolicyError> {
-    let mut rows = Vec::new();
-    let mut values = Vec::new();
-    for row in desk.admin.settings().await? {
-        let scope = desk.admin.scope_text(&row.scope).await?;
-        values.push(json!({
-            "scope": scope, "name": row.name.to_string(), "item": row.item,
-            "value": row.value.to_string(), "expires_at": row.expires_at.map(|at| at.0),
-            "changed_at": row.changed_at.0, "changed_by": row.changed_by, "reason": row.reason,
-        }));
-        rows.push(vec![
-            scope,
-            format!("{} {}", row.name, row.item).trim_end().to_owned(),
-            row.value.to_string(),
-            output::time(row.changed_at),
-            row.changed_by,
-            output::or_dash(&row.reason),
-        ]);
-    }
-    output::value(format, &json!(values), || {
+/// A name with its item.
+fn which(name: &str, item: &str) -> String {
+    format!("{name} {item}").trim_end().to_owned()
+}
+
+async fn list(api: &AdminApi, format: Format) -> Result<String, String> {
+    let found: Vec<Setting> = api.get(&path(&["policy", "settings"], &[])).await?;
+    let value = |row: &Setting| {
+        json!({
+            "scope": row.scope, "name": row.name, "item": row.item, "value": row.value,
+            "expires_at": row.expires.as_deref().map(output::ms), "changed_at": output::ms(&row.changed),
+            "changed_by": row.changed_by, "reason": row.reason,
+        })
+    };
+    let values: Vec<_> = found.iter().map(value).collect();
+    output::shown(format, &json!(values), || {
+        let row = |row: &Setting| {
+            vec![
+                row.scope.clone(),
+                which(&row.name, &row.item),
+                row.value.clone(),
+                moment(&row.changed),
+                row.changed_by.clone(),
+                output::or_dash(&row.reason),
+            ]
+        };
+        let rows: Vec<_> = found.iter().map(row).collect();
         output::table(&["SCOPE", "NAME", "VALUE", "SINCE", "BY", "REASON"], &rows)
     })
 }
 
-async fn history(
-    desk: &Desk<'_>,
-    scope: Option<&str>,
-    format: Format,
-) -> Result<String, PolicyError> {
-    let at = match scope {
-        Some(scope) => Some(desk.admin.scope(scope).await?),
-        None => None,
+async fn history(api: &AdminApi, scope: Option<&str>, format: Format) -> Result<String, String> {
+    let mut query = vec![("limit", HISTORY_LINES_MAX)];
+    query.extend(scope.map(|scope| ("scope", scope)));
+    let found: Vec<Change> = api.get(&path(&["policy", "history"], &query)).await?;
+    let value = |line: &Change| {
+        json!({
+            "scope": line.scope, "name": line.name, "item": line.item, "before": line.before,
+            "after": line.after, "changed_at": output::ms(&line.changed), "changed_by": line.changed_by,
+            "reason": line.reason, "consent_by": line.consent_by, "consent_text": line.consent_text,
+        })
     };
-    let mut text = String::new();
-    let mut values = Vec::new();
-    for line in desk.admin.history(at, HISTORY_LINES_MAX).await? {
-        let scope: &Scope = &line.scope;
-        let scope = desk.admin.scope_text(scope).await?;
-        let consent = line.consent.as_ref();
-        values.push(json!({
-            "scope": scope, "name": line.name, "item": line.item, "before": line.before,
-            "after": line.after, "changed_at": line.changed_at.0, "changed_by": line.changed_by,
-            "reason": line.reason, "consent_by": consent.map(|c| &c.by),
-            "consent_text": consent.map(|c| &c.text_version),
-        }));
-        let unset = || "unset".to_owned();
-        text.push_str(&format!(
-            "{}  {}: {} from {} to {}, by {}{}{}\n",
-            output::time(line.changed_at),
-            scope,
-            format!("{} {}", line.name, line.item).trim_end(),
-            line.before.clone().unwrap_or_else(unset),
-            line.after.clone().unwrap_or_else(unset),
-            line.changed_by,
-            match line.reason.as_str() {
-                "" => String::new(),
-                reason => format!(", because: {reason}"),
-            },
-            consent.map_or_else(String::new, |c| format!(
-                ", with the consent of {} to text {}",
-                c.by, c.text_version
-            )),
-        ));
-    }
-    output::value(format, &json!(values), || text)
+    let values: Vec<_> = found.iter().map(value).collect();
+    output::shown(format, &json!(values), || found.iter().map(told).collect())
+}
+
+fn told(line: &Change) -> String {
+    let unset = || "unset".to_owned();
+    let because = match line.reason.as_str() {
+        "" => String::new(),
+        reason => format!(", because: {reason}"),
+    };
+    let consent = match (&line.consent_by, &line.consent_text) {
+        (Some(by), Some(text)) => format!(", with the consent of {by} to text {text}"),
+        _ => String::new(),
+    };
+    format!(
+        "{}  {}: {} from {} to {}, by {}{because}{consent}\n",
+        moment(&line.changed),
+        line.scope,
+        which(&line.name, &line.item),
+        line.before.clone().unwrap_or_else(unset),
+        line.after.clone().unwrap_or_else(unset),
+        line.changed_by,
+    )
 }

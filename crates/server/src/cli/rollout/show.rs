@@ -160,7 +160,7 @@ pub(super) async fn plan(desk: &Desk, slug: &str) -> Result<String, RolloutError
         let before = setting.before.as_deref().unwrap_or("not set");
         text.push_str(&format!(
             "  {}: {}{item}\n    now:  {before}\n    then: {}\n",
-            setting.scope, setting.name, setting.value
+            setting.scope, setting.target, setting.value
         ));
     }
     text.push_str("\nWhom this concerns today:\n\n");
@@ -172,7 +172,8 @@ fn told(desk: &Desk, impacts: &[policy::impact::Impact]) -> String {
     let catalogue = desk.policies.catalogue();
     let texts = impacts
         .iter()
-        .map(|found| impact::told(found, "the audience", &catalogue));
+        .map(|found| https::api::measures::Preview::of(found.clone(), &catalogue))
+        .map(|found| impact::told(&found, "the audience"));
     texts.collect::<Vec<_>>().join("\n")
 }
 

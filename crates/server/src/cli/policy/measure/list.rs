@@ -1,53 +1,18 @@
 //! Which measures are set, how far each is, and whether every node knows.
 
-use crate::cli::policy::Desk;
-use crate::cli::policy::output::{self, Format};
-use platform::clock::Timestamp;
-use policy::Measure;
-use policy::admin::PolicyError;
-use policy::admin::typed::{self, called};
-use policy::measure::DatedStep;
-use policy::nodes::{self, Report, Standing};
-use policy::setting::Name;
+use crate::cli::admin_api::{AdminApi, path};
+use crate::cli::policy::output::{self, Format, local, ms};
+use https::api::staging::{DatedStage, Node, SetMeasure, SetMeasures, StageOf};
 use serde_json::{Value, json};
 
-pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, PolicyError> {
-    let zone = desk.admin.zone().await?;
-    let mut rows = Vec::new();
-    let mut values = Vec::new();
-    let (settings, unreadable) = desk.admin.readable_settings().await?;
-    let measures = settings
-        .iter()
-        .filter(|row| row.name.is_measure() || row.name == Name::LegacyAccess)
-        .filter(|row| row.expires_at.is_none_or(|end| end > desk.now));
-    for row in measures {
-        let scope = desk.admin.scope_text(&row.scope).await?;
-        let typed::Standing { stage, next } = typed::standing(row, &zone, desk.now);
-        values.push(json!({
-            "scope": scope, "measure": called(row.name, &row.item), "value": row.value.to_string(),
-            "stage": stage, "next_change": next.map(|at| at.0),
-            "until": row.expires_at.map(|at| at.0), "owner": row.owner,
-            "changed_by": row.changed_by, "changed_at": row.changed_at.0, "reason": row.reason,
-        }));
-        rows.push(vec![
-            called(row.name, &row.item),
-            scope,
-            stage,
-            row.value.to_string(),
-            next.map_or_else(|| "-".to_owned(), output::time),
-            output::or_dash(row.owner.as_deref().unwrap_or_default()),
-            row.changed_by.clone(),
-            output::or_dash(&row.reason),
-        ]);
-    }
-    let (newest, reports) = desk.store.read(nodes::list).await?;
-    let nodes: Vec<Value> = reports
-        .iter()
-        .map(|report| node(report, newest, desk.now))
-        .collect();
-    let value =
-        json!({"measures": values, "unreadable": unreadable, "revision": newest, "nodes": nodes});
-    output::value(format, &value, || {
+pub(super) async fn all(api: &AdminApi, format: Format) -> Result<String, String> {
+    let all: SetMeasures = api.get(&path(&["measures"], &[])).await?;
+    let measures: Vec<Value> = all.measures.iter().map(measure).collect();
+    let nodes: Vec<Value> = all.nodes.iter().map(node).collect();
+    let value = json!({
+        "measures": measures, "unreadable": all.unreadable, "revision": all.revision, "nodes": nodes,
+    });
+    output::shown(format, &value, || {
         let head = [
             "MEASURE",
             "FOR",
@@ -58,115 +23,118 @@ pub(super) async fn all(desk: &Desk<'_>, format: Format) -> Result<String, Polic
             "BY",
             "REASON",
         ];
+        let rows: Vec<_> = all.measures.iter().map(|one| row(one, &all.zone)).collect();
         let mut text = match rows.is_empty() {
             true => "Nothing is set: every measure is at its default.\n".to_owned(),
             false => output::table(&head, &rows),
         };
-        for what in &unreadable {
+        for what in &all.unreadable {
             text.push_str(&format!("Warning: {what}\n"));
         }
-        for report in &reports {
-            text.push_str(&told(report, newest, desk.now));
+        for node in &all.nodes {
+            text.push_str(&told(node, &all));
         }
         text
     })
 }
 
-fn node(report: &Report, newest: i64, now: Timestamp) -> Value {
+fn measure(one: &SetMeasure) -> Value {
     json!({
-        "node": report.node, "revision": report.revision, "standing": report.standing(newest, now).word(),
-        "current_at": report.current_at.0, "seen_at": report.seen_at.0, "trouble": report.trouble,
+        "scope": one.scope, "measure": one.measure, "value": one.value,
+        "stage": one.stage, "next_change": one.next_change.as_deref().map(ms),
+        "until": one.until.as_deref().map(ms), "owner": one.owner,
+        "changed_by": one.changed_by, "changed_at": ms(&one.changed), "reason": one.reason,
+    })
+}
+
+fn row(one: &SetMeasure, zone: &str) -> Vec<String> {
+    let next = one.next_change.as_deref();
+    vec![
+        one.measure.clone(),
+        one.scope.clone(),
+        one.stage.clone(),
+        one.value.clone(),
+        next.map_or_else(|| "-".to_owned(), |at| local(at, zone)),
+        output::or_dash(one.owner.as_deref().unwrap_or_default()),
+        one.changed_by.clone(),
+        output::or_dash(&one.reason),
+    ]
+}
+
+fn node(node: &Node) -> Value {
+    json!({
+        "node": node.node, "revision": node.revision, "standing": node.standing,
+        "current_at": ms(&node.current), "seen_at": ms(&node.seen), "trouble": node.trouble,
     })
 }
 
 /// A line about a node.
-fn told(report: &Report, newest: i64, now: Timestamp) -> String {
-    let node = &report.node;
-    let trouble = match &report.trouble {
+fn told(node: &Node, all: &SetMeasures) -> String {
+    let Node {
+        node: name,
+        revision,
+        ..
+    } = node;
+    let trouble = match &node.trouble {
         Some(why) => format!(": {why}"),
         None => String::new(),
     };
-    match report.standing(newest, now) {
-        Standing::Current => format!(
-            "Node {node} holds the rules of revision {}.\n",
-            report.revision
+    match node.standing.as_str() {
+        "current" => format!("Node {name} holds the rules of revision {revision}.\n"),
+        "behind" => format!(
+            "Warning: node {name} holds old rules, of revision {revision} instead of {}, since {}{trouble}\n",
+            all.revision,
+            local(&node.current, &all.zone),
         ),
-        Standing::Behind => format!(
-            "Warning: node {node} holds old rules, of revision {} instead of {newest}, since {}{trouble}\n",
-            report.revision,
-            output::time(report.current_at),
-        ),
-        Standing::Silent => format!(
-            "Warning: node {node} has not been heard of since {}; it is not running or cannot reach the \
+        _ => format!(
+            "Warning: node {name} has not been heard of since {}; it is not running or cannot reach the \
              store{trouble}\n",
-            output::time(report.seen_at),
+            local(&node.seen, &all.zone),
         ),
     }
 }
 
 pub(super) async fn show(
-    desk: &Desk<'_>,
+    api: &AdminApi,
     scope: &str,
     measure: Option<&str>,
     format: Format,
-) -> Result<String, PolicyError> {
-    let wanted = measure.map(typed::measures).transpose()?;
-    let at = desk.admin.scope(scope).await?;
-    let now = desk.now;
-    let found = desk
-        .admin
-        .on_behalf_of(&at, now, |snapshot, sender| {
-            let measures = Measure::built_in().filter(|measure| {
-                wanted
-                    .as_ref()
-                    .is_none_or(|wanted| wanted.contains(measure))
-            });
-            let each = measures.map(|measure| {
-                let stage = snapshot.stage(&measure, sender, now);
-                let steps = snapshot.steps(&measure, sender, now);
-                (measure, stage.value, stage.origin, steps.value)
-            });
-            each.collect::<Vec<_>>()
+) -> Result<String, String> {
+    let mut query = vec![("scope", scope)];
+    query.extend(measure.map(|measure| ("measure", measure)));
+    let found: Vec<StageOf> = api.get(&path(&["measures", "stages"], &query)).await?;
+    let set_for = |one: &StageOf| one.set_for.clone().unwrap_or_else(|| "default".to_owned());
+    let step = |step: &DatedStage| {
+        json!({
+            "from": step.from.as_deref().map(ms), "stage": step.stage, "date": step.date,
         })
-        .await?;
-    let mut rows = Vec::new();
-    let mut values = Vec::new();
-    for (measure, stage, origin, steps) in &found {
-        let origin = match steps.is_empty() {
-            true => "default".to_owned(),
-            false => desk.admin.scope_text(origin).await?,
+    };
+    let value = |one: &StageOf| {
+        json!({
+            "measure": one.measure, "stage": one.stage, "set_for": set_for(one),
+            "steps": one.steps.iter().map(step).collect::<Vec<_>>(),
+        })
+    };
+    let values: Vec<_> = found.iter().map(value).collect();
+    output::shown(format, &json!(values), || {
+        let row = |one: &StageOf| {
+            vec![
+                one.measure.clone(),
+                one.stage.clone(),
+                coming(&one.steps),
+                set_for(one),
+            ]
         };
-        let dated: Vec<_> = steps
-            .iter()
-            .map(|step| {
-                json!({
-                    "from": step.from.map(|at| at.0), "stage": step.stage.word(),
-                    "date": step.written.map(|date| date.to_string()),
-                })
-            })
-            .collect();
-        values.push(json!({
-            "measure": measure.to_string(), "stage": stage.word(), "set_for": origin, "steps": dated,
-        }));
-        rows.push(vec![
-            measure.to_string(),
-            stage.to_string(),
-            coming(steps, now),
-            origin,
-        ]);
-    }
-    output::value(format, &json!(values), || {
+        let rows: Vec<_> = found.iter().map(row).collect();
         output::table(&["MEASURE", "STAGE", "THEN", "SET FOR"], &rows)
     })
 }
 
 /// The steps that are still to come.
-fn coming(steps: &[DatedStep], now: Timestamp) -> String {
-    let coming = steps
-        .iter()
-        .filter(|step| step.from.is_some_and(|from| from > now));
+fn coming(steps: &[DatedStage]) -> String {
+    let coming = steps.iter().filter(|step| !step.begun);
     let words: Vec<_> = coming
-        .filter_map(|step| Some(format!("{} {}", step.written?, step.stage)))
+        .filter_map(|step| Some(format!("{} {}", step.date.as_ref()?, step.stage)))
         .collect();
     output::or_dash(&words.join("; "))
 }

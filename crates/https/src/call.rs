@@ -44,6 +44,8 @@ pub(crate) struct Call {
     /// The value of the session's cookie, where that is who calls.
     pub(crate) session: Option<String>,
     pub(crate) notes: Arc<Notes>,
+    /// What the caller's account is told of announcements; for pages only.
+    pub(crate) told: Arc<[rollout::Told]>,
 }
 
 /// What the audit log is told about a change.

@@ -188,7 +188,7 @@ impl Inner {
             self.writings.take(*peer, now).map_err(Problem::too_many)?;
         }
         let by = said_by(&origin, &parts.headers);
-        let call = Call {
+        let mut call = Call {
             by,
             services: self.services.clone(),
             caller,
@@ -208,7 +208,11 @@ impl Inner {
         }
     }
 
+            told: Arc::default(),
     /// Refuses to let somebody act as an account that was granted more than they have themselves.
+        if matches!(route.kind, Kind::Page) {
+            call.told = pages::banner::told(&call).await;
+        }
     async fn refuse_more_than_granted(
         &self,
         caller: Option<&Caller>,

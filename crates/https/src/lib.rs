@@ -11,6 +11,7 @@ mod call;
 pub mod client;
 mod connecting;
 mod credentials;
+mod delegation;
 mod face;
 mod form;
 mod grants;

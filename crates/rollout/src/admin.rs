@@ -1,6 +1,8 @@
 //! What operators do with rollouts: make, show, announce, start, pause, resume, roll back, end; and how the
 //! provider speaks. Each is one transaction with the settings it makes, its author and reason.
 
+mod own;
+mod targets;
 mod within;
 
 pub(crate) use within::{proposals, scopes};
@@ -13,6 +15,7 @@ use crate::preview::{self, Variant};
 use crate::rows::{self, Kept, Made, Past};
 use crate::sight::{self, Concerned};
 use crate::voice::{Voice, Word};
+pub use own::{Need, Told};
 use platform::clock::Timestamp;
 use platform::store::{Store, StoreError, Tx};
 use policy::Policies;

@@ -7,6 +7,7 @@ pub mod announce;
 pub mod check;
 pub mod compose;
 pub mod conformity;
+pub mod delegation;
 pub mod dmarc;
 pub mod facts;
 pub mod fill;
@@ -32,7 +33,7 @@ pub mod wording;
 mod writing;
 pub mod zone_change;
 
-pub use admin::{Plan, RolloutError, Rollouts, TakenBack};
+pub use admin::{Need, Plan, RolloutError, Rollouts, TakenBack, Told};
 pub use model::{
     Evidence, Legacy, LocalDate, Rollout, Rounds, State, Step, TextSet, Texts, Visibility,
 };

@@ -4,8 +4,11 @@
 pub mod accounts;
 pub mod administration;
 pub mod aliases;
+pub mod announcements;
 pub mod catalogue;
 pub mod customers;
+pub mod delegation;
+pub mod dkim;
 pub mod dmarc;
 pub mod document;
 pub mod domains;
@@ -74,6 +77,8 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(senders::routes());
     routes.extend(rollouts::routes());
     routes.extend(letters::routes());
+    routes.extend(announcements::routes());
+    routes.extend(delegation::routes());
     routes.extend(rules::routes());
     routes.extend(trying::routes());
     routes.extend(catalogue::routes());

@@ -45,7 +45,7 @@ fn is_public(kept: &Kept) -> bool {
     }
 }
 
-fn address(slug: &str, language: Language) -> String {
+pub(super) fn address(slug: &str, language: Language) -> String {
     format!("/{}/{slug}", language.of("ankuendigungen", "announcements"))
 }
 

@@ -3,11 +3,14 @@
 //! does not.
 
 mod announcements;
+pub(crate) mod banner;
+mod delegation;
 mod discovery;
 mod guides;
 mod help;
 mod help_texts;
 mod login;
+mod mail_settings;
 mod status;
 mod support;
 
@@ -20,6 +23,7 @@ use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
+use directory::AddressKey;
 use maud::{DOCTYPE, Markup, html};
 
 /// The field of a form that shows it is ours.
@@ -34,6 +38,8 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(help::routes());
     routes.extend(login::routes());
     routes.extend(discovery::routes());
+    routes.extend(mail_settings::routes());
+    routes.extend(delegation::routes());
     routes.extend(announcements::routes());
     routes.extend(guides::routes());
     routes.extend(status::routes());
@@ -73,6 +79,7 @@ pub(crate) fn respond(call: &Call, page: Page) -> Response {
     let other = other_language(&call.uri, call.language);
     let navigation = navigation(call.caller.as_ref(), call.language);
     let exit = call.session.as_deref().map(form_token);
+    let above = banner::banner(&call.told, call.language);
     framed(
         StatusCode::OK,
         call.language,
@@ -80,6 +87,7 @@ pub(crate) fn respond(call: &Call, page: Page) -> Response {
         Some(&other),
         navigation,
         exit.as_deref(),
+        above,
     )
 }
 
@@ -138,6 +146,7 @@ fn navigation(caller: Option<&Caller>, language: Language) -> Markup {
         @if caller.account.is_some() {
             a href="/status" { (language.of("Mein Postfach", "My account")) }
         }
+            a href=(mail_settings::address(language)) { (language.of("Server und Absender", "Servers and senders")) }
         @if caller.may(Right::Assist, &crate::access::Subject::Installation) {
             a href="/support" { "Support" }
         }
@@ -146,6 +155,17 @@ fn navigation(caller: Option<&Caller>, language: Language) -> Markup {
 }
 
 fn framed(
+/// The account of whoever calls.
+///
+/// # Errors
+/// Where there is none, such as for a token of the operator.
+fn own_login(call: &Call) -> Result<AddressKey, Problem> {
+    let account = call.caller()?.account.as_ref();
+    account
+        .map(|(_, login)| login.clone())
+        .ok_or_else(Problem::not_here)
+}
+
     status: StatusCode,
     language: Language,
     page: Page,
@@ -153,6 +173,7 @@ fn framed(
     navigation: Markup,
     exit: Option<&str>,
 ) -> Response {
+    above: Markup,
     let text = html! {
         (DOCTYPE)
         html lang=(language.tag()) {
@@ -186,6 +207,7 @@ fn framed(
                     }
                 }
                 main #content {
+                (above)
                     h1 { (page.title) }
                     (page.body)
                 }

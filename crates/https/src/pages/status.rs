@@ -1,7 +1,7 @@
 //! `/status`: the owner of an account sees whether anything must be done, with which devices, how it connected, and keeps
 //! an old device working until the end of legacy access, never after. And `/abmelden/`: one click ends the newsletter.
 
-use super::{Page, form_field, guides, respond};
+use super::{Page, form_field, guides, own_login, respond};
 use crate::access::Right;
 use crate::answer;
 use crate::call::Call;
@@ -14,7 +14,6 @@ use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use directory::AddressKey;
 use maud::{Markup, html};
 use policy::admin::Author;
 use policy::connections::{Connection, Status};
@@ -35,13 +34,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::page(Method::GET, "/unsubscribe/{token}", anyone, ask_to_end),
         Route::page(Method::POST, "/unsubscribe/{token}", anyone, end_newsletter),
     ]
-}
-
-fn own_login(call: &Call) -> Result<AddressKey, Problem> {
-    let account = call.caller()?.account.as_ref();
-    account
-        .map(|(_, login)| login.clone())
-        .ok_or_else(Problem::not_here)
 }
 
 async fn page(call: Call) -> Result<Response, Problem> {

@@ -139,6 +139,12 @@ impl Record {
             .unwrap_or(Wish::None)
     }
 
+    /// What it asks for subdomains without a record of their own; what nobody knows means what holds for the domain.
+    pub fn subdomain_wish(&self) -> Wish {
+        let own = self.value("sp").and_then(Wish::from_word);
+        own.unwrap_or_else(|| self.wish())
+    }
+
     /// Whether it is a trial.
     pub fn testing(&self) -> Testing {
         match self.value("t") {

@@ -174,7 +174,7 @@ pub fn diff(change: &Change) -> String {
 }
 
 /// A text as a zone file writes it, in strings of at most 255 octets.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut strings = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {

@@ -1,6 +1,8 @@
 //! What a measure saw: this account, this measure, this detail, how often, first and last day. Collected in
 //! memory, written by a chore. Never holds an IP address. The rim notes, the CLI and letters read.
 
+pub mod servers;
+
 pub use crate::measure::Measure;
 use crate::model::SendAs;
 use directory::{AccountId, AddressKey};
@@ -51,6 +53,7 @@ pub struct Findings {
 struct Inner {
     store: Store,
     waiting: Mutex<Waiting>,
+    servers: servers::Servers,
 }
 
 #[derive(Default)]
@@ -92,6 +95,7 @@ impl Findings {
             inner: Arc::new(Inner {
                 store,
                 waiting: Mutex::default(),
+                servers: servers::Servers::default(),
             }),
         }
     }
@@ -100,6 +104,12 @@ impl Findings {
     pub fn note(&self, measure: Measure, account: AccountId, detail: &str, now: Timestamp) {
         let tally = Tally::once(now.0.div_euclid(DAY_MS));
         self.waiting().add(account, measure, cut(detail), tally);
+    }
+
+    /// Notes that mail which `theirs` brought in the name of the hosted domain `ours` does not meet a measure. Neither
+    /// may hold an IP address. Costs no store access.
+    pub fn note_server(&self, measure: Measure, ours: &str, theirs: &str, now: Timestamp) {
+        self.inner.servers.note(measure, ours, cut(theirs), now);
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -112,6 +122,7 @@ impl Findings {
     /// # Errors
     /// Those of the store; what was not written goes on waiting.
     pub async fn flush(&self) -> Result<(), StoreError> {
+        self.inner.servers.flush(&self.inner.store).await?;
         let (mut found, lost) = self.waiting().take();
         if lost > 0 {
             tracing::warn!(lost, "findings.lost_for_want_of_memory");
@@ -165,7 +176,9 @@ impl Findings {
                 .await?;
             first = end;
         }
-        Ok(())
+        store
+            .write(move |tx: &mut dyn Tx| servers::forget(tx, before))
+            .await
     }
 }
 

@@ -15,8 +15,10 @@ pub use change::changes;
 pub use trend::{Day, record, standing, today, trend};
 
 use crate::connections::{tls_number, window};
+use crate::findings;
 use crate::measure::{Measure, Service};
 use crate::model::Scope;
+use crate::rows::domains_of;
 use crate::rules::servers;
 use crate::snapshot::Snapshot;
 use directory::{AccountId, DomainName};
@@ -51,6 +53,8 @@ pub enum Proposed {
     InboundTls(DomainName),
     /// Mail of a domain leaves over TLS only.
     OutboundTls(DomainName),
+    /// Mail from outside with senders of hosted domains is taken only where somebody answers for it.
+    SpoofedSender,
     /// A rule of the operator's is enforced.
     Rule(Box<str>),
 }
@@ -64,6 +68,7 @@ impl Proposed {
             Self::SenderOwnership => Measure::SenderOwnership,
             Self::InboundTls(_) => Measure::InboundTls,
             Self::OutboundTls(_) => Measure::OutboundTls,
+            Self::SpoofedSender => Measure::SpoofedSender,
             Self::Rule(name) => Measure::Rule(name.clone()),
         }
     }
@@ -88,6 +93,7 @@ impl Proposed {
             Measure::TlsVersion(service) => Some(Self::TlsVersion { service, lowest }),
             Measure::Cleartext(service) => Some(Self::Cleartext(service)),
             Measure::SenderOwnership => Some(Self::SenderOwnership),
+            Measure::SpoofedSender => Some(Self::SpoofedSender),
             Measure::Rule(name) => Some(Self::Rule(name)),
             Measure::InboundTls | Measure::OutboundTls => None,
         }
@@ -235,6 +241,9 @@ pub fn preview(
         let first_day = window(question.days, question.now);
         servers.extend(by_rule(tx, name, first_day)?);
     }
+    if *question.proposed == Proposed::SpoofedSender {
+        servers.extend(in_our_name(tx, question)?);
+    }
     let mut gathered = Gathered::new(question);
     if let Proposed::Rule(name) = question.proposed
         && let Some(rule) = question.snapshot.rules().set().named(name)
@@ -249,10 +258,30 @@ pub fn preview(
             gathered.connections(tx, *service, (1, below))?;
         }
         Proposed::Cleartext(service) => gathered.connections(tx, *service, (0, 0))?,
-        Proposed::SenderOwnership | Proposed::Rule(_) => gathered.found(tx)?,
+        Proposed::SenderOwnership | Proposed::SpoofedSender | Proposed::Rule(_) => {
+            gathered.found(tx)?;
+        }
         Proposed::InboundTls(_) | Proposed::OutboundTls(_) => {}
     }
     Ok(gathered.summed_up(servers))
+}
+
+/// Servers that brought mail in the name of hosted domains which nobody answered for.
+fn in_our_name(tx: &mut dyn Tx, question: &Question<'_>) -> Result<Vec<Server>, StoreError> {
+    let first_day = window(question.days, question.now);
+    let measure = Measure::SpoofedSender;
+    match question.scope {
+        Scope::Installation => findings::servers::list(tx, &measure, None, first_day),
+        Scope::Domain(name) => findings::servers::list(tx, &measure, Some(name), first_day),
+        Scope::Group(_) => {
+            let mut found = findings::servers::list(tx, &measure, None, first_day)?;
+            let domains = domains_of(tx, question.scope)?;
+            found.retain(|server| domains.contains(&server.ours));
+            Ok(found)
+        }
+        // Who wrote in whose name is a finding of the account.
+        Scope::Account(_) => Ok(Vec::new()),
+    }
 }
 
 /// Domains of other servers whose mail a rule that is not enforced would have stopped.

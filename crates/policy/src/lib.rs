@@ -26,6 +26,7 @@ mod schema;
 pub mod setting;
 mod snapshot;
 pub mod spf;
+pub mod spoofed;
 #[cfg(test)]
 mod testing;
 pub mod usage;
@@ -49,4 +50,5 @@ pub use rows::{
 pub use rules::SCHEMA as RULES_SCHEMA;
 pub use schema::SCHEMA;
 pub use snapshot::{Snapshot, own_help_url};
+pub use spoofed::{Spoofed, SpoofedDemand};
 pub use usage::Usage;

@@ -139,6 +139,9 @@ pub enum Measure {
     InboundTls,
     /// Mail of a sender leaves over TLS only.
     OutboundTls,
+    /// Mail from outside says it is from an address here and nobody answers for that; a finding's detail is the server
+    /// that brought it.
+    SpoofedSender,
     /// A rule of the operator's, by its name.
     Rule(Box<str>),
 }
@@ -152,6 +155,7 @@ impl Measure {
             .map(Self::TlsVersion)
             .chain(services.map(Self::Cleartext))
             .chain([Self::SenderOwnership, Self::InboundTls, Self::OutboundTls])
+            .chain([Self::SpoofedSender])
     }
 
     /// The measure with this word, as `Display` writes it: `tls-version/imap`, `sender-ownership`,
@@ -167,6 +171,7 @@ impl Measure {
             ("sender-ownership", None) => Some(Self::SenderOwnership),
             ("inbound-tls", None) => Some(Self::InboundTls),
             ("outbound-tls", None) => Some(Self::OutboundTls),
+            ("spoofed-sender", None) => Some(Self::SpoofedSender),
             ("rule", Some(name))
                 if (1..=RULE_NAME_BYTES_MAX).contains(&name.len())
                     && !name.chars().any(char::is_control) =>
@@ -186,6 +191,7 @@ impl fmt::Display for Measure {
             Self::SenderOwnership => f.write_str("sender-ownership"),
             Self::InboundTls => f.write_str("inbound-tls"),
             Self::OutboundTls => f.write_str("outbound-tls"),
+            Self::SpoofedSender => f.write_str("spoofed-sender"),
             Self::Rule(name) => write!(f, "rule/{name}"),
         }
     }

@@ -585,6 +585,7 @@ pub fn remove_domain(tx: &mut dyn Tx, domain: &DomainName) -> Result<(), StoreEr
         "DELETE FROM policy_identities WHERE domain = ?1",
         params![domain.as_str()],
     )?;
+    crate::findings::servers::remove_domain(tx, domain)?;
     remove_scope(tx, &Scope::Domain(domain.clone()))
 }
 

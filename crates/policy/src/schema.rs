@@ -6,7 +6,7 @@ use platform::store::{Component, Migration};
 /// What `Store::open` is given for this crate.
 pub const SCHEMA: Component = Component {
     name: "policy",
-    migrations: &[SETTINGS, MEASURES],
+    migrations: &[SETTINGS, MEASURES, FINDING_SERVERS],
 };
 
 const SETTINGS: Migration = Migration {
@@ -101,5 +101,22 @@ CREATE TABLE policy_nodes (
     current_at {int} NOT NULL,
     seen_at {int} NOT NULL,
     trouble {text}
+) {clustered}",
+};
+
+/// What measures found of mail that other servers brought. Days count from 1970-01-01. theirs: a host name and the
+/// domain of the envelope's sender.
+const FINDING_SERVERS: Migration = Migration {
+    number: 3,
+    name: "what measures found of mail of other servers",
+    sql: "
+CREATE TABLE policy_finding_servers (
+    measure {text} NOT NULL,
+    ours {text} NOT NULL,
+    theirs {text} NOT NULL,
+    seen {int} NOT NULL,
+    first_day {int} NOT NULL,
+    last_day {int} NOT NULL,
+    PRIMARY KEY (measure, ours, theirs)
 ) {clustered}",
 };

@@ -13,11 +13,13 @@ use crate::measure::Zone;
 use crate::model::*;
 use crate::rules::Compiled;
 use build::SetLimits;
-use directory::AccountId;
+use directory::{AccountId, DomainName};
 use formats::header_edit::{self, Action};
 use measures::{LegacyEnds, Measures, OpenToSomebody};
 use platform::clock::Timestamp;
+use platform::net::Network;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub(crate) struct Scoped {
     pub(crate) header_actions_inbound: Box<[Action]>,
     pub(crate) header_actions_outbound: Box<[Action]>,
     pub(crate) destinations: HashMap<Box<str>, DestinationRule>,
+    pub(crate) trusted_sealers: Box<[DomainName]>,
+    pub(crate) trusted_relays: Box<[Network]>,
 }
 
 /// All settings at one moment.
@@ -248,6 +252,21 @@ impl Snapshot {
             limits.push((Scope::Group(name.to_owned()), group));
         }
         limits
+    }
+
+    /// Whose ARC seals are believed about senders of the hosted domain `author`: the installation's, then its own.
+    pub fn trusted_sealers(&self, author: &str) -> impl Iterator<Item = &DomainName> {
+        let own = self.domains.get(author);
+        let own = own.map_or(&[][..], |at| &at.trusted_sealers);
+        self.installation.trusted_sealers.iter().chain(own)
+    }
+
+    /// Whether mail that `client` brings with senders of the hosted domain `author` is not asked for proofs.
+    pub fn is_trusted_relay(&self, author: &str, client: IpAddr) -> bool {
+        let own = self.domains.get(author);
+        let own = own.map_or(&[][..], |at| &at.trusted_relays);
+        let mut known = self.installation.trusted_relays.iter().chain(own);
+        known.any(|network| network.contains(client))
     }
 
     /// The calendar day of `now` where the installation is, counted from 1970-01-01.

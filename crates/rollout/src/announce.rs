@@ -173,6 +173,7 @@ fn service(measure: &Measure) -> Option<Service> {
         Measure::SenderOwnership
         | Measure::InboundTls
         | Measure::OutboundTls
+        | Measure::SpoofedSender
         | Measure::Rule(_) => None,
     }
 }

@@ -132,7 +132,7 @@ fn of_measure(measure: &Measure, steps: &[&Step], problems: &mut Vec<String>) {
         Measure::TlsVersion(_) => &[None, Some("1.2"), Some("1.3")],
         Measure::OutboundTls => &[None, Some("required"), Some("authenticated")],
         Measure::Cleartext(_) | Measure::SenderOwnership => &[None],
-        Measure::InboundTls => {
+        Measure::InboundTls | Measure::SpoofedSender => {
             problems.push(
                 "inbound-tls needs the consent of who owns the domain; it is set for each domain by \
                  `rohrpost policy set`, not by a rollout"

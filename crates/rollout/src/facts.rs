@@ -38,7 +38,7 @@ pub fn kind(measure: &Measure) -> &'static str {
         Measure::Cleartext(_) => "cleartext",
         Measure::SenderOwnership => "sender-ownership",
         Measure::OutboundTls => "outbound-tls",
-        Measure::InboundTls | Measure::Rule(_) => "other",
+        Measure::InboundTls | Measure::SpoofedSender | Measure::Rule(_) => "other",
     }
 }
 

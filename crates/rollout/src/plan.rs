@@ -87,7 +87,7 @@ fn place(measure: &Measure) -> Result<(Name, String), String> {
         Measure::Cleartext(service) => (Name::Cleartext, service.word().to_owned()),
         Measure::SenderOwnership => (Name::SenderOwnership, String::new()),
         Measure::OutboundTls => (Name::OutboundTls, String::new()),
-        Measure::InboundTls | Measure::Rule(_) => {
+        Measure::InboundTls | Measure::SpoofedSender | Measure::Rule(_) => {
             return Err(format!("{measure} is not set by a rollout"));
         }
     })

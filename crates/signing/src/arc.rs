@@ -13,8 +13,9 @@ use formats::header::{self, Field};
 use platform::spool::Spool;
 use std::time::Duration;
 
-/// How long all questions to DNS may take together; past that the message is forwarded without a seal.
-const EVALUATION_TIME_MAX: Duration = Duration::from_secs(8);
+/// How long all questions to DNS may take together; past that the message is forwarded without a seal, or nothing is
+/// known about who sent it.
+pub(crate) const EVALUATION_TIME_MAX: Duration = Duration::from_secs(8);
 
 /// Header fields of a message that is looked at. Each signature names up to 200 fields, and each name is looked for
 /// among all, so a header of a hundred thousand would cost a second; honest ones have some hundred.
@@ -111,7 +112,7 @@ pub(crate) async fn signers(
 }
 
 /// The fields of a header; `None` where there are more than are looked at.
-fn few_fields(header: &[u8]) -> Option<Vec<Field<'_>>> {
+pub(crate) fn few_fields(header: &[u8]) -> Option<Vec<Field<'_>>> {
     let fields: Vec<_> = header::fields(header).take(FIELDS_MAX + 1).collect();
     (fields.len() <= FIELDS_MAX).then_some(fields)
 }

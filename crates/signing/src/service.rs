@@ -5,6 +5,7 @@ use crate::field_choice::{Choice, Purpose, choose};
 use crate::key::{Algorithm, SigningKey};
 use crate::keyring::Keyring;
 use crate::message::{Form, body_hash, read_header};
+use crate::proof::{Claimed, Evidence};
 use crate::secret::Vault;
 use crate::signature::{HeaderHash, OpenField, hash_text};
 use crate::srs::{Reversed, Srs};
@@ -40,7 +41,7 @@ pub struct SigningParts {
     pub host: String,
 }
 
-/// How a message that is forwarded came here.
+/// How a message that is forwarded, or looked at, came here.
 #[derive(Debug, Clone)]
 pub struct ReceivedFrom {
     /// The client that delivered it.
@@ -49,7 +50,7 @@ pub struct ReceivedFrom {
     pub hello: String,
     /// MAIL FROM as it came; `None` for the null sender.
     pub mail_from: Option<Address>,
-    /// The domain that forwards it: that of the alias.
+    /// The domain that forwards it: that of the alias; empty where it stays here.
     pub forwarded_by: String,
 }
 
@@ -217,6 +218,14 @@ impl Signing {
         received: &ReceivedFrom,
     ) -> Result<Vec<u8>, SigningError> {
         crate::arc::seal(self, message, skip, received).await
+    }
+
+    /// Who answers for a message that says it is from a domain hosted here.
+    ///
+    /// # Errors
+    /// As `sign`. DNS failures are no error: they are among the answers.
+    pub async fn evidence(&self, claimed: &Claimed<'_>) -> Result<Evidence, SigningError> {
+        crate::proof::evidence(self, claimed).await
     }
 
     /// Domains whose DKIM signature over `message` is valid now, for reports, which must be signed (RFC 8460 §3).

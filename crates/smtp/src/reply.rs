@@ -136,6 +136,10 @@ impl Status {
     pub const NOT_AUTHORISED: Status = Status(7, 1);
     /// RFC 4954 §6: credentials invalid.
     pub const CREDENTIALS: Status = Status(7, 8);
+    /// X.7.26: multiple authentication checks failed (RFC 7372 §3.3).
+    pub const MANY_CHECKS_FAILED: Status = Status(7, 26);
+    /// X.4.3: directory server failure.
+    pub const NO_DIRECTORY: Status = Status(4, 3);
 }
 
 /// One reply: a code, perhaps an enhanced code, and text of one or more lines (separated by `\n`).

@@ -22,7 +22,7 @@ pub fn name(word: &str) -> Result<(Name, String), PolicyError> {
     let name = name.ok_or_else(|| {
         invalid(format!(
             "\"{word}\" is no measure; there are tls-version, cleartext (each with /SERVICE), \
-             sender-ownership, inbound-tls, outbound-tls and legacy-access"
+             sender-ownership, spoofed-sender, inbound-tls, outbound-tls and legacy-access"
         ))
     })?;
     let item = match (name.has_items(), item) {

@@ -51,6 +51,9 @@ pub fn changes(
         Value::InboundTls(Some(demand)) if is_ever_enforced(&demand.schedule) => {
             of_domains(tx, scope, Proposed::InboundTls)?
         }
+        Value::Spoofed(demand) if is_ever_enforced(&demand.schedule) => {
+            vec![Proposed::SpoofedSender]
+        }
         Value::OutboundTls(demand)
             if demand.level > OutboundTls::Off && is_ever_enforced(&demand.schedule) =>
         {

@@ -48,7 +48,7 @@ pub fn standing(tx: &mut dyn Tx) -> Result<Vec<Proposed>, StoreError> {
         ]
     };
     let mut all: Vec<Proposed> = LOGIN_SERVICES.into_iter().flat_map(of).collect();
-    all.push(Proposed::SenderOwnership);
+    all.extend([Proposed::SenderOwnership, Proposed::SpoofedSender]);
     let rules = tx.all(
         "SELECT DISTINCT measure FROM policy_findings WHERE measure LIKE 'rule/%' \
          ORDER BY measure LIMIT ?1",

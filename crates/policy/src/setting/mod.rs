@@ -117,6 +117,15 @@ names! {
     InboundTls "inbound-tls" [Domain] Single
         "off | required [\"[SCHEDULE]\"] [TEXT]", "off",
         "Whether mail for the domain is taken only over TLS; TEXT is what other servers are told at RCPT. Needs consent.";
+    SpoofedSender "spoofed-sender" [Installation Group Domain Account] MostSpecific
+        "[score | junk | reject] SCHEDULE", "reject observe",
+        "What becomes of mail from other servers that says it is from a hosted domain, where neither SPF nor DKIM nor a trusted forwarder answers for that. Each level does at warn what the next milder one does.";
+    TrustedSealers "trusted-sealers" [Installation Domain] All
+        "DOMAIN ...", "",
+        "Forwarders and mailing lists that are believed (d= of their ARC seals) when they say that a sender of a hosted domain was genuine.";
+    TrustedRelays "trusted-relays" [Installation Domain] All
+        "NETWORK ...", "",
+        "Servers of one's own, such as a gateway in front, whose mail with senders of hosted domains is not asked for proofs.";
     Dane "dane" [Installation] Single
         "enforce | audit | off", "enforce",
         "What DANE (RFC 7672) does to outgoing mail; audit checks and reports without stopping anything.";
@@ -224,6 +233,7 @@ impl Name {
                 | Self::LegacyAccess
                 | Self::OutboundTls
                 | Self::InboundTls
+                | Self::SpoofedSender
                 | Self::Dane
                 | Self::Destination
                 | Self::StripOrigin
@@ -241,6 +251,7 @@ impl Name {
                 | Self::Cleartext
                 | Self::OutboundTls
                 | Self::InboundTls
+                | Self::SpoofedSender
         )
     }
 

@@ -7,6 +7,7 @@ use crate::model::{
     InboundTls, LegacyAccess, LegacyClear, LowestTls, OldVersions, OutboundDemand, OutboundTls,
     Stage,
 };
+use crate::spoofed::{Spoofed, SpoofedDemand};
 use platform::tls::TlsVersion;
 use std::fmt;
 
@@ -89,6 +90,21 @@ pub(super) fn show_outbound_tls(
         return Ok(());
     }
     write!(f, " {}", demand.schedule)
+}
+
+/// Stages alone mean what is strictest in the end.
+pub(super) fn spoofed(text: &str) -> Result<SpoofedDemand, String> {
+    let (word, rest) = first_word(text);
+    let (level, stages) = match Spoofed::from_word(word) {
+        Some(level) => (level, rest),
+        None => (Spoofed::Reject, text),
+    };
+    let schedule = maybe_schedule(Name::SpoofedSender, stages)?;
+    Ok(SpoofedDemand { level, schedule })
+}
+
+pub(super) fn show_spoofed(demand: &SpoofedDemand, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{} {}", demand.level.word(), demand.schedule)
 }
 
 pub(super) fn inbound_tls(text: &str) -> Result<Option<InboundTls>, String> {

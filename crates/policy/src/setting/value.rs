@@ -7,11 +7,14 @@ use crate::model::{
     DaneMode, Delay, DestinationRule, InboundTls, Language, LegacyAccess, LowestTls,
     OutboundDemand, OutboundTls, Pool, Scope, TlsLevel,
 };
+use crate::spoofed::SpoofedDemand;
 use directory::DomainName;
 use formats::header_edit::{ACTIONS_MAX, Action};
+use platform::net::Network;
 use platform::tls::TlsVersion;
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +42,12 @@ pub enum Value {
     OutboundTls(OutboundDemand),
     /// Of `inbound-tls`; `None` is off.
     InboundTls(Option<InboundTls>),
+    /// Of `spoofed-sender`.
+    Spoofed(SpoofedDemand),
+    /// Of `trusted-sealers`.
+    Domains(Vec<DomainName>),
+    /// Of `trusted-relays`.
+    Networks(Vec<Network>),
     /// Of `dane`.
     Dane(DaneMode),
     /// A name, a URL, a time zone.
@@ -90,6 +99,9 @@ impl Value {
             Name::LegacyAccess => return staged::legacy(text).map(Self::Legacy),
             Name::OutboundTls => return staged::outbound_tls(text).map(Self::OutboundTls),
             Name::InboundTls => return staged::inbound_tls(text).map(Self::InboundTls),
+            Name::SpoofedSender => return staged::spoofed(text).map(Self::Spoofed),
+            Name::TrustedSealers => return list(name, text, DomainName::parse).map(Self::Domains),
+            Name::TrustedRelays => return list(name, text, Network::from_str).map(Self::Networks),
             Name::Dane => dane(text).map(Self::Dane),
             Name::Pool => pool_name(text).map(Self::Word),
             Name::Weight => number(text, 1, 1000).map(Self::Number),
@@ -133,6 +145,7 @@ impl Value {
             Self::LowestTls(lowest) => Some(&lowest.schedule),
             Self::OutboundTls(demand) if demand.level > OutboundTls::Off => Some(&demand.schedule),
             Self::InboundTls(Some(demand)) => Some(&demand.schedule),
+            Self::Spoofed(demand) => Some(&demand.schedule),
             _ => None,
         }
     }
@@ -147,10 +160,44 @@ impl Value {
             Self::LowestTls(lowest) => lowest.schedule = changed,
             Self::OutboundTls(demand) => demand.schedule = changed,
             Self::InboundTls(Some(demand)) => demand.schedule = changed,
+            Self::Spoofed(demand) => demand.schedule = changed,
             _ => return None,
         }
         Some(value)
     }
+}
+
+/// Words between spaces and commas, at most `LIST_MAX`, each once.
+fn list<T: PartialEq, E: fmt::Display>(
+    name: Name,
+    text: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, String> {
+    let mut found = Vec::new();
+    for word in text.split([' ', ',', '\n', '\t']) {
+        if word.is_empty() {
+            continue;
+        }
+        let one = read(word).map_err(|why| format!("\"{word}\" in {name}: {why}"))?;
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    match found.len() {
+        0 => Err(format!(
+            "{name} names at least one; give {}",
+            name.described().syntax
+        )),
+        1..=LIST_MAX => Ok(found),
+        _ => Err(format!("{name} names at most {LIST_MAX}")),
+    }
+}
+
+fn show_list<T: fmt::Display>(list: &[T], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (n, one) in list.iter().enumerate() {
+        write!(f, "{}{one}", if n > 0 { " " } else { "" })?;
+    }
+    Ok(())
 }
 
 fn number(text: &str, least: u32, most: u32) -> Option<u32> {
@@ -391,6 +438,9 @@ impl fmt::Display for Value {
             Self::Legacy(access) => staged::show_legacy(access, f),
             Self::OutboundTls(demand) => staged::show_outbound_tls(demand, f),
             Self::InboundTls(demand) => staged::show_inbound_tls(demand.as_ref(), f),
+            Self::Spoofed(demand) => staged::show_spoofed(demand, f),
+            Self::Domains(domains) => show_list(domains, f),
+            Self::Networks(networks) => show_list(networks, f),
             Self::Dane(mode) => f.write_str(mode.word()),
             Self::Word(word) => f.write_str(word),
             Self::Number(n) | Self::Limit(Some(n)) => n.fmt(f),

@@ -125,6 +125,9 @@ impl Scoped {
                 }
                 self.inbound_tls = demand;
             }
+            Value::Spoofed(demand) => self.measures().add_spoofed(&demand, at),
+            Value::Domains(sealers) => self.trusted_sealers = sealers.into(),
+            Value::Networks(relays) => self.trusted_relays = relays.into(),
             Value::Word(pool) => self.pool = Some(pool.into()),
             Value::Number(n) if name == Name::HoldBack => {
                 self.hold_back = Some(Duration::from_secs(u64::from(n)));

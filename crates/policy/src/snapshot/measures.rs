@@ -5,6 +5,7 @@ use super::{Scoped, Snapshot};
 use crate::legacy::Stopped;
 use crate::measure::{DatedStep, Measure, Schedule, Service, Timeline, Zone};
 use crate::model::*;
+use crate::spoofed::{Spoofed, SpoofedDemand};
 use directory::AccountId;
 use platform::clock::Timestamp;
 use platform::tls::TlsVersion;
@@ -17,6 +18,7 @@ enum What {
     SenderOwnership,
     InboundTls,
     OutboundTls,
+    SpoofedSender,
 }
 
 impl What {
@@ -29,6 +31,7 @@ impl What {
             Self::SenderOwnership => "sender-ownership",
             Self::InboundTls => "inbound-tls",
             Self::OutboundTls => "outbound-tls",
+            Self::SpoofedSender => "spoofed-sender",
         }
     }
 
@@ -53,6 +56,7 @@ enum Demand {
     Only,
     Tls(TlsVersion),
     Outbound(OutboundTls),
+    Spoofed(Spoofed),
 }
 
 #[derive(Debug)]
@@ -89,6 +93,11 @@ impl Measures {
     pub(crate) fn add_outbound(&mut self, demand: &OutboundDemand, at: At<'_>) {
         let level = Demand::Outbound(demand.level);
         self.add(What::OutboundTls, level, &demand.schedule, at);
+    }
+
+    pub(crate) fn add_spoofed(&mut self, demand: &SpoofedDemand, at: At<'_>) {
+        let level = Demand::Spoofed(demand.level);
+        self.add(What::SpoofedSender, level, &demand.schedule, at);
     }
 
     /// `item` is a service's word or `*`.
@@ -171,6 +180,13 @@ impl Snapshot {
                 found.unwrap_or_else(|| self.default_value(Stage::Off))
             }
             Measure::OutboundTls => self.outbound_stage(sender, now),
+            Measure::SpoofedSender => {
+                let Decided { value, origin } = self.spoofed(sender, now);
+                Decided {
+                    value: value.1,
+                    origin,
+                }
+            }
             Measure::Rule(_) => self.default_value(Stage::Off),
         }
     }
@@ -193,7 +209,7 @@ impl Snapshot {
         };
         let version = match dated.demand {
             Demand::Tls(version) => version,
-            Demand::Only | Demand::Outbound(_) => TlsVersion::V1_2,
+            Demand::Only | Demand::Outbound(_) | Demand::Spoofed(_) => TlsVersion::V1_2,
         };
         self.decided((version, dated.timeline.stage(sender, now)), at)
     }
@@ -208,6 +224,19 @@ impl Snapshot {
             }
         }
         decided
+    }
+
+    /// What becomes of mail from outside that says it is from this author and is not proved, and how far that is; where
+    /// nothing is set it is only observed.
+    pub fn spoofed(&self, author: &Sender<'_>, now: Timestamp) -> Decided<(Spoofed, Stage)> {
+        let Some((at, dated)) = self.found(What::SpoofedSender, author, now) else {
+            return self.default_value((Spoofed::Reject, Stage::Observe));
+        };
+        let level = match dated.demand {
+            Demand::Spoofed(level) => level,
+            Demand::Only | Demand::Tls(_) | Demand::Outbound(_) => Spoofed::Reject,
+        };
+        self.decided((level, dated.timeline.stage(author, now)), at)
     }
 
     fn outbound_stage(&self, sender: &Sender<'_>, now: Timestamp) -> Decided<Stage> {
@@ -229,7 +258,7 @@ impl Snapshot {
             let dated = at.measures.as_deref()?.find(What::OutboundTls, now)?;
             match dated.demand {
                 Demand::Outbound(level) => Some((at, level, dated.timeline.stage(sender, now))),
-                Demand::Only | Demand::Tls(_) => None,
+                Demand::Only | Demand::Tls(_) | Demand::Spoofed(_) => None,
             }
         })
     }
@@ -259,6 +288,7 @@ impl Snapshot {
             Measure::SenderOwnership => What::SenderOwnership,
             Measure::InboundTls => What::InboundTls,
             Measure::OutboundTls => What::OutboundTls,
+            Measure::SpoofedSender => What::SpoofedSender,
             Measure::Rule(_) => return self.default_value(Vec::new()),
         };
         match self.found(what, sender, now) {

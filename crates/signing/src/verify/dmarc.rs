@@ -49,46 +49,112 @@ pub(crate) struct Proofs<'a> {
     pub(crate) dkim: Vec<&'a str>,
 }
 
+/// Who of `Proofs` speaks for an author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aligned {
+    /// The domain SPF passed for.
+    Spf,
+    /// That of a signature.
+    Dkim,
+    /// Nobody.
+    Nobody,
+}
+
 /// Looks at the author's domain `from`.
 pub(crate) async fn check(from: &str, proofs: &Proofs<'_>, resolver: &dyn Resolver) -> Dmarc {
     let Some(walk) = walk(from, resolver).await else {
         return Dmarc::TempError;
     };
-    let organization = organization(from, &walk);
-    // The author's own record, that of the organization, that of the public suffix: whichever is first.
-    let policy = walk
-        .iter()
-        .filter(|step| {
-            let of_suffix = step
-                .record
-                .as_ref()
-                .is_some_and(|r| r.public_suffix == Some(true));
-            step.name == from || step.name == organization || of_suffix
-        })
-        .find_map(|step| step.record.as_ref());
-    let Some(policy) = policy else {
+    let Some(policy) = policy_for(from, &walk) else {
         return Dmarc::None;
     };
-    let spf = proofs.spf.map(|domain| (domain, policy.strict_spf));
-    let dkim = proofs
-        .dkim
-        .iter()
-        .map(|domain| (*domain, policy.strict_dkim));
-    for (domain, strict) in spf.into_iter().chain(dkim) {
+    match align(from, &walk, policy, proofs, resolver).await {
+        Some(Aligned::Nobody) => Dmarc::Fail,
+        Some(Aligned::Spf | Aligned::Dkim) => Dmarc::Pass,
+        None => Dmarc::TempError,
+    }
+}
+
+/// Who speaks for the author's domain `from`, whether or not it publishes DMARC; `None` where DNS did not answer.
+/// Without a record only the domain itself and what is below it do: whose a domain above is, nobody says.
+pub(crate) async fn aligned(
+    from: &str,
+    proofs: &Proofs<'_>,
+    resolver: &dyn Resolver,
+) -> Option<Aligned> {
+    let exactly = |domain: &str| domain.eq_ignore_ascii_case(from);
+    if let Some(found) = first(proofs, exactly) {
+        return Some(found);
+    }
+    if proofs.spf.is_none() && proofs.dkim.is_empty() {
+        return Some(Aligned::Nobody);
+    }
+    let walk = walk(from, resolver).await?;
+    let Some(policy) = policy_for(from, &walk) else {
+        let found = first(proofs, |domain| is_below(domain, from));
+        return Some(found.unwrap_or(Aligned::Nobody));
+    };
+    align(from, &walk, policy, proofs, resolver).await
+}
+
+fn first(proofs: &Proofs<'_>, speaks: impl Fn(&str) -> bool) -> Option<Aligned> {
+    if proofs.spf.is_some_and(&speaks) {
+        return Some(Aligned::Spf);
+    }
+    let signed = proofs.dkim.iter().any(|domain| speaks(domain));
+    signed.then_some(Aligned::Dkim)
+}
+
+/// Whether `domain` is below `above`.
+pub(crate) fn is_below(domain: &str, above: &str) -> bool {
+    let Some(start) = domain.len().checked_sub(above.len() + 1) else {
+        return false;
+    };
+    let (head, tail) = (domain.get(..=start), domain.get(start + 1..));
+    head.is_some_and(|head| head.ends_with('.'))
+        && tail.is_some_and(|tail| tail.eq_ignore_ascii_case(above))
+}
+
+/// The author's own record, that of the organization, that of the public suffix: whichever is first.
+fn policy_for<'w>(from: &str, walk: &'w [Step]) -> Option<&'w Policy> {
+    let organization = organization(from, walk);
+    let speaks = |step: &&Step| {
+        let record = step.record.as_ref();
+        let of_suffix = record.is_some_and(|record| record.public_suffix == Some(true));
+        step.name == from || step.name == organization || of_suffix
+    };
+    walk.iter()
+        .filter(speaks)
+        .find_map(|step| step.record.as_ref())
+}
+
+async fn align(
+    from: &str,
+    walk: &[Step],
+    policy: &Policy,
+    proofs: &Proofs<'_>,
+    resolver: &dyn Resolver,
+) -> Option<Aligned> {
+    let organization = organization(from, walk);
+    let spf = proofs
+        .spf
+        .map(|domain| (domain, policy.strict_spf, Aligned::Spf));
+    let dkim = proofs.dkim.iter();
+    let dkim = dkim.map(|domain| (*domain, policy.strict_dkim, Aligned::Dkim));
+    for (domain, strict, way) in spf.into_iter().chain(dkim) {
         if domain.eq_ignore_ascii_case(from) {
-            return Dmarc::Pass;
+            return Some(way);
         }
         if strict {
             continue;
         }
         let domain = domain.to_ascii_lowercase();
-        match self::walk(&domain, resolver).await {
-            Some(walk) if self::organization(&domain, &walk) == organization => return Dmarc::Pass,
-            Some(_) => {}
-            None => return Dmarc::TempError,
+        let walk = self::walk(&domain, resolver).await?;
+        if self::organization(&domain, &walk) == organization {
+            return Some(way);
         }
     }
-    Dmarc::Fail
+    Some(Aligned::Nobody)
 }
 
 /// The records from `domain` upwards; `None` where DNS did not answer.
@@ -237,6 +303,37 @@ mod tests {
             result(&dns, "broken.test", None, &[]).await,
             Dmarc::TempError
         );
+    }
+
+    #[tokio::test]
+    async fn a_domain_without_a_record_has_what_is_below_it_speak() {
+        let dns = StaticResolver::new();
+        dns.add_txt("_dmarc.firma.test", "v=DMARC1; p=reject")
+            .add_txt("_dmarc.strict.test", "v=DMARC1; p=none; adkim=s")
+            .fail("_dmarc.broken.test", "SERVFAIL");
+        let of = async |from: &str, spf: Option<&str>, dkim: &[&str]| {
+            let proofs = Proofs {
+                spf,
+                dkim: dkim.to_vec(),
+            };
+            aligned(from, &proofs, &dns).await
+        };
+        let (nobody, dkim) = (Some(Aligned::Nobody), Some(Aligned::Dkim));
+        assert_eq!(
+            of("none.test", Some("none.test"), &[]).await,
+            Some(Aligned::Spf)
+        );
+        assert_eq!(of("none.test", None, &["News.none.test"]).await, dkim);
+        assert_eq!(of("a.none.test", None, &["none.test"]).await, nobody);
+        assert_eq!(
+            of("none.test", Some("evilnone.test"), &["test"]).await,
+            nobody
+        );
+        assert_eq!(of("firma.test", None, &["a.firma.test"]).await, dkim);
+        assert_eq!(of("strict.test", None, &["a.strict.test"]).await, nobody);
+        assert_eq!(of("broken.test", None, &["other.test"]).await, None);
+        // Nothing that could speak: nobody asks the DNS.
+        assert_eq!(of("broken.test", None, &[]).await, nobody);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a message that is forwarded proves about itself: SPF, DKIM, DMARC and its ARC chain, for the results that go
-//! into our own ARC set. Asks the DNS, changes nothing, refuses nothing; filters are others' business.
+//! What a message proves about itself: SPF, DKIM, DMARC and its ARC chain, for the results that go into our own ARC set
+//! and for mail that says it is from a domain hosted here. Asks the DNS, changes nothing, refuses nothing; filters are others' business.
 
 pub(crate) mod chain;
 pub(crate) mod dkim;
@@ -7,6 +7,7 @@ pub(crate) mod dmarc;
 pub(crate) mod results;
 pub(crate) mod spf;
 pub(crate) mod spf_macro;
+pub(crate) mod told;
 
 #[cfg(test)]
 mod tests;

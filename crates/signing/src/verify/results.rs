@@ -3,7 +3,7 @@
 
 use super::chain::{self, Chain, Status};
 use super::dkim::{BodyHashes, Kind, SIGNATURES_MAX, Service, Signature, Verdict};
-use super::dmarc::{self, Dmarc, Proofs};
+use super::dmarc::{self, Aligned, Dmarc, Proofs};
 use super::spf::{Check, Spf};
 use super::spf_macro::Facts;
 use crate::service::ReceivedFrom;
@@ -165,6 +165,39 @@ fn author_domain(fields: &[Field<'_>]) -> Option<String> {
 }
 
 impl Results {
+    /// Who speaks for `author`, whether or not it publishes DMARC; `None` where DNS did not answer.
+    pub(crate) async fn aligned(&self, author: &str, resolver: &dyn Resolver) -> Option<Aligned> {
+        let passed = self
+            .signed
+            .iter()
+            .filter(|signed| signed.verdict == Verdict::Pass);
+        let proofs = Proofs {
+            spf: self.spf_domain.as_deref().filter(|_| self.spf == Spf::Pass),
+            dkim: passed
+                .filter_map(|signed| Some(signed.of.as_ref()?.0.as_str()))
+                .collect(),
+        };
+        dmarc::aligned(author, &proofs, resolver).await
+    }
+
+    /// Whether something that DNS did not answer might have proved `author`: nobody gets out of a refusal by naming
+    /// servers of another domain that do not answer.
+    pub(crate) fn might_be_proved(&self, author: &str) -> bool {
+        let related = |domain: &str| organisation_of(domain) == organisation_of(author);
+        let by_spf = self.spf == Spf::TempError && self.spf_domain.as_deref().is_some_and(related);
+        let mut open = self
+            .signed
+            .iter()
+            .filter(|signed| signed.verdict == Verdict::TempError);
+        by_spf || open.any(|signed| signed.of.as_ref().is_some_and(|of| related(&of.0)))
+    }
+
+    /// Whether anybody at all answers for the message, in whosever name.
+    pub(crate) fn vouched(&self) -> bool {
+        let signed = |signed: &Signed| signed.verdict == Verdict::Pass;
+        self.spf == Spf::Pass || self.chain == Status::Pass || self.signed.iter().any(signed)
+    }
+
     /// As they follow `i=…; authserv-id` in a field: each on its own line.
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![self.spf_text()];
@@ -214,6 +247,12 @@ impl Signed {
         }
         text
     }
+}
+
+/// What two names must share at least to be of one organisation: the last two labels.
+fn organisation_of(domain: &str) -> &str {
+    let dot = domain.rmatch_indices('.').nth(1);
+    dot.map_or(domain, |(dot, _)| domain.get(dot + 1..).unwrap_or(domain))
 }
 
 /// The newest instance number there is.

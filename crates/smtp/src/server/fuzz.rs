@@ -3,7 +3,7 @@
 //! the server. A session as a whole is fuzzed over a socket by the tests of this module.
 
 use super::header_report::Author;
-use super::incoming::{Edits, Front, HeldFront, Incoming, Missing};
+use super::incoming::{Edits, Front, Incoming, Missing};
 use crate::data::{BareEndings, Dots, Progress};
 use crate::grammar::{self, ChunkEnd, Command};
 use crate::limits::Limits;
@@ -76,7 +76,7 @@ fn begin(dots: Dots, limits: &Limits) -> Incoming {
         memory_bytes: 4 * MESSAGE_BYTES_MAX as usize,
         dir: std::path::Path::new("/nonexistent").into(),
     });
-    let front = Front::Held(Box::new(HeldFront {
+    let front = Front {
         fields: "Received: x\r\n".into(),
         missing: Some(missing),
         author: Author::Customer,
@@ -86,7 +86,8 @@ fn begin(dots: Dots, limits: &Limits) -> Incoming {
             direction: policy::Direction::Outbound,
         }),
         rules: None,
-    }));
+        hosts: ["rp.test".into()].into(),
+    };
     Incoming::begin(front, spool, dots, BareEndings::Normalise, limits)
 }
 

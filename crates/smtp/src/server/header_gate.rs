@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) date: bool,
     /// A Message-ID field.
     pub(super) message_id: bool,
+    /// An Authentication-Results field.
+    pub(super) results: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +125,8 @@ impl HeaderGate {
             self.seen.date = true;
         } else if name.eq_ignore_ascii_case(b"Message-ID") {
             self.seen.message_id = true;
+        } else if name.eq_ignore_ascii_case(b"Authentication-Results") {
+            self.seen.results = true;
         }
         self.fields += 1;
         self.at = At::Rest;
@@ -205,7 +209,8 @@ mod tests {
                 Seen {
                     received: 2,
                     date: true,
-                    message_id: true
+                    message_id: true,
+                    results: false
                 }
             );
         }

@@ -4,13 +4,16 @@
 
 use super::rulings::message::Fault;
 use admission::Told;
+use directory::DomainName;
 use formats::address::Address;
-use formats::header::{Field, fields};
+use formats::header::{Entry, Field, fields, parse_addresses};
 use policy::ownership::{self, Claims, Nature};
 use policy::rules::HeaderFacts;
 
 /// Delivered-To fields that are remembered; more are a loop whoever put them there.
 const DELIVERED_TO_MAX: usize = 100;
+/// Authors that are looked at; nobody writes with so many.
+const AUTHORS_MAX: usize = 20;
 
 /// What the header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub(super) struct HeaderReport {
     pub(super) delivered_to: Vec<String>,
     /// What the operator's rules ask about, as it came.
     pub(super) for_rules: Option<HeaderFacts>,
+    /// Whom From names in mail of another server, where the domain can be read; at most `AUTHORS_MAX`.
+    pub(super) authors: Vec<(Address, DomainName)>,
+    /// The header as it came, where it was changed.
+    pub(super) original_header: Option<Vec<u8>>,
     /// Of a customer's message the program that wrote it, as it came.
     pub(super) mailer: Option<Box<str>>,
 }
@@ -38,6 +45,8 @@ impl Default for HeaderReport {
             tls_required_no: false,
             delivered_to: Vec::new(),
             for_rules: None,
+            authors: Vec::new(),
+            original_header: None,
             mailer: None,
         }
     }
@@ -64,7 +73,9 @@ impl HeaderReport {
         }
         let mut tls_required = 0;
         for field in fields(header) {
-            if field.is("TLS-Required") {
+            if author == Author::Server && field.is("From") {
+                report.note_authors(&field);
+            } else if field.is("TLS-Required") {
                 tls_required += 1;
                 report.tls_required_no = field.value().eq_ignore_ascii_case(b"No");
             } else if field.is("Delivered-To") {
@@ -76,6 +87,30 @@ impl HeaderReport {
         // RFC 8689 §3: more than one must not appear; then nobody knows what is meant.
         report.tls_required_no &= tls_required == 1;
         Ok(report)
+    }
+
+    /// Every From counts: readers are shown one or the other. What programs show is read, not only what is right.
+    fn note_authors(&mut self, field: &Field<'_>) {
+        for entry in parse_addresses(field.raw_value) {
+            if self.authors.len() >= AUTHORS_MAX {
+                return;
+            }
+            let Entry::Mailbox { local, domain, .. } = entry else {
+                continue;
+            };
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let Ok(domain) = DomainName::parse(text(&domain).trim_end_matches('.')) else {
+                continue;
+            };
+            let written = format!("{}@{domain}", text(&local));
+            let nobody = || Address::parse(&format!("invalid@{domain}"));
+            let Ok(address) = Address::parse(&written).or_else(|_| nobody()) else {
+                continue;
+            };
+            if !self.authors.iter().any(|(known, _)| *known == address) {
+                self.authors.push((address, domain));
+            }
+        }
     }
 
     fn note_delivery(&mut self, field: &Field<'_>) -> Result<(), Fault> {

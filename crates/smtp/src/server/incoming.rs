@@ -4,6 +4,7 @@
 
 use super::header_gate::{HeaderGate, Piece, Seen};
 use super::header_report::{self, Author, HeaderReport};
+use super::results_field;
 use super::rulings::message::Fault;
 use crate::data::{BareEndings, Dots, Lines, Progress};
 use crate::limits::Limits;
@@ -25,18 +26,10 @@ pub(super) struct Missing {
     pub(super) message_id: String,
 }
 
-/// What is put in front of a message, and what is done to its header.
+/// What is put in front of a message, and what is done to its header, which is held in memory until its end, changed
+/// and read, and only then written.
 #[derive(Debug)]
-pub(super) enum Front {
-    /// These fields, at once; the header passes through.
-    Fields(String),
-    /// The header is held in memory until its end, changed and read, and only then written.
-    Held(Box<HeldFront>),
-}
-
-/// What is done to a header that is held.
-#[derive(Debug)]
-pub(super) struct HeldFront {
+pub(super) struct Front {
     /// Put in front.
     pub(super) fields: String,
     /// Put behind these where they turn out to be missing (submission).
@@ -47,6 +40,8 @@ pub(super) struct HeldFront {
     pub(super) edits: Option<Edits>,
     /// What the operator's rules do with it.
     pub(super) rules: Option<Box<HeaderRules>>,
+    /// Our names: an Authentication-Results with one of them, which nobody but us may write, is taken out.
+    pub(super) hosts: Box<[Box<str>]>,
 }
 
 /// The operator's rules about a header.
@@ -155,7 +150,7 @@ struct Kept {
 
 #[derive(Debug)]
 struct Held {
-    front: HeldFront,
+    front: Front,
     header: Vec<u8>,
 }
 
@@ -185,25 +180,34 @@ impl Kept {
         let Some(held) = self.held.take() else {
             return Ok(());
         };
-        let HeldFront {
+        let Held { front, header } = *held;
+        let came = header;
+        let Front {
             fields,
             missing,
             author,
             edits,
             rules,
-        } = &held.front;
-        let (for_rules, by_rules) = match rules.as_ref().map(|rules| rules.read(&held.header)) {
+            hosts,
+        } = front;
+        let (for_rules, by_rules) = match rules.as_ref().map(|rules| rules.read(&came)) {
             Some((seen, actions)) => (Some(seen), actions),
             None => (None, Vec::new()),
         };
-        let header = match edits {
-            Some(edits) => edits.apply(&held.header, &by_rules),
-            None => Cow::Borrowed(&held.header[..]),
+        let hosts: Vec<&str> = hosts.iter().map(|host| &**host).collect();
+        let honest = match seen.results {
+            true => results_field::without_forged(&came, &hosts),
+            false => None,
         };
-        self.report = HeaderReport::read(&header, *author)?;
+        let honest = honest.map_or(Cow::Borrowed(&came[..]), Cow::Owned);
+        let header = match &edits {
+            Some(edits) => edits.apply(&honest, &by_rules),
+            None => Cow::Borrowed(&*honest),
+        };
+        self.report = HeaderReport::read(&header, author)?;
         self.report.for_rules = for_rules;
-        if *author == Author::Customer {
-            self.report.mailer = header_report::mailer(&held.header);
+        if author == Author::Customer {
+            self.report.mailer = header_report::mailer(&came);
         }
         self.write(fields.as_bytes())?;
         if let Some(missing) = missing {
@@ -214,7 +218,11 @@ impl Kept {
                 self.write(missing.message_id.as_bytes())?;
             }
         }
-        self.write(&header)
+        self.write(&header)?;
+        if author == Author::Server && *header != came[..] {
+            self.report.original_header = Some(came);
+        }
+        Ok(())
     }
 
     fn header(&mut self, bytes: &[u8]) -> Result<(), Fault> {
@@ -238,32 +246,21 @@ impl Incoming {
         bare: BareEndings,
         limits: &Limits,
     ) -> Self {
-        let (fields, held) = match front {
-            Front::Fields(fields) => (fields, None),
-            Front::Held(front) => {
-                let header = Vec::new();
-                let held = Held {
-                    front: *front,
-                    header,
-                };
-                (String::new(), Some(Box::new(held)))
-            }
-        };
-        let mut kept = Kept {
+        let header = Vec::new();
+        let kept = Kept {
             spool,
             scanner: Scanner::new(),
-            held,
+            held: Some(Box::new(Held { front, header })),
             report: HeaderReport::default(),
             header_bytes_max: limits.header_bytes_max,
             received_fields_max: limits.received_fields_max,
         };
-        let fault = kept.write(fields.as_bytes()).err();
         Self {
             lines: Lines::new(dots, bare),
             gate: HeaderGate::new(),
             kept,
             bytes: 0,
-            fault,
+            fault: None,
         }
     }
 
@@ -365,7 +362,12 @@ mod tests {
     }
 
     fn mx() -> Front {
-        Front::Fields("Received: us\r\n".into())
+        Front {
+            missing: None,
+            author: Author::Server,
+            edits: None,
+            ..submission()
+        }
     }
 
     fn submission() -> Front {
@@ -373,7 +375,7 @@ mod tests {
             date: "Date: now\r\n".into(),
             message_id: "Message-ID: <1@x>\r\n".into(),
         };
-        Front::Held(Box::new(HeldFront {
+        Front {
             fields: "Received: us\r\n".into(),
             missing: Some(missing),
             author: Author::Customer,
@@ -383,7 +385,8 @@ mod tests {
                 direction: Direction::Outbound,
             }),
             rules: None,
-        }))
+            hosts: ["rp.test".into()].into(),
+        }
     }
 
     fn text(message: &Message) -> String {
@@ -455,19 +458,16 @@ mod tests {
     }
 
     #[test]
-    fn an_incoming_header_may_be_held_too() {
+    fn an_incoming_header_is_read_as_it_is_kept() {
         let limits = Limits::default();
-        let front = Front::Held(Box::new(HeldFront {
-            fields: "Received: us\r\n".into(),
-            missing: None,
-            author: Author::Server,
+        let front = Front {
             edits: Some(Edits {
                 policy: Arc::default(),
                 domain: "firma.test".into(),
                 direction: Direction::Inbound,
             }),
-            rules: None,
-        }));
+            ..mx()
+        };
         let mut message = incoming(front, &limits);
         let sent = "Bcc: x@y.test\r\nDelivered-To: Anna@Firma.test\r\n\r\nhi\r\n";
         message.push(sent.as_bytes(), &limits);
@@ -475,6 +475,28 @@ mod tests {
         let message = message.finish().unwrap();
         assert_eq!(text(&message), format!("Received: us\r\n{sent}"));
         assert_eq!(message.report.delivered_to, ["anna@firma.test"]);
+        assert_eq!(message.report.original_header, None);
+    }
+
+    #[test]
+    fn nobody_writes_results_in_our_name_and_signatures_are_checked_over_what_came() {
+        let limits = Limits::default();
+        let mut message = incoming(mx(), &limits);
+        let header = "Authentication-Results: RP.test; dmarc=pass\r\nFrom: <anna@Firma.test>,\r\n b@x.test\r\n";
+        message.push(header.as_bytes(), &limits);
+        message.push(b"From: \"c\"@y.test\r\n\r\nhi\r\n.\r\n", &limits);
+        let message = message.finish().unwrap();
+        let kept = text(&message);
+        assert!(kept.starts_with("Received: us\r\nFrom: <anna@"), "{kept}");
+        let original = message.report.original_header.unwrap();
+        assert!(original.starts_with(header.as_bytes()));
+        let authors: Vec<_> = message
+            .report
+            .authors
+            .iter()
+            .map(|(_, domain)| domain.as_str())
+            .collect();
+        assert_eq!(authors, ["firma.test", "x.test", "y.test"]);
     }
 
     #[test]

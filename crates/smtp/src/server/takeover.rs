@@ -11,6 +11,7 @@ use super::rulings::message::{self, Fault};
 use super::rulings::{Refusal, Ruling};
 use super::senders::{self, Passed};
 use super::session::{End, Outcome, Session};
+use super::spoofed;
 use super::state::{Envelope, Greeting};
 use super::trace_fields;
 use crate::data::BareEndings;
@@ -61,6 +62,12 @@ pub(super) async fn run(
         Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
         Err(error) => return Ok(Some(directory_failed(&error))),
     };
+    let looking = spoofed::judge(session, &greeting, &envelope, message, &mut dispatch, now);
+    let (message, unproved) = match Box::pin(looking).await {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
+        Err(error) => return Ok(Some(directory_failed(&error))),
+    };
     match rules::message(session, &envelope, &message, &mut dispatch).await {
         Ok(Ok(taken)) => envelope.recipients.extend(taken.copies),
         Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
@@ -88,6 +95,7 @@ pub(super) async fn run(
         Ok(()) => {
             quota.accepted();
             senders::note(session, &noted, now);
+            spoofed::note(session, &unproved, now);
             tracing::info!(
                 %trace,
                 role = session.role.name(),

@@ -2,7 +2,7 @@
 //! the client, Date and Message-ID where missing, on submission. Builds text only.
 
 use super::header_report::Author;
-use super::incoming::{Edits, Front, HeldFront, Missing};
+use super::incoming::{Edits, Front, Missing};
 use super::rules;
 use super::senders;
 use super::session::Session;
@@ -34,7 +34,7 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
         ),
         message_id: format!("Message-ID: <{}.{unique:016x}@{host}>\r\n", sender.trace),
     };
-    Front::Held(Box::new(HeldFront {
+    Front {
         fields,
         missing: Some(missing),
         author: Author::Customer,
@@ -44,23 +44,27 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
             direction: Direction::Outbound,
         }),
         rules: rules::header(session, envelope).map(Box::new),
-    }))
+        hosts: own_names(session),
+    }
 }
 
-/// Mail of other servers passes through, unless some of it leaves again or a domain has its header
-/// changed. What leaves again goes as it came, or its author's signature would no longer fit. One body
+/// The names under which this server writes Authentication-Results, or may be taken to.
+fn own_names(session: &Session) -> Box<[Box<str>]> {
+    let names = [session.context.signing.host(), session.host_name()];
+    names.map(Box::from).into()
+}
+
+/// Mail of other servers passes through, unless a domain has its header changed; but who it says it is from is read. What leaves again goes as it came, or its author's signature would no longer fit. One body
 /// serves all recipients, so a domain's own actions count where all are its own.
 fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Front {
     let rules = rules::header(session, envelope).map(Box::new);
-    let looked_at = rules.is_some();
-    let held = |fields, edits| {
-        Front::Held(Box::new(HeldFront {
-            fields,
-            missing: None,
-            author: Author::Server,
-            edits,
-            rules,
-        }))
+    let held = |fields, edits| Front {
+        fields,
+        missing: None,
+        author: Author::Server,
+        edits,
+        rules,
+        hosts: own_names(session),
     };
     if !envelope.forwarding.is_empty() {
         return held(fields, None);
@@ -74,15 +78,13 @@ fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Fro
         .header_actions(&domain, Direction::Inbound)
         .next()
         .is_some();
-    if !acts && !looked_at {
-        return Front::Fields(fields);
-    }
-    let edits = Edits {
+    let changes = acts || policy.rules().needs_header();
+    let edits = changes.then_some(Edits {
         policy,
         domain,
         direction: Direction::Inbound,
-    };
-    held(fields, Some(edits))
+    });
+    held(fields, edits)
 }
 
 /// RFC 5321 §4.4. The client's name and address are left out for customers: they would tell every

@@ -100,6 +100,9 @@ fn sentence(key: &Key, impact: &Impact) -> String {
         Proposed::InboundTls(_) | Proposed::OutboundTls(_) => {
             format!("{servers} domains elsewhere")
         }
+        Proposed::SpoofedSender => format!(
+            "mail of {servers} servers elsewhere in the name of {accounts} accounts here"
+        ),
         _ => format!(
             "{accounts} accounts in {} domains here",
             impact.domains.len()

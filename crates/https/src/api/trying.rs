@@ -2,6 +2,7 @@
 //! compared, and made to hold again.
 
 use super::author;
+use super::rules::{Differs, differences, read};
 use crate::access::Right;
 use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
@@ -13,7 +14,7 @@ use platform::clock::Timestamp;
 use platform::store::{StoreError, Tx};
 use policy::rules::record::{self, DAYS_KEPT};
 use policy::rules::replay::{Replay, Report, Stages};
-use policy::rules::store::{self, Change};
+use policy::rules::store;
 use policy::rules::{Case, Compiled, Decision, Effect, Point, RuleSet, explain};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -98,10 +99,6 @@ struct AtPoint {
     would_act: Vec<String>,
     /// Why, in words, rule by rule.
     why: Vec<String>,
-}
-
-fn read(rules: &Value) -> Result<RuleSet, Problem> {
-    RuleSet::from_json(&rules.to_string()).map_err(Problem::invalid)
 }
 
 async fn set_of(call: &Call, rules: Option<&Value>) -> Result<(i64, RuleSet), Problem> {
@@ -322,25 +319,6 @@ struct Other {
     /// The newer version; the one that holds where it is not said.
     #[param(minimum = 0)]
     to: Option<i64>,
-}
-
-/// How a rule differs.
-#[derive(Serialize, ToSchema)]
-struct Differs {
-    /// `added`, `removed`, `changed` or `moved`.
-    how: &'static str,
-    rule: String,
-}
-
-fn differences(before: &RuleSet, after: &RuleSet) -> Vec<Differs> {
-    let changes = store::diff(before, after).into_iter();
-    let told = changes.map(|change| match change {
-        Change::Added(rule) => ("added", rule),
-        Change::Removed(rule) => ("removed", rule),
-        Change::Changed(rule) => ("changed", rule),
-        Change::Moved(rule) => ("moved", rule),
-    });
-    told.map(|(how, rule)| Differs { how, rule }).collect()
 }
 
 async fn diff(call: Call, other: Other, _: NoBody) -> Result<List<Differs>, Problem> {

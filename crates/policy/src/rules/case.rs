@@ -136,34 +136,41 @@ impl Case {
     }
 }
 
+fn hide<T>(value: Known<T>, shown: bool) -> Known<T> {
+    if shown { value } else { Known::Unknown }
+}
+
+fn maybe(value: &Option<String>) -> Known<&str> {
+    match value.as_deref() {
+        None => Known::Unknown,
+        Some("") => Known::Absent,
+        Some(text) => Known::Is(text),
+    }
+}
+
 impl Prepared<'_> {
+    fn recipients(&self, point: Point) -> Vec<Recipient<'_>> {
+        let known = |fact: Fact| fact.known_at(point);
+        let each = self.case.recipients.iter().zip(&self.domains);
+        each.map(|(recipient, domain)| Recipient {
+            address: hide(
+                Known::Is(recipient.address.as_str()),
+                known(Fact::Recipient),
+            ),
+            domain,
+            group: hide(
+                Known::of(recipient.group.as_deref()),
+                known(Fact::RecipientGroup),
+            ),
+        })
+        .collect()
+    }
+
     /// Calls `ask` with the facts as they are known at `point`.
     pub fn at<T>(&self, point: Point, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
         let case = self.case;
         let known = |fact: Fact| fact.known_at(point);
-        let recipients: Vec<_> = (case.recipients.iter().zip(&self.domains))
-            .map(|(recipient, domain)| Recipient {
-                address: match known(Fact::Recipient) {
-                    true => Known::Is(&recipient.address),
-                    false => Known::Unknown,
-                },
-                domain,
-                group: match known(Fact::RecipientGroup) {
-                    true => Known::of(recipient.group.as_deref()),
-                    false => Known::Unknown,
-                },
-            })
-            .collect();
-        fn hide<T>(value: Known<T>, shown: bool) -> Known<T> {
-            if shown { value } else { Known::Unknown }
-        }
-        fn maybe(value: &Option<String>) -> Known<&str> {
-            match value.as_deref() {
-                None => Known::Unknown,
-                Some("") => Known::Absent,
-                Some(text) => Known::Is(text),
-            }
-        }
+        let recipients = self.recipients(point);
         let session = point != Point::Deliver;
         let way = match &case.account {
             Some(_) => Way::Outbound,

@@ -129,6 +129,12 @@ impl Compiled {
             .is_some_and(|index| index.any)
     }
 
+    /// When the rule with this name is at which stage.
+    pub(crate) fn timeline(&self, name: &str) -> Option<&Timeline> {
+        let place = (self.set.rules().iter()).position(|rule| rule.name == name)?;
+        self.rules.get(place).map(|ready| &ready.timeline)
+    }
+
     pub(super) fn ready(&self, place: usize) -> Option<(&Rule, &Ready)> {
         self.set.rules().get(place).zip(self.rules.get(place))
     }

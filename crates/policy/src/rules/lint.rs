@@ -3,6 +3,7 @@
 
 use super::action::Action;
 use super::logic::Ways;
+use super::named::{Named, named};
 use super::rule::{Point, Rule, RuleSet};
 use super::words::pick;
 use crate::model::Stage;
@@ -181,12 +182,6 @@ fn alone(rule: &Rule, existing: &Existing, remarks: &mut Vec<Remark>) {
             Action::Reject { text, .. } | Action::Defer { text, .. } if text.is_empty() => {
                 add(Problem::NoText, "");
             }
-            Action::Group { name } if !existing.groups.contains(name) => {
-                add(Problem::NoSuchGroup, name);
-            }
-            Action::Pool { name } if !existing.pools.contains(name) => {
-                add(Problem::NoSuchPool, name);
-            }
             Action::Source { addresses } => {
                 let unknown = addresses.iter().find(|at| !existing.addresses.contains(at));
                 if let Some(address) = unknown {
@@ -194,6 +189,17 @@ fn alone(rule: &Rule, existing: &Existing, remarks: &mut Vec<Remark>) {
                 }
             }
             _ => {}
+        }
+    }
+    for one in named(rule) {
+        let is_named =
+            |group: &String| matches!(one, Named::Group(name) if name.eq_ignore_ascii_case(group));
+        match one {
+            Named::Group(name) if !existing.groups.iter().any(is_named) => {
+                add(Problem::NoSuchGroup, name);
+            }
+            Named::Pool(name) if !existing.pools.contains(name) => add(Problem::NoSuchPool, name),
+            Named::Group(_) | Named::Pool(_) => {}
         }
     }
     for at in &rule.at {

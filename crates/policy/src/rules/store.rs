@@ -98,7 +98,8 @@ pub fn versions(tx: &mut dyn Tx, rows_max: i64) -> Result<Vec<Version>, StoreErr
 /// hold. `based_on` is the version the author saw: where another one holds by now, nothing is done.
 ///
 /// # Errors
-/// `Invalid` for a bad author or an outdated `based_on`, `Store`.
+/// `Invalid` for a bad author or an outdated `based_on`; `Missing` where a rule names a group or a pool that does not
+/// exist; `Store`.
 pub fn put(
     tx: &mut dyn Tx,
     set: &RuleSet,
@@ -116,6 +117,7 @@ pub fn put(
     if held == *set {
         return Ok(known);
     }
+    super::named::check(tx, &held, set)?;
     let number = known + 1;
     tx.execute(
         "INSERT INTO policy_rule_versions (version, rules, changed_at, changed_by, reason) \
@@ -134,6 +136,19 @@ pub fn put(
     )?;
     bump_revision(tx)?;
     Ok(number)
+}
+
+/// Makes what `change` says of the rules that hold the rules that hold, as `put` does.
+///
+/// # Errors
+/// Those of `change` and `put`.
+pub fn change(
+    tx: &mut dyn Tx,
+    author: &Author,
+    change: impl Fn(&RuleSet) -> Result<RuleSet, PolicyError>,
+) -> Result<i64, PolicyError> {
+    let (version, held) = current(tx)?;
+    put(tx, &change(&held)?, Some(version), author)
 }
 
 /// The account with this login address, and its group or its domain's.

@@ -157,8 +157,8 @@ pub(crate) struct At<'a> {
 
 impl Snapshot {
     /// How far `measure` has come for `sender` at `now`. The most specific of account, domain, group and
-    /// installation that says something decides; of mandatory TLS the strictest. Rules know their own
-    /// stages: here they are `Off`.
+    /// installation that says something decides; of mandatory TLS the strictest. A rule is the same for
+    /// everybody but for its canary; one that does not exist is `Off`.
     pub fn stage(&self, measure: &Measure, sender: &Sender<'_>, now: Timestamp) -> Decided<Stage> {
         match measure {
             Measure::TlsVersion(service) => {
@@ -187,7 +187,11 @@ impl Snapshot {
                     origin,
                 }
             }
-            Measure::Rule(_) => self.default_value(Stage::Off),
+            Measure::Rule(name) => {
+                let timeline = self.rules.timeline(name);
+                let stage = timeline.map_or(Stage::Off, |timeline| timeline.stage(sender, now));
+                self.default_value(stage)
+            }
         }
     }
 
@@ -289,7 +293,11 @@ impl Snapshot {
             Measure::InboundTls => What::InboundTls,
             Measure::OutboundTls => What::OutboundTls,
             Measure::SpoofedSender => What::SpoofedSender,
-            Measure::Rule(_) => return self.default_value(Vec::new()),
+            Measure::Rule(name) => {
+                let timeline = self.rules.timeline(name);
+                let steps = timeline.map(|timeline| timeline.steps(&self.zone));
+                return self.default_value(steps.unwrap_or_default());
+            }
         };
         match self.found(what, sender, now) {
             Some((at, dated)) => self.decided(dated.timeline.steps(&self.zone), at),

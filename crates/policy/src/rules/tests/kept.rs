@@ -76,6 +76,47 @@ async fn makes_versions(fixture: Fixture) {
     assert_eq!((numbers, all[0].reason.as_str()), (vec![2, 1], "to see"));
 }
 
+#[tokio::test]
+async fn a_group_or_pool_that_does_not_exist_is_refused_when_a_rule_comes_to_name_it() {
+    let fixture = Fixture::new().await;
+    let put = |rules: Vec<String>| {
+        let (store, set) = (fixture.store.clone(), of(&rules));
+        async move {
+            store
+                .write(move |tx: &mut dyn Tx| store::put(tx, &set, None, &author()))
+                .await
+        }
+    };
+    let grouped =
+        r#"{"name":"g","at":["data"],"then":[{"do":"group","name":"nobody"}]}"#.to_owned();
+    let asking = rejecting(
+        "a",
+        r#"{"fact":"account-group","op":"is-one-of","value":["nobody"]}"#,
+    );
+    let pooled =
+        r#"{"name":"p","at":["deliver"],"then":[{"do":"pool","name":"nowhere"}]}"#.to_owned();
+    for (rule, said) in [
+        (&grouped, "g names the group nobody"),
+        (&asking, "a names the group nobody"),
+        (&pooled, "p names the pool nowhere"),
+    ] {
+        let refused = put(vec![rule.clone()]).await.unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+    let make = |tx: &mut dyn Tx| {
+        tx.execute(
+            "INSERT INTO directory_groups (name, description) VALUES ('nobody', '')",
+            &[],
+        )
+    };
+    fixture.store.write(make).await.unwrap();
+    put(vec![grouped.clone()]).await.unwrap();
+    // The group goes: who changes another rule need not mend this one.
+    let remove = |tx: &mut dyn Tx| tx.execute("DELETE FROM directory_groups", &[]);
+    fixture.store.write(remove).await.unwrap();
+    put(vec![grouped, rejecting("b", "{}")]).await.unwrap();
+}
+
 #[test]
 fn differences_between_sets_are_named() {
     let (a, b, c) = (
@@ -307,31 +348,6 @@ async fn a_rule_makes_outgoing_mail_stricter_never_laxer() {
     let put = move |tx: &mut dyn Tx| store::put(tx, &rules, None, &author());
     fixture.store.write(put).await.unwrap();
     let snapshot = fixture.policies().await.snapshot();
-    // The tester knows the same of an attempt as the queue does.
-    let case = Case {
-        sender: Some("x@firma.test".to_owned()),
-        account: Some("x@firma.test".to_owned()),
-        recipients: vec![CaseRecipient {
-            address: "y@far.test".to_owned(),
-            group: None,
-        }],
-        ..Case::default()
-    };
-    let knows = |when: &str| {
-        let json = format!(
-            r#"{{"rules":[{{"name":"r","at":["deliver"],"when":{when},"then":[{{"do":"accept"}}]}}]}}"#
-        );
-        let rules = compiled(&json);
-        let prepared = case.prepare(0);
-        prepared.at(Point::Deliver, |facts| {
-            evaluate(&rules, Point::Deliver, facts, NOON)
-                .ruling
-                .is_some()
-        })
-    };
-    assert!(knows(r#"{"fact":"recipient-domain","value":"far.test"}"#));
-    assert!(knows(r#"{"fact":"authenticated","value":true}"#));
-    assert!(knows(r#"{"fact":"direction","value":"outbound"}"#));
     let leaves = |from: &'static str, to: &str| {
         let sender = Sender {
             account: None,
@@ -372,4 +388,33 @@ async fn a_rule_makes_outgoing_mail_stricter_never_laxer() {
     assert_eq!(leaves("firma.test", "partner.test"), (secure, pool));
     assert_eq!(leaves("other.test", "partner.test"), (secure, None));
     assert_eq!(leaves("other.test", "far.test"), (None, None));
+}
+
+/// The tester knows the same of an attempt as the queue does.
+#[test]
+fn of_an_attempt_to_deliver_the_envelope_is_known() {
+    let case = Case {
+        sender: Some("x@firma.test".to_owned()),
+        account: Some("x@firma.test".to_owned()),
+        recipients: vec![CaseRecipient {
+            address: "y@far.test".to_owned(),
+            group: None,
+        }],
+        ..Case::default()
+    };
+    let knows = |when: &str| {
+        let json = format!(
+            r#"{{"rules":[{{"name":"r","at":["deliver"],"when":{when},"then":[{{"do":"accept"}}]}}]}}"#
+        );
+        let rules = compiled(&json);
+        let prepared = case.prepare(0);
+        prepared.at(Point::Deliver, |facts| {
+            evaluate(&rules, Point::Deliver, facts, NOON)
+                .ruling
+                .is_some()
+        })
+    };
+    assert!(knows(r#"{"fact":"recipient-domain","value":"far.test"}"#));
+    assert!(knows(r#"{"fact":"authenticated","value":true}"#));
+    assert!(knows(r#"{"fact":"direction","value":"outbound"}"#));
 }

@@ -1,4 +1,5 @@
-//! What a form of a page sends (application/x-www-form-urlencoded). Pure; bounded by the body's own limit.
+//! What a form of a page sends (application/x-www-form-urlencoded), and links that say the same after `?`. Pure; bounded
+//! by the body's own limit.
 
 use axum::body::Bytes;
 
@@ -21,6 +22,13 @@ fn value_in(mut pairs: form_urlencoded::Parse<'_>, name: &str) -> Option<String>
     Some(kept.take(VALUE_CHARS_MAX).collect())
 }
 
+/// A link to `place` that is read there as these pairs, whatever they hold: login addresses have `+`, `%` and `&`.
+pub(crate) fn link(place: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    format!("{place}?{}", query.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +39,21 @@ mod tests {
         assert_eq!(field(&body, "user").unwrap(), "anna@firma.test");
         assert_eq!(field(&body, "text").unwrap(), "x\nyz");
         assert_eq!(field(&body, "none"), None);
+    }
+
+    #[test]
+    fn a_link_is_read_as_it_was_meant() {
+        for login in [
+            "anna+news@firma.test",
+            "50%41@firma.test",
+            "a&lang=de#x@firma.test",
+            "ä@firma.test",
+        ] {
+            let link = link("/help/outlook", &[("account", login), ("lang", "en")]);
+            let query = link.strip_prefix("/help/outlook?");
+            assert_eq!(asked(query, "account").as_deref(), Some(login), "{link}");
+            assert_eq!(asked(query, "lang").as_deref(), Some("en"), "{link}");
+            assert!(link.is_ascii() && !link.contains('#'), "{link}");
+        }
     }
 }

@@ -56,27 +56,33 @@ async fn about(call: &Call, back: &Back) -> Result<(String, i64), Problem> {
 }
 
 /// What one receiver reported of one source on a day.
-#[derive(Serialize, ToSchema)]
-struct DmarcFigure {
-    day: String,
-    reporter: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DmarcFigure {
+    /// The UTC day.
+    pub day: String,
+    /// Who reported.
+    pub reporter: String,
     /// The address the mail came from.
-    source: String,
+    pub source: String,
     /// `none`, `quarantine` or `reject`.
-    disposition: String,
-    dkim: String,
-    spf: String,
-    messages: i64,
+    pub disposition: String,
+    /// `pass` or `fail`.
+    pub dkim: String,
+    /// `pass` or `fail`.
+    pub spf: String,
+    /// How many.
+    pub messages: i64,
 }
 
 /// DMARC figures.
-#[derive(Serialize, ToSchema)]
-struct DmarcFigures {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DmarcFigures {
     /// Reports that came.
-    reports: i64,
+    pub reports: i64,
     /// Those whose sender was proved by DKIM.
-    proven: i64,
-    lines: Vec<DmarcFigure>,
+    pub proven: i64,
+    /// The figures.
+    pub lines: Vec<DmarcFigure>,
 }
 
 async fn dmarc(call: Call, back: Back, _: NoBody) -> Result<Json<DmarcFigures>, Problem> {
@@ -103,25 +109,31 @@ async fn dmarc(call: Call, back: Back, _: NoBody) -> Result<Json<DmarcFigures>, 
 }
 
 /// What one sender reported of sessions with a host on a day.
-#[derive(Serialize, ToSchema)]
-struct TlsFigure {
-    day: String,
-    reporter: String,
-    policy: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TlsFigure {
+    /// The UTC day.
+    pub day: String,
+    /// Who reported.
+    pub reporter: String,
+    /// The kind of policy the sessions were held to.
+    pub policy: String,
     /// What failed; empty: nothing.
-    result: String,
-    host: String,
-    sessions: i64,
+    pub result: String,
+    /// Our host.
+    pub host: String,
+    /// How many.
+    pub sessions: i64,
 }
 
 /// TLS figures.
-#[derive(Serialize, ToSchema)]
-struct TlsFigures {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TlsFigures {
     /// Reports that came.
-    reports: i64,
+    pub reports: i64,
     /// Those whose sender was proved by DKIM.
-    proven: i64,
-    lines: Vec<TlsFigure>,
+    pub proven: i64,
+    /// The figures.
+    pub lines: Vec<TlsFigure>,
 }
 
 async fn tls(call: Call, back: Back, _: NoBody) -> Result<Json<TlsFigures>, Problem> {

@@ -36,6 +36,11 @@ pub(super) fn address(id: &str, call: &Call) -> String {
     format!("/{}/{id}", call.language.of("hilfe", "help"))
 }
 
+/// The same, filled in for an account.
+pub(super) fn address_for(id: &str, login: &AddressKey, call: &Call) -> String {
+    form::link(&address(id, call), &[("account", &login.to_string())])
+}
+
 async fn list(call: Call) -> Result<Response, Problem> {
     let voice = call.services.rollouts.voice().await?;
     let places = Places {

@@ -126,7 +126,7 @@ fn devices(call: &Call, posture: &Posture) -> Markup {
                     @if let Some(guide) = posture.guide(&device.client, language) {
                         p { (guide.brief) }
                         p {
-                            a href={ (guides::address(guide.id, call)) "?account=" (posture.login) } {
+                            a href=(guides::address_for(guide.id, &posture.login, call)) {
                                 (language.of("Anleitung: ", "Guide: ")) (guide.title)
                             }
                         }

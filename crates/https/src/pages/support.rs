@@ -114,13 +114,20 @@ fn program(posture: &Posture) -> Option<String> {
 fn steps(call: &Call, posture: &Posture) -> Markup {
     let language = call.language;
     let guide = program(posture).and_then(|key| posture.guide(&key, language));
+    let login = posture.login.to_string();
+    let asked = [
+        ("address", &*login),
+        ("live", "1"),
+        ("lang", language.tag()),
+    ];
+    let live = form::link("/support", &asked);
     html! {
         @if let Some(guide) = guide {
             h2 { (language.of("Zum Vorlesen: ", "To read out: ")) (guide.title) }
             p.note { (guide.brief) }
             (guides::sections(&guide))
             p {
-                a href={ (guides::address(guide.id, call)) "?account=" (posture.login) } {
+                a href=(guides::address_for(guide.id, &posture.login, call)) {
                     (language.of("Adresse der Anleitung zum Weitergeben", "The guide's address, to pass on"))
                 }
                 " · "
@@ -129,7 +136,7 @@ fn steps(call: &Call, posture: &Posture) -> Markup {
                 }
             }
             p {
-                a href={ "/support?address=" (posture.login) "&live=1&lang=" (language.tag()) } {
+                a href=(live) {
                     (language.of("Warten, bis es grün wird", "Wait until it turns green"))
                 }
             }
@@ -145,12 +152,9 @@ fn letter(call: &Call, posture: &Posture, guide: &Rendered) -> String {
         let bytes = form_urlencoded::byte_serialize(text.as_bytes());
         bytes.collect::<String>().replace('+', "%20")
     };
-    let place = guides::address(guide.id, call);
+    let place = guides::address_for(guide.id, &posture.login, call);
     let site = posture.voice.site.trim_end_matches('/');
-    let body = format!(
-        "{}\r\n\r\n{site}{place}?account={}\r\n",
-        guide.brief, posture.login
-    );
+    let body = format!("{}\r\n\r\n{site}{place}\r\n", guide.brief);
     let to = encoded(&posture.login.to_string()).replace("%40", "@");
     let subject = encoded(&guide.title);
     format!("mailto:{to}?subject={subject}&body={}", encoded(&body))
@@ -191,11 +195,10 @@ async fn enrol(call: Call) -> Result<Response, Problem> {
     let until = enrolments.enrol(&login, None, author).await?;
     call.services.policies.refresh().await?;
     call.note_after(&serde_json::json!({ "address": login.to_string(), "until_ms": until.0 }));
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("address", &login.to_string());
-    query.append_pair("lang", call.language.tag());
+    let login = login.to_string();
+    let asked = [("address", &*login), ("lang", call.language.tag())];
     Ok(answer::redirect(
         StatusCode::SEE_OTHER,
-        &format!("/support?{}", query.finish()),
+        &form::link("/support", &asked),
     ))
 }

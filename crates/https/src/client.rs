@@ -2,7 +2,7 @@
 //! process where none runs. Either way it is the operator.
 
 use crate::face::Face;
-use crate::limits::REQUEST_TIME_MAX;
+use crate::limits::{LOCAL_REQUEST_TIME_MAX, LOCAL_STATE_BYTES_MAX};
 use crate::problem::ProblemDetails;
 use crate::serve::{BY, Origin};
 use axum::body::{Body, Bytes};
@@ -12,9 +12,6 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::path::Path;
 use tokio::net::UnixStream;
-
-/// Largest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What the node answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +68,7 @@ pub async fn ask(socket: &Path, question: Question<'_>) -> Result<Answer, String
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|error| format!("no node answers on {}: {error}", socket.display()))?;
-    let asked = tokio::time::timeout(REQUEST_TIME_MAX, exchange(stream, request));
+    let asked = tokio::time::timeout(LOCAL_REQUEST_TIME_MAX, exchange(stream, request));
     asked
         .await
         .map_err(|_| "the node does not answer in time".to_owned())?
@@ -88,7 +85,7 @@ pub async fn ask_here(face: &Face, user: &str, question: Question<'_>) -> Result
         .insert(Origin::Local { user: user.into() });
     let answer = face.answer(request).await;
     let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+    let body = Limited::new(answer.into_body(), LOCAL_STATE_BYTES_MAX)
         .collect()
         .await
         .map_err(|error| error.to_string())?;
@@ -144,7 +141,7 @@ async fn exchange(stream: UnixStream, request: Request<Full<Bytes>>) -> Result<A
         .await
         .map_err(|error| failed(&error))?;
     let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+    let body = Limited::new(answer.into_body(), LOCAL_STATE_BYTES_MAX)
         .collect()
         .await
         .map_err(|error| failed(&error))?;

@@ -12,11 +12,14 @@ use crate::grants;
 use crate::headers;
 use crate::language::{self, Language};
 use crate::legacy_hosts::LegacyHosts;
-use crate::limits::{BODY_BYTES_MAX, FORM_BYTES_MAX, REQUEST_TIME_MAX};
+use crate::limits::{
+    BODY_BYTES_MAX, FORM_BYTES_MAX, LOCAL_REQUEST_TIME_MAX, LOCAL_STATE_BYTES_MAX,
+    REQUEST_TIME_MAX, STATE_BYTES_MAX,
+};
 use crate::pages;
 use crate::problem::Problem;
 use crate::rate::{REQUESTS, Rate, WRITINGS};
-use crate::route::{About, Audited, Kind, Paced, Route};
+use crate::route::{About, Audited, Kind, Paced, Route, Size};
 use crate::serve::{BY, Origin};
 use crate::services::Services;
 use crate::session;
@@ -95,8 +98,12 @@ impl Face {
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response {
         let uri = request.uri().clone();
         let language = language::wanted(uri.query().unwrap_or(""), request.headers());
+        let time_max = match request.extensions().get::<Origin>() {
+            Some(Origin::Local { .. }) => LOCAL_REQUEST_TIME_MAX,
+            Some(Origin::Network { .. }) | None => REQUEST_TIME_MAX,
+        };
         let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
-        let mut response = match tokio::time::timeout(REQUEST_TIME_MAX, routed).await {
+        let mut response = match tokio::time::timeout(time_max, routed).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => {
@@ -174,7 +181,7 @@ impl Inner {
         }
         self.refuse_more_than_granted(caller.as_ref(), route.right, &subject)
             .await?;
-        let body = axum::body::to_bytes(body, body_bytes_max(route))
+        let body = axum::body::to_bytes(body, body_bytes_max(route, &origin))
             .await
             .map_err(|_| Problem::too_large())?;
         check_origin(
@@ -201,18 +208,18 @@ impl Inner {
             origin,
             session,
             notes: Arc::new(Notes::default()),
+            told: Arc::default(),
         };
+        if matches!(route.kind, Kind::Page) {
+            call.told = pages::banner::told(&call).await;
+        }
         match route.audited {
             Audited::No => (route.run)(call).await,
             Audited::Yes => self.audited(route, call, &subject).await,
         }
     }
 
-            told: Arc::default(),
     /// Refuses to let somebody act as an account that was granted more than they have themselves.
-        if matches!(route.kind, Kind::Page) {
-            call.told = pages::banner::told(&call).await;
-        }
     async fn refuse_more_than_granted(
         &self,
         caller: Option<&Caller>,
@@ -319,10 +326,12 @@ fn thing(subject: &Subject, call: &Call) -> String {
 }
 
 /// How large a body may be.
-fn body_bytes_max(route: &Route) -> usize {
-    match (route.right, &route.kind) {
-        (Right::Public, _) | (_, Kind::Page) => FORM_BYTES_MAX,
-        (_, Kind::Api(_)) => BODY_BYTES_MAX,
+fn body_bytes_max(route: &Route, origin: &Origin) -> usize {
+    match (route.right, &route.kind, route.size, origin) {
+        (Right::Public, ..) | (_, Kind::Page, ..) => FORM_BYTES_MAX,
+        (_, Kind::Api(_), Size::Usual, _) => BODY_BYTES_MAX,
+        (_, Kind::Api(_), Size::State, Origin::Network { .. }) => STATE_BYTES_MAX,
+        (_, Kind::Api(_), Size::State, Origin::Local { .. }) => LOCAL_STATE_BYTES_MAX,
     }
 }
 

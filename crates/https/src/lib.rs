@@ -33,6 +33,7 @@ mod schema;
 mod serve;
 mod services;
 mod session;
+mod state;
 mod turns;
 
 pub use access::Role;

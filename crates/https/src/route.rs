@@ -43,6 +43,15 @@ pub(crate) enum Paced {
     Slowly,
 }
 
+/// How much may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// What forms and documents need.
+    Usual,
+    /// The state of an installation.
+    State,
+}
+
 /// Who a route speaks to.
 pub(crate) enum Kind {
     /// To programs, as the OpenAPI document describes it.
@@ -72,6 +81,7 @@ pub(crate) struct Route {
     pub(crate) about: About,
     pub(crate) audited: Audited,
     pub(crate) paced: Paced,
+    pub(crate) size: Size,
     pub(crate) kind: Kind,
     pub(crate) run: Run,
 }
@@ -103,6 +113,7 @@ impl Route {
             about,
             audited,
             paced: Paced::Usually,
+            size: Size::Usual,
             kind: Kind::Api(Operation {
                 summary,
                 query: Q::describe,
@@ -138,6 +149,7 @@ impl Route {
             about,
             audited: Audited::No,
             paced: Paced::Usually,
+            size: Size::Usual,
             kind: Kind::Page,
             run: Box::new(move |call| Box::pin(run(call))),
         }
@@ -158,6 +170,12 @@ impl Route {
     /// The same, for a few requests of an address only.
     pub(crate) fn slowly(mut self) -> Self {
         self.paced = Paced::Slowly;
+        self
+    }
+
+    /// The same, for the state of a whole installation.
+    pub(crate) fn bulky(mut self) -> Self {
+        self.size = Size::State;
         self
     }
 

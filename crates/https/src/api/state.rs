@@ -1,13 +1,18 @@
-//! The whole directory as a text file: export, plan, apply.
+//! The whole state of the installation as a text file: export, plan, apply.
 
+use super::author;
 use crate::access::Right;
 use crate::call::{Call, Json, NoBody, NoQuery, Text};
 use crate::problem::Problem;
 use crate::route::{About, Route};
+use crate::state::{self, Told};
 use axum::http::Method;
-use directory::admin::{Planned, Removals};
+use directory::admin::Removals;
+use policy::admin::Author;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+
+pub use crate::state::Break;
 
 /// Its routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -18,7 +23,7 @@ pub(super) fn routes() -> Vec<Route> {
             Method::GET,
             STATE,
             operate,
-            "The directory as TOML, passwords as hashes",
+            "Directory, settings, identities, catalogue, rules, rollouts and words as TOML, passwords as hashes",
             export,
         )
         // Whoever has the hashes can guess at leisure.
@@ -27,45 +32,61 @@ pub(super) fn routes() -> Vec<Route> {
             Method::POST,
             "/api/v1/state/plan",
             operate,
-            "What applying this would change",
+            "What applying this would change, and whom it would cut off",
             plan,
         )
-        .not_audited(),
+        .not_audited()
+        .bulky(),
         Route::api(
             Method::PUT,
             STATE,
             operate,
-            "Make the directory what this says",
+            "Make everything what this says, in one transaction or not at all",
             apply,
-        ),
+        )
+        .bulky(),
     ]
 }
 
 async fn export(call: Call, _: NoQuery, _: NoBody) -> Result<Text, Problem> {
-    Ok(Text(call.services.accounts.export().await?))
+    Ok(Text(
+        state::export(&call.services.accounts, call.now).await?,
+    ))
 }
 
 /// What changes.
-#[derive(Serialize, ToSchema)]
-struct Changes {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Changes {
     /// A sentence each, in the order in which they are done.
-    changes: Vec<String>,
+    pub changes: Vec<String>,
     /// Accounts that go with all their mail.
-    accounts_removed: usize,
+    pub accounts_removed: usize,
+    /// What should be known of it.
+    pub warnings: Vec<String>,
+    /// Who would no longer get through, for each change that does that; in a plan.
+    pub breaks: Vec<Break>,
 }
 
-impl From<Planned> for Changes {
-    fn from(planned: Planned) -> Self {
-        let destroyed = planned.changes.iter().filter(|c| c.destroys_mail());
+impl From<Told> for Changes {
+    fn from(told: Told) -> Self {
+        let directory = &told.directory.changes;
+        let destroyed = directory.iter().filter(|change| change.destroys_mail());
+        let sentences = directory.iter().map(ToString::to_string);
         Self {
             accounts_removed: destroyed.count(),
-            changes: planned.changes.iter().map(ToString::to_string).collect(),
+            changes: sentences.chain(told.others).collect(),
+            warnings: told.warnings,
+            breaks: told.breaks,
         }
     }
 }
 
 async fn plan(call: Call, _: NoQuery, sent: Text) -> Result<Json<Changes>, Problem> {
-    Ok(Json(call.services.accounts.plan(&sent.0).await?.into()))
+    // What sessions saw until now counts.
+    call.services.connections.flush().await?;
+    call.services.findings.flush().await?;
+    let planned = state::plan(&call.services, &sent.0, call.now).await?;
+    Ok(Json(planned.into()))
 }
 
 /// What is allowed.
@@ -91,11 +112,17 @@ async fn apply(call: Call, allowed: Allowed, sent: Text) -> Result<Json<Changes>
         RemovalsWord::Refused => Removals::Refused,
         RemovalsWord::Allowed => Removals::Allowed,
     };
-    let done = call
-        .services
-        .accounts
-        .apply(&sent.0, removals, call.now)
-        .await?;
+    // Settings keep the reasons that stand in the file; histories say that it was one.
+    let who = author(&call, String::new());
+    let by = Author {
+        by: format!("{} (state file)", who.by),
+        ..who
+    };
+    let done = state::apply(&call.services.accounts, &sent.0, removals, by).await?;
+    // It is done; a node that cannot read it now will within a second.
+    if let Err(error) = call.services.policies.refresh().await {
+        tracing::error!(%error, "refresh policy");
+    }
     let changes = Changes::from(done);
     call.note_after(&changes);
     Ok(Json(changes))

@@ -10,7 +10,7 @@ pub(crate) use within::{proposals, scopes};
 use crate::check::{Checked, check};
 use crate::ledger::{self, Entry};
 use crate::model::{Rollout, State};
-use crate::plan::{self, Pace, Setting};
+use crate::plan::{Pace, Setting};
 use crate::preview::{self, Variant};
 use crate::rows::{self, Kept, Made, Past};
 use crate::sight::{self, Concerned};
@@ -19,12 +19,11 @@ pub use own::{Need, Told};
 use platform::clock::Timestamp;
 use platform::store::{Store, StoreError, Tx};
 use policy::Policies;
-use policy::admin::{Author, PolicyError, Wanted, within as settings_of};
+use policy::admin::{Author, PolicyError};
 use policy::impact::Impact;
-use policy::setting::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
-use within::{because, become_, checked, is_as_written, named, plan, put, settings, shown, wanted};
+use within::{because, become_, checked, plan, put, settings, shown};
 
 /// Days that count in the preview of a rollout that does not say.
 pub const LOOK_BACK_DAYS: u16 = 90;
@@ -213,6 +212,7 @@ impl Rollouts {
     /// `Missing`, `Invalid`, `Store`.
     pub async fn plan(&self, slug: &str, now: Timestamp) -> Result<Plan, RolloutError> {
         self.policies.refresh().await?;
+        self.policies.watch().flush().await?;
         let (slug, snapshot) = (slug.to_owned(), self.policies.snapshot());
         self.store
             .read(move |tx: &mut dyn Tx| plan(tx, &slug, &snapshot, now))
@@ -237,6 +237,7 @@ impl Rollouts {
         now: Timestamp,
     ) -> Result<Vec<Concerned>, RolloutError> {
         self.policies.refresh().await?;
+        self.policies.watch().flush().await?;
         let (slug, snapshot) = (slug.to_owned(), self.policies.snapshot());
         self.store
             .read(move |tx: &mut dyn Tx| {
@@ -323,20 +324,14 @@ impl Rollouts {
                 let because = because(&kept.rollout, &author);
                 let mut done = TakenBack::default();
                 for made in rows::made(tx, &slug)? {
-                    let name = named(&made)?;
-                    if !is_as_written(tx, &made, name)? {
-                        done.left.push(shown(&made));
-                        continue;
+                    match targets::pace(tx, &made, pace, &because)? {
+                        Err(left) => done.left.push(left.says(&made)),
+                        Ok(None) => {}
+                        Ok(Some(written)) => {
+                            done.restored.push(shown(&made));
+                            rows::put_made(tx, &slug, &Made { written, ..made })?;
+                        }
                     }
-                    let value =
-                        plan::paced(name, &made.written, pace).map_err(RolloutError::Invalid)?;
-                    if value.to_string() == made.written {
-                        continue;
-                    }
-                    let written = value.to_string();
-                    settings_of::set(tx, wanted(&made, name, value), &because)?;
-                    done.restored.push(shown(&made));
-                    rows::put_made(tx, &slug, &Made { written, ..made })?;
                 }
                 Ok::<_, RolloutError>(done)
             })
@@ -359,29 +354,10 @@ impl Rollouts {
                 let because = because(&kept.rollout, &author);
                 let mut done = TakenBack::default();
                 for made in rows::made(tx, &slug)? {
-                    let name = named(&made)?;
-                    if !is_as_written(tx, &made, name)? {
-                        done.left.push(shown(&made));
-                        continue;
+                    match targets::give_back(tx, &made, &because)? {
+                        Err(left) => done.left.push(left.says(&made)),
+                        Ok(restored) => done.restored.push(restored),
                     }
-                    match &made.before {
-                        Some(before) => {
-                            let value =
-                                Value::parse(name, &before.value).map_err(RolloutError::Invalid)?;
-                            let back = Wanted {
-                                expires_at: before.expires_at,
-                                owner: before.owner.clone(),
-                                ..wanted(&made, name, value)
-                            };
-                            if back.expires_at.is_some_and(|end| end <= author.now) {
-                                settings_of::unset(tx, &made.scope, name, &made.item, &because)?;
-                            } else {
-                                settings_of::set(tx, back, &because)?;
-                            }
-                        }
-                        None => settings_of::unset(tx, &made.scope, name, &made.item, &because)?,
-                    }
-                    done.restored.push(shown(&made));
                 }
                 rows::forget_made(tx, &slug)?;
                 Ok::<_, RolloutError>(done)

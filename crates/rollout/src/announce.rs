@@ -74,18 +74,44 @@ impl Announced {
             Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n\n"))
         };
         let each = |part: &str| kinds.iter().map(|kind| format!("{part}.{kind}")).collect();
-        let mut transition = vec!["transition.all".to_owned()];
+        let mut transition = transition(&kinds);
         if rollout.legacy.is_some() {
             transition.push("transition.legacy".to_owned());
         }
         Ok(Self {
-            why: part(&own.why, vec!["why".to_owned()])?,
+            why: part(&own.why, vec![why(&kinds).to_owned()])?,
             means: part(&own.means, each("means"))?,
             transition: part(&own.transition, transition)?,
             background: part(&own.background, each("background"))?,
             dates: dates(rollout, &steps, speaker)?,
         })
     }
+}
+
+/// The key of why it is done. Rules, and what concerns other servers, are not about how programs connect.
+fn why(kinds: &BTreeSet<&str>) -> &'static str {
+    match kinds.iter().all(|kind| is_apart(kind)) {
+        true => "why_otherwise",
+        false => "why",
+    }
+}
+
+fn is_apart(kind: &str) -> bool {
+    matches!(kind, "rule" | "inbound-tls")
+}
+
+/// The keys of what holds until then: a text for what letters are written about, and one for each of the others.
+fn transition(kinds: &BTreeSet<&str>) -> Vec<String> {
+    let mut keys = Vec::new();
+    if !kinds.iter().all(|kind| is_apart(kind)) {
+        keys.push("transition.all".to_owned());
+    } else if kinds.contains("rule") {
+        keys.push("transition.rule".to_owned());
+    }
+    if kinds.contains("inbound-tls") {
+        keys.push("transition.inbound-tls".to_owned());
+    }
+    keys
 }
 
 /// What the texts of a rollout may name.

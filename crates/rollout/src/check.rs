@@ -1,7 +1,7 @@
 //! What is wrong with a rollout before anybody sees it: names, dates, stages, rounds, and every text in every
 //! form. Pure; sentences for the operator.
 
-use crate::model::{Rollout, Step};
+use crate::model::{Rollout, Step, Visibility};
 use crate::preview;
 use crate::wording::is_text;
 use jiff::civil::Time;
@@ -42,6 +42,8 @@ pub fn check(rollout: &Rollout) -> Checked {
     words(rollout, &mut checked.problems);
     for (measure, steps) in by_measure(rollout) {
         of_measure(&measure, &steps, &mut checked.problems);
+        audience(&measure, rollout, &mut checked.problems);
+        rule_texts(&measure, rollout, &mut checked.warnings);
     }
     rounds(rollout, &mut checked);
     legacy(rollout, &mut checked);
@@ -131,21 +133,11 @@ fn of_measure(measure: &Measure, steps: &[&Step], problems: &mut Vec<String>) {
     let known: &[Option<&str>] = match measure {
         Measure::TlsVersion(_) => &[None, Some("1.2"), Some("1.3")],
         Measure::OutboundTls => &[None, Some("required"), Some("authenticated")],
-        Measure::Cleartext(_) | Measure::SenderOwnership => &[None],
-        Measure::InboundTls | Measure::SpoofedSender => {
-            problems.push(
-                "inbound-tls needs the consent of who owns the domain; it is set for each domain by \
-                 `rohrpost policy set`, not by a rollout"
-                    .to_owned(),
-            );
-            return;
-        }
-        Measure::Rule(name) => {
-            problems.push(format!(
-                "rule {name} has its own schedule; give it stages by `rohrpost rules`, not by a rollout"
-            ));
-            return;
-        }
+        Measure::SpoofedSender => &[None, Some("score"), Some("junk"), Some("reject")],
+        Measure::Cleartext(_)
+        | Measure::SenderOwnership
+        | Measure::InboundTls
+        | Measure::Rule(_) => &[None],
     };
     if values.iter().any(|value| !known.contains(value)) {
         problems.push(format!(
@@ -165,6 +157,50 @@ fn of_measure(measure: &Measure, steps: &[&Step], problems: &mut Vec<String>) {
     let must_end = matches!(measure, Measure::TlsVersion(_) | Measure::Cleartext(_));
     if must_end && steps.last().is_some_and(|s| s.stage != Stage::Enforce) {
         problems.push(format!("{measure}: its last step must be enforce"));
+    }
+}
+
+/// Whom a measure can be for at all.
+fn audience(measure: &Measure, rollout: &Rollout, problems: &mut Vec<String>) {
+    let all = rollout.audience.iter();
+    match measure {
+        Measure::Rule(_) if all.clone().any(|scope| scope != "installation") => {
+            problems.push(format!(
+                "{measure} is asked about everybody: its rollout is for the installation. Whom it concerns is \
+                 said by its condition, such as account-group is ..."
+            ));
+        }
+        Measure::InboundTls => {
+            let whole = |scope: &&String| {
+                *scope == "installation" || scope.starts_with("group:") || scope.contains('@')
+            };
+            if let Some(scope) = all.clone().find(whole) {
+                problems.push(format!(
+                    "inbound-tls is for domains, each of which has to agree to it; \"{scope}\" is none"
+                ));
+            }
+            if rollout.canary.is_some() {
+                problems.push(
+                    "inbound-tls holds for a whole domain; a canary chooses accounts".to_owned(),
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What a rule means for people only its operator knows.
+fn rule_texts(measure: &Measure, rollout: &Rollout, warnings: &mut Vec<String>) {
+    let is_public = |step: &Step| step.measure == *measure && step.visibility == Visibility::Public;
+    let said = [&rollout.texts.de, &rollout.texts.en];
+    if matches!(measure, Measure::Rule(_))
+        && rollout.steps.iter().any(is_public)
+        && said.iter().any(|texts| texts.means.trim().is_empty())
+    {
+        warnings.push(format!(
+            "{measure}: say in texts.de.means and texts.en.means what it means for readers and what they are to \
+             do; a built-in text cannot know"
+        ));
     }
 }
 

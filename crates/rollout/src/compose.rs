@@ -2,7 +2,7 @@
 //! language first and the other after it. Pure; the chore calls it for letters that leave, `preview` for all.
 
 use crate::announce::{self, Announced};
-use crate::facts::{Facts, Sighting};
+use crate::facts::{Facts, Sighting, is_of_connections, kind};
 use crate::fill::{FillError, Values, wrap};
 use crate::guides::{self, Places, Ports, Transition};
 use crate::model::{LocalDate, Rollout};
@@ -179,11 +179,17 @@ impl Writer<'_> {
         put("support", speaker.support()?.join("\n"));
         put("seen", self.seen(&facts.seen, speaker)?);
         put("guide", self.guide(draft, speaker)?);
+        put("done", done(draft, speaker)?);
+        let of_programs = facts.all().any(|seen| is_of_connections(seen.kind()));
+        let way = if of_programs { "connection" } else { "other" };
+        put("still", speaker.plain(&format!("still.{way}"))?);
+        let with = Values::from([("account", Cow::Owned(draft.about.to_owned()))]);
+        put("again", speaker.say(&format!("again.{way}"), &with)?);
         put("list", self.list(facts, speaker)?);
         let until = facts.legacy_until.or(draft.legacy_until);
         if let Some(rollout) = draft.rollout {
             let announced = Announced::of(rollout, speaker)?;
-            let measures: BTreeSet<_> = measures(facts).collect();
+            let measures: BTreeSet<_> = facts.all().map(|seen| seen.measure.clone()).collect();
             let deadline = announce::deadline(rollout, &measures);
             let deadline = deadline.map(|at| speaker.date(at)).unwrap_or_default();
             put("consequence", consequence(facts, &deadline, speaker)?);
@@ -196,7 +202,7 @@ impl Writer<'_> {
             put("dates", announced.dates.join("\n"));
         }
         let hint = match (until, draft.kind) {
-            (Some(until), Kind::Round | Kind::Digest | Kind::Nudge) => {
+            (Some(until), Kind::Round | Kind::Digest | Kind::Nudge) if of_programs => {
                 let status = self.status_page();
                 let with = Values::from([
                     ("legacy_until", Cow::Owned(speaker.date(until))),
@@ -231,10 +237,9 @@ impl Writer<'_> {
     }
 
     fn sighting(&self, seen: &Sighting, speaker: &Speaker<'_>) -> Result<String, FillError> {
-        let is_sender = seen.kind() == "sender-ownership";
-        let client = match is_sender {
-            true => seen.client.clone(),
-            false => self.client(&seen.client, speaker)?,
+        let client = match seen.kind() {
+            "sender-ownership" | "rule" => seen.client.clone(),
+            _ => self.client(&seen.client, speaker)?,
         };
         let service = match seen.service.as_str() {
             "" => String::new(),
@@ -250,9 +255,12 @@ impl Writer<'_> {
             ("service", Cow::Owned(service)),
             ("tls", Cow::Owned(tls)),
             ("date", Cow::Owned(day)),
+            ("says", Cow::Borrowed(seen.says.as_str())),
         ]);
         let key = match seen.kind() {
-            _ if is_sender => "seen.sender",
+            "sender-ownership" => "seen.sender",
+            "rule" if seen.says.is_empty() => "seen.rule",
+            "rule" => "seen.rule_says",
             _ if seen.clear => "seen.clear",
             "tls-version" => "seen.tls",
             _ => "seen.other",
@@ -313,6 +321,7 @@ impl Writer<'_> {
         for seen in &draft.facts.seen {
             let part = match seen.kind() {
                 "sender-ownership" => speaker.plain("guide.sender")?,
+                "rule" => of_rule(draft, speaker)?,
                 _ => match guides::for_client(&self.catalogue.from_key(&seen.client)) {
                     Some(guide) => guide
                         .render(speaker.language, &places, Some(draft.about))
@@ -331,10 +340,34 @@ impl Writer<'_> {
     }
 }
 
-fn measures(facts: &Facts) -> impl Iterator<Item = String> {
-    let listed = facts.mailboxes.iter().flat_map(|mailbox| &mailbox.seen);
-    let all = facts.seen.iter().chain(listed);
-    all.map(|seen| seen.measure.clone())
+/// What to do about a rule: what the rollout says of it, because no built-in text knows.
+fn of_rule(draft: &Draft<'_>, speaker: &Speaker<'_>) -> Result<String, FillError> {
+    let said = match draft.rollout {
+        Some(rollout) if !rollout.texts.of(speaker.language).means.trim().is_empty() => {
+            Announced::of(rollout, speaker)?.means
+        }
+        _ => String::new(),
+    };
+    match said.is_empty() {
+        true => speaker.plain("guide.rule"),
+        false => Ok(said),
+    }
+}
+
+/// What thanks are for.
+fn done(draft: &Draft<'_>, speaker: &Speaker<'_>) -> Result<String, FillError> {
+    let steps = draft
+        .rollout
+        .map(announce::public_steps)
+        .unwrap_or_default();
+    let connects = steps
+        .iter()
+        .any(|step| is_of_connections(kind(&step.measure)));
+    let with = Values::from([("account", Cow::Owned(draft.about.to_owned()))]);
+    match connects {
+        true => speaker.say("done.connection", &with),
+        false => speaker.say("done.other", &with),
+    }
 }
 
 fn consequence(facts: &Facts, deadline: &str, speaker: &Speaker<'_>) -> Result<String, FillError> {
@@ -342,7 +375,7 @@ fn consequence(facts: &Facts, deadline: &str, speaker: &Speaker<'_>) -> Result<S
         .seen
         .iter()
         .map(|seen| match seen.kind() {
-            "outbound-tls" => "other",
+            "outbound-tls" | "inbound-tls" => "other",
             kind => kind,
         })
         .collect();

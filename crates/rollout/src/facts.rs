@@ -18,8 +18,11 @@ pub struct Sighting {
     /// Whether there was no encryption at all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clear: bool,
-    /// The key of the mail program, or the sender that was used.
+    /// The key of the mail program, or the sender that was used; empty for a rule.
     pub client: String,
+    /// What a rule will answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub says: String,
     /// The last day, counted from 1970-01-01.
     pub last_day: i64,
 }
@@ -38,8 +41,15 @@ pub fn kind(measure: &Measure) -> &'static str {
         Measure::Cleartext(_) => "cleartext",
         Measure::SenderOwnership => "sender-ownership",
         Measure::OutboundTls => "outbound-tls",
-        Measure::InboundTls | Measure::SpoofedSender | Measure::Rule(_) => "other",
+        Measure::InboundTls => "inbound-tls",
+        Measure::SpoofedSender => "other",
+        Measure::Rule(_) => "rule",
     }
+}
+
+/// Whether a kind is about how a mail program connects; texts about programs and their encryption fit no other.
+pub fn is_of_connections(kind: &str) -> bool {
+    matches!(kind, "tls-version" | "cleartext")
 }
 
 /// A mailbox in a digest.
@@ -67,6 +77,14 @@ pub struct Facts {
     /// Of a legacy notice: the last day, as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub legacy_until: Option<crate::model::LocalDate>,
+}
+
+impl Facts {
+    /// Everything that was seen, of the account and of listed mailboxes.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Sighting> {
+        let listed = self.mailboxes.iter().flat_map(|mailbox| &mailbox.seen);
+        self.seen.iter().chain(listed)
+    }
 }
 
 fn is_zero(number: &usize) -> bool {

@@ -7,6 +7,10 @@ use directory::AccountId;
 use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{Row as Columns, StoreError, Tx};
+use std::collections::HashMap;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// What became of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -354,6 +358,19 @@ pub(crate) fn unthanked(
             ))
         },
     )
+}
+
+/// When each account got its latest letter of a rollout that asks it to change something, in days since 1970. A
+/// letter that waits, or could not be sent, is none it got.
+pub(crate) fn told(tx: &mut dyn Tx, slug: &str) -> Result<HashMap<AccountId, i64>, StoreError> {
+    let rows = tx.all(
+        "SELECT account, MAX(status_at) FROM rollout_letters \
+         WHERE slug = ?1 AND account IS NOT NULL AND (kind = 'round' OR kind = 'nudge') \
+         AND status <> 'dropped' AND status <> 'written' AND status <> 'failed' GROUP BY account",
+        params![slug],
+        |row| Ok((AccountId(row.int(0)?), row.int(1)?.div_euclid(DAY_MS))),
+    )?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The rounds of a rollout that are done with.

@@ -233,6 +233,7 @@ fn sighting(measure: &Measure, client: &str, last_day: i64) -> Sighting {
     };
     let client = match measure {
         Measure::SenderOwnership => "anna@elsewhere.example".to_owned(),
+        Measure::Rule(_) => String::new(),
         _ => client.to_owned(),
     };
     Sighting {
@@ -241,6 +242,7 @@ fn sighting(measure: &Measure, client: &str, last_day: i64) -> Sighting {
         tls,
         clear,
         client,
+        says: String::new(),
         last_day,
     }
 }

@@ -261,13 +261,13 @@ pub(crate) fn forget_made(tx: &mut dyn Tx, slug: &str) -> Result<(), StoreError>
 pub(crate) fn also_set_by(
     tx: &mut dyn Tx,
     slug: &str,
-    made: &Made,
+    (scope, name, item): (&Scope, &str, &str),
 ) -> Result<Option<String>, StoreError> {
     tx.one(
         "SELECT s.slug FROM rollout_settings s JOIN rollouts r ON r.slug = s.slug \
          WHERE s.slug <> ?1 AND s.scope = ?2 AND s.name = ?3 AND s.item = ?4 \
          AND (r.state = 'running' OR r.state = 'paused') LIMIT 1",
-        params![slug, &scope_text(&made.scope), &made.name, &made.item],
+        params![slug, &scope_text(scope), name, item],
         |row| Ok(row.text(0)?.to_owned()),
     )
 }

@@ -1,8 +1,11 @@
 //! Whom a rollout concerns now, and how: the preview of its public measures, with what was seen of each
 //! account; and whether an account that got letters has mended its ways. Parts of transactions.
 
+mod rules;
+
 use crate::admin::{LOOK_BACK_DAYS, RolloutError, proposals};
 use crate::facts::Sighting;
+use crate::ledger;
 use crate::model::{Rollout, Visibility};
 use directory::AccountId;
 use platform::clock::Timestamp;
@@ -117,18 +120,19 @@ pub(crate) fn impact(
         snapshot,
         now,
     };
-    policy::impact::preview(tx, &question, Vec::new())
+    let servers = routing::seen::servers(tx, proposed, question.days, now)?;
+    policy::impact::preview(tx, &question, servers)
 }
 
-/// The measures whose steps everybody may know of.
-pub(crate) fn public_proposals(rollout: &Rollout) -> Vec<Proposed> {
+/// The measures whose steps everybody may know of, at one scope.
+pub(crate) fn public_proposals(rollout: &Rollout, scope: &Scope) -> Vec<Proposed> {
     let public: BTreeSet<_> = rollout
         .steps
         .iter()
         .filter(|step| step.visibility == Visibility::Public)
         .map(|step| step.measure.clone())
         .collect();
-    let mut all = proposals(rollout);
+    let mut all = proposals(rollout, scope);
     all.retain(|proposed| public.contains(&proposed.measure()));
     all
 }
@@ -145,10 +149,12 @@ pub fn concerned(
     now: Timestamp,
 ) -> Result<Vec<Concerned>, StoreError> {
     let mut found: BTreeMap<AccountId, (Affected, Vec<Proposed>)> = BTreeMap::new();
-    for proposed in public_proposals(rollout) {
-        for scope in scopes {
+    let told = ledger::told(tx, &rollout.slug)?;
+    for scope in scopes {
+        for proposed in public_proposals(rollout, scope) {
             let impact = impact(tx, rollout, &proposed, scope, snapshot, now)?;
-            for affected in impact.accounts {
+            let is_open = |affected: &Affected| rules::is_open(affected, &proposed, &told);
+            for affected in impact.accounts.into_iter().filter(is_open) {
                 let (known, by) = found
                     .entry(affected.account)
                     .or_insert_with(|| (affected.clone(), Vec::new()));
@@ -160,9 +166,12 @@ pub fn concerned(
     let first_day = now.0.div_euclid(DAY_MS) - i64::from(days(rollout)) + 1;
     let mut all = Vec::with_capacity(found.len());
     for (account, (affected, mut by)) in found {
+        by.sort();
         by.dedup();
         let rows = policy::connections::list(tx, account)?;
-        let seen = sightings(&rows, &affected, &by, first_day);
+        let mut seen = sightings(&rows, &affected, &by, first_day);
+        seen.extend(rules::sightings(tx, account, &by, (snapshot, first_day))?);
+        latest_first(&mut seen);
         all.push(Concerned {
             account,
             login: affected.login,
@@ -195,6 +204,7 @@ fn sightings(
                 tls: None,
                 clear: false,
                 client: detail.to_string(),
+                says: String::new(),
                 last_day: affected.last_day,
             });
             seen.extend(senders);
@@ -212,9 +222,12 @@ fn sightings(
             }
         }
     }
+    seen
+}
+
+fn latest_first(seen: &mut Vec<Sighting>) {
     seen.sort_by(|a, b| b.last_day.cmp(&a.last_day).then_with(|| a.cmp(b)));
     seen.truncate(SIGHTINGS_MAX);
-    seen
 }
 
 /// Whether this is what a change would refuse.
@@ -266,6 +279,7 @@ pub(crate) fn of_manner(manner: &Manner, measure: Measure, last_day: i64) -> Sig
         tls: manner.tls.map(tls).map(str::to_owned),
         clear: manner.encryption == Encryption::Clear,
         client: manner.client.to_string(),
+        says: String::new(),
         last_day,
     }
 }
@@ -287,11 +301,15 @@ pub(crate) fn is_mended(
     rollout: &Rollout,
     account: AccountId,
     since: i64,
-    now: Timestamp,
+    (snapshot, now): (&Snapshot, Timestamp),
 ) -> Result<bool, StoreError> {
     let first_day = now.0.div_euclid(DAY_MS) - i64::from(days(rollout)) + 1;
-    let proposals = public_proposals(rollout);
+    // What accounts are thanked for is the same at every scope.
+    let proposals = public_proposals(rollout, &Scope::Installation);
     let rows = policy::connections::list(tx, account)?;
+    if !rules::are_mended(tx, rollout, account, &proposals, (&rows, snapshot, now))? {
+        return Ok(false);
+    }
     let breach = |row: &&Connection| {
         let is_breach = proposals.iter().any(|proposed| breaks(row, proposed));
         is_breach && !row.settled && row.belief == Belief::Proved

@@ -1,5 +1,6 @@
 //! Rollouts from beginning to end on a clock that is set: who gets which letter when, and who gets none.
 
+mod by_rule;
 mod handing_over;
 
 use crate::admin::Rollouts;
@@ -123,6 +124,7 @@ fn open(files: &tempfile::TempDir) -> Store {
         policy::CONNECTIONS_SCHEMA,
         policy::LEGACY_SCHEMA,
         policy::RULES_SCHEMA,
+        routing::SCHEMA,
         crate::SCHEMA,
     ];
     Store::open(options, &components).unwrap()
@@ -702,6 +704,7 @@ fn letters_that_belong_to_no_rollout_have_no_gap_in_any_form() {
             tls: None,
             clear: true,
             client: OLD.into(),
+            says: String::new(),
             last_day: 20_000,
         }],
         legacy_until: Some("2025-05-30".parse().unwrap()),
@@ -808,6 +811,7 @@ fn engine(files: &tempfile::TempDir) -> Engine {
     }
 }
 
+use by_rule::*;
 use handing_over::*;
 
 macro_rules! stories {
@@ -829,6 +833,9 @@ macro_rules! stories {
 }
 
 stories! {
+    a_rule_is_announced_enforced_on_its_day_and_taken_back
+    what_somebody_changed_in_a_rule_since_is_said
+    inbound_tls_keeps_its_consent_and_its_text
     a_round_that_was_cut_off_is_written_whole
     two_nodes_hand_a_letter_over_once
     a_letter_that_waited_counts_from_when_it_left

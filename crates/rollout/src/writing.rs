@@ -205,13 +205,14 @@ impl Rollouts {
         for batch in open.chunks(WRITTEN_AT_ONCE) {
             let batch: Arc<[(AccountId, String, Timestamp)]> = batch.into();
             let (rollout, zone) = (rollout.clone(), zone.clone());
+            let snapshot = self.policies.snapshot();
             letters += self
                 .store
                 .write(move |tx: &mut dyn Tx| {
                     let mut letters = 0;
                     for (account, login, since) in batch.iter() {
                         let since = since.0.div_euclid(DAY_MS);
-                        if !sight::is_mended(tx, &rollout, *account, since, now)? {
+                        if !sight::is_mended(tx, &rollout, *account, since, (&snapshot, now))? {
                             continue;
                         }
                         ledger::supersede(tx, &rollout.slug, *account, number, now)?;

@@ -1,11 +1,11 @@
 //! What `Rollouts` does inside its transactions: states, what is planned, and settings made with what was there
 //! before. Called by `admin`, and by whoever needs a rollout's scopes or measures.
 
-use super::{Plan, RolloutError};
+use super::{Plan, RolloutError, targets};
 use crate::check::{Checked, check};
 use crate::model::{Rollout, State};
 use crate::plan::{self, Pace, Setting};
-use crate::rows::{self, Before, Kept, Made};
+use crate::rows::{self, Kept, Made};
 use crate::sight;
 use platform::clock::Timestamp;
 use platform::store::Tx;
@@ -77,8 +77,8 @@ pub(super) fn plan(
     );
     let scopes = scopes(tx, &kept.rollout)?;
     let mut impacts = Vec::new();
-    for proposed in proposals(&kept.rollout) {
-        for scope in &scopes {
+    for scope in &scopes {
+        for proposed in proposals(&kept.rollout, scope) {
             impacts.push(sight::impact(
                 tx,
                 &kept.rollout,
@@ -97,8 +97,12 @@ pub(super) fn plan(
     })
 }
 
-/// What its measures come to, for previews.
-pub(crate) fn proposals(rollout: &Rollout) -> Vec<Proposed> {
+/// What its measures come to at one scope, for previews. Mandatory TLS is previewed for single domains.
+pub(crate) fn proposals(rollout: &Rollout, scope: &Scope) -> Vec<Proposed> {
+    let domain = match scope {
+        Scope::Domain(domain) => Some(domain.clone()),
+        _ => None,
+    };
     let mut proposals: Vec<_> = rollout
         .steps
         .iter()
@@ -106,6 +110,8 @@ pub(crate) fn proposals(rollout: &Rollout) -> Vec<Proposed> {
             (Measure::TlsVersion(_), Some(value)) => {
                 Proposed::from_word(&format!("{}={value}", step.measure))
             }
+            (Measure::InboundTls, _) => domain.clone().map(Proposed::InboundTls),
+            (Measure::OutboundTls, _) => domain.clone().map(Proposed::OutboundTls),
             (measure, _) => Proposed::from_word(&measure.to_string()),
         })
         .collect();
@@ -128,8 +134,7 @@ pub(super) fn settings(
             |measure: &Measure| -> Stage { snapshot.stage(measure, &whom.sender(), now).value };
         let planned = plan::settings(rollout, &scope, Pace::Dated, current);
         for mut setting in planned.map_err(RolloutError::Invalid)? {
-            let known = within::setting(tx, &scope, setting.name, &setting.item)?;
-            setting.before = known.map(|row| row.value.to_string());
+            targets::complete(tx, &mut setting)?;
             settings.push(setting);
         }
     }
@@ -143,30 +148,14 @@ pub(super) fn put(
     setting: &Setting,
     because: &Author,
 ) -> Result<(), RolloutError> {
-    let made = Made {
-        scope: setting.scope.clone(),
-        name: setting.name.to_string(),
-        item: setting.item.clone(),
-        written: setting.value.to_string(),
-        before: within::setting(tx, &setting.scope, setting.name, &setting.item)?.map(|row| {
-            Before {
-                value: row.value.to_string(),
-                expires_at: row.expires_at,
-                owner: row.owner,
-            }
-        }),
-    };
-    if let Some(other) = rows::also_set_by(tx, slug, &made)? {
+    let (name, item) = (setting.target.to_string(), &setting.item);
+    if let Some(other) = rows::also_set_by(tx, slug, (&setting.scope, &name, item))? {
         return Err(RolloutError::Invalid(format!(
             "{} is set by rollout {other} already; end or roll back that one first",
-            shown(&made)
+            place(&setting.scope, &name, item)
         )));
     }
-    within::set(
-        tx,
-        wanted(&made, setting.name, setting.value.clone()),
-        because,
-    )?;
+    let made = targets::set(tx, setting, because)?;
     Ok(rows::put_made(tx, slug, &made)?)
 }
 
@@ -182,26 +171,15 @@ pub(super) fn wanted(made: &Made, name: Name, value: Value) -> Wanted {
     }
 }
 
-pub(super) fn named(made: &Made) -> Result<Name, RolloutError> {
-    Name::from_word(&made.name)
-        .ok_or_else(|| RolloutError::Invalid(format!("{} is no setting any more", made.name)))
-}
-
-pub(super) fn is_as_written(
-    tx: &mut dyn Tx,
-    made: &Made,
-    name: Name,
-) -> Result<bool, RolloutError> {
-    let known = within::setting(tx, &made.scope, name, &made.item)?;
-    Ok(known.is_some_and(|row| row.value.to_string() == made.written))
-}
-
 pub(super) fn shown(made: &Made) -> String {
-    let item = match made.item.as_str() {
-        "" => String::new(),
-        item => format!(" {item}"),
-    };
-    format!("{}: {}{item}", made.scope, made.name)
+    place(&made.scope, &made.name, &made.item)
+}
+
+fn place(scope: &Scope, name: &str, item: &str) -> String {
+    match item {
+        "" => format!("{scope}: {name}"),
+        item => format!("{scope}: {name} {item}"),
+    }
 }
 
 /// The history of settings names the rollout.

@@ -55,7 +55,7 @@ pub struct NewChange {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ZoneChangeError {
     /// There is no such change.
-    #[error("{domain} has no change {id}; `rohrpost dmarc changes {domain}` lists them")]
+    #[error("{domain} has no change {id}")]
     Missing {
         /// The domain.
         domain: String,
@@ -64,7 +64,8 @@ pub enum ZoneChangeError {
     },
     /// Another change of the same record is still under way.
     #[error(
-        "{owner} has change {id} under way; call it off first: rohrpost dmarc rollback {domain}"
+        "{owner} has change {id} under way; call it off first: {}",
+        way_back(owner, domain)
     )]
     UnderWay {
         /// The record.
@@ -98,6 +99,14 @@ pub enum ZoneChangeError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The command that takes changes of a record back.
+fn way_back(owner: &str, domain: &str) -> String {
+    match owner.starts_with("_dmarc.") {
+        true => format!("rohrpost dmarc rollback {domain}"),
+        false => "rohrpost legacy dns --rollback".to_owned(),
+    }
 }
 
 /// Plans and carries out changes of records. Cheap to clone.

@@ -3,25 +3,35 @@
 //! well. Whose it was is found out where connections are kept, by address and only where it is certain.
 
 use crate::Desk;
-use crate::visit::door;
-use platform::net::{self, Event, ListenerSpec, LogObserver, Mode, Observer, WrongMode};
+use platform::net::{Event, ListenerSpec, LogObserver, Mode, Observer, WrongMode};
 use platform::tls::{ClientHello, TlsVersion};
 use policy::clients::Hints;
 use policy::connections::{Contact, Outcome};
-use policy::{Encryption, Service};
+use policy::{Door, Encryption, Service};
 use std::net::SocketAddr;
 
 /// An observer for the listeners of a node.
 pub struct DeskObserver {
     desk: Desk,
+    door: Door,
     log: LogObserver,
 }
 
 impl DeskObserver {
-    /// Notes at `desk` and writes to the log.
+    /// Notes at `desk` and writes to the log. For the normal listeners.
     pub fn new(desk: Desk) -> Self {
+        Self::at(desk, Door::Normal)
+    }
+
+    /// The same for what comes by the legacy hosts.
+    pub fn at_legacy_hosts(desk: Desk) -> Self {
+        Self::at(desk, Door::Legacy)
+    }
+
+    fn at(desk: Desk, door: Door) -> Self {
         Self {
             desk,
+            door,
             log: LogObserver,
         }
     }
@@ -73,7 +83,7 @@ impl DeskObserver {
             service: Service::of(spec.role),
             port: spec.address.port(),
             encryption,
-            door: door(net::Door::Normal),
+            door: self.door,
             tls: hello.and_then(newest).map(|version| (version, "")),
             client: &client,
             outcome,

@@ -10,6 +10,7 @@ pub mod within;
 pub(crate) use checks::checked_author;
 
 use crate::identities;
+use crate::legacy;
 use crate::model::{Scope, Sender};
 use crate::rows::{self, Past, Setting};
 use crate::setting::{Combination, NAMES, Name, ScopeKind, Value};
@@ -335,6 +336,32 @@ fn scope_named(tx: &mut dyn Tx, text: &str) -> Result<Scope, PolicyError> {
 }
 
 fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, PolicyError> {
+    let ended = end_enrolments(tx, &[wanted.name], author)?;
+    let mut warnings = put(tx, wanted, author)?;
+    warnings.extend(ended);
+    Ok(warnings)
+}
+
+/// What must end before settings of these names change: enrolments for the legacy hosts that are over and would live
+/// again. Gives a sentence where there were any.
+fn end_enrolments(
+    tx: &mut dyn Tx,
+    names: &[Name],
+    author: &Author,
+) -> Result<Option<String>, PolicyError> {
+    let opens = |name: &Name| matches!(name, Name::LegacyAccess | Name::TimeZone);
+    if !names.iter().any(opens) {
+        return Ok(None);
+    }
+    let ended = legacy::end_closed(tx, checked_author(author)?)?;
+    Ok((ended > 0).then(|| {
+        format!(
+            "{ended} accounts were enrolled for legacy access that is over; who needs it again is to be enrolled anew"
+        )
+    }))
+}
+
+fn put(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, PolicyError> {
     let author = checked_author(author)?;
     let (wanted, mut warnings) = checked(tx, wanted, author.now)?;
     if let Value::Actions(actions) = &wanted.value {
@@ -349,7 +376,7 @@ fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, 
     if matches!(wanted.value, Value::InboundTls(None)) {
         let before = rows::as_written(tx, &wanted.scope, wanted.name, &wanted.item)?;
         if before.is_some() {
-            unset(tx, &wanted.scope, wanted.name, &wanted.item, author)?;
+            take(tx, &wanted.scope, wanted.name, &wanted.item, author)?;
         }
         return Ok(warnings);
     }
@@ -370,6 +397,17 @@ fn set(tx: &mut dyn Tx, wanted: Wanted, author: &Author) -> Result<Vec<String>, 
 }
 
 fn unset(
+    tx: &mut dyn Tx,
+    scope: &Scope,
+    name: Name,
+    item: &str,
+    author: &Author,
+) -> Result<(), PolicyError> {
+    end_enrolments(tx, &[name], author)?;
+    take(tx, scope, name, item, author)
+}
+
+fn take(
     tx: &mut dyn Tx,
     scope: &Scope,
     name: Name,

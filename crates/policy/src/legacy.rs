@@ -1,6 +1,7 @@
 //! Legacy access: which accounts may use the legacy hosts, what was switched off there in an emergency, and whom to
-//! tell. Whether anybody may at all, and until when, is the setting `legacy-access`. Every change is a line of
-//! history. Called by the CLI, the pages where customers enrol themselves, and the node; `gate` rules at logins.
+//! tell. An enrolment ends with the access it was made for, also where that is opened anew. Whether anybody may at all,
+//! and until when, is the setting `legacy-access`. Every change is a line of history. Called by the CLI, the pages
+//! where customers enrol themselves, and the node; `gate` rules at logins.
 
 mod rows;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use crate::rows as policy_rows;
 use crate::snapshot::Snapshot;
 use directory::{AccountId, AddressKey};
 use platform::clock::Timestamp;
-use platform::store::{Store, Tx};
+use platform::store::{Store, StoreError, Tx};
 use std::time::Duration;
 
 /// Services that the legacy hosts have.
@@ -409,6 +410,31 @@ impl Enrolments {
         let lines = self.store.read(move |tx| rows::history(tx, lines_max));
         Ok(lines.await?)
     }
+}
+
+/// Ends enrolments whose access is closed, before a change that may open it again: they were made for the time that is
+/// over. Gives how many. Called in the transaction of the change.
+pub(crate) fn end_closed(tx: &mut dyn Tx, author: &Author) -> Result<u64, StoreError> {
+    let domains = rows::domains(tx)?;
+    if domains.is_empty() {
+        return Ok(0);
+    }
+    let policy = Snapshot::build(crate::handle::contents(tx)?, author.now);
+    let mut all = 0;
+    for domain in domains {
+        let anybody = Sender {
+            account: None,
+            domain: &domain,
+            group: None,
+        };
+        if open_until(&policy, &anybody, author.now).is_err() {
+            let ended = rows::end_domain(tx, &domain)?;
+            let what = format!("enrolments at {domain} that were over: {ended}");
+            rows::remember(tx, None, &what, author)?;
+            all += ended;
+        }
+    }
+    Ok(all)
 }
 
 fn nothing_named() -> PolicyError {

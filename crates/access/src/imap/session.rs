@@ -64,8 +64,6 @@ pub(super) struct Session {
     pub(super) state: State,
     /// What the client says it is.
     pub(super) told: Option<Box<Told>>,
-    /// Whether it may go on.
-    pub(super) standing: Standing,
     bad_commands: u32,
 }
 
@@ -120,10 +118,10 @@ impl Session {
                 context,
                 tag: Box::default(),
                 condstore: Condstore::Off,
+                standing: Standing::default(),
             },
             state: State::Stranger(Stranger::new()),
             told: None,
-            standing: Standing::default(),
             bad_commands: 0,
         }
     }
@@ -136,7 +134,7 @@ impl Session {
     /// Has it watched whether the session may go on; anew whenever TLS or the login changed.
     pub(super) fn watch(&mut self) {
         let identity = self.state.identity().map(|identity| &**identity);
-        self.standing = (self.wire.context.desk).standing(&self.visit(), identity);
+        self.wire.standing = (self.wire.context.desk).standing(&self.visit(), identity);
     }
 
     /// Goes on until the peer leaves or has to.
@@ -426,7 +424,7 @@ impl Session {
             () = shutdown.requested() => {
                 Err(self.wire.bye("The server is restarting; please connect again.").await)
             }
-            barred = self.standing.withdrawn() => Err(self.wire.bye(barred.text()).await),
+            barred = self.wire.standing.withdrawn() => Err(self.wire.bye(barred.text()).await),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::ImapContext;
 use super::limits;
+use admission::{Barred, Standing};
 use platform::net::{Connection, Deadline, StreamError};
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub(super) struct Wire {
     pub(super) tag: Box<str>,
     /// Whether modification sequences are told.
     pub(super) condstore: Condstore,
+    /// Whether the session may go on.
+    pub(super) standing: Standing,
 }
 
 impl Wire {
@@ -52,12 +55,17 @@ impl Wire {
     }
 
     /// Sends what is written if it has become much. Called between the rows of a long answer, while
-    /// nothing of the store is held.
+    /// nothing of the store is held. Ends where the session may no longer go on, as `send`.
     pub(super) async fn relieve(&mut self) -> Result<(), Ended> {
-        if self.is_full() {
-            self.flush().await?;
+        if !self.is_full() {
+            return Ok(());
         }
-        Ok(())
+        let deadline = Deadline::after(limits::WRITE_STALL);
+        tokio::select! {
+            biased;
+            barred = self.standing.withdrawn() => Err(cut_off(&barred)),
+            flushed = self.connection.stream.flush(deadline) => Ok(flushed?),
+        }
     }
 
     /// Sends what is written.
@@ -66,10 +74,15 @@ impl Wire {
         Ok(self.connection.stream.flush(deadline).await?)
     }
 
-    /// Sends many bytes, such as a piece of a message, without gathering them.
+    /// Sends many bytes, such as a piece of a message, without gathering them. Where the session may no longer go on the
+    /// connection ends: words in the middle of a message would be taken for part of it.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Ended> {
         let deadline = Deadline::after(limits::WRITE_STALL);
-        Ok(self.connection.stream.send(bytes, deadline).await?)
+        tokio::select! {
+            biased;
+            barred = self.standing.withdrawn() => Err(cut_off(&barred)),
+            sent = self.connection.stream.send(bytes, deadline) => Ok(sent?),
+        }
     }
 
     /// Says BYE and why.
@@ -96,6 +109,11 @@ impl Wire {
         self.out().extend_from_slice(b"\r\n");
         self.flush().await
     }
+}
+
+fn cut_off(barred: &Barred) -> Ended {
+    tracing::info!(reason = barred.refusal.reason, "imap session cut off");
+    Ended::Stream(StreamError::Closed)
 }
 
 /// Appends `number` in decimal digits; the hot path of FETCH formats nothing else.

@@ -92,7 +92,7 @@ pub(super) struct Session {
     pub(super) context: Arc<Pop3Context>,
     pub(super) state: State,
     /// Whether it may go on.
-    standing: Standing,
+    pub(super) standing: Standing,
     pub(super) logins_failed: u32,
     /// When the login must be done.
     login_by: Deadline,

@@ -86,11 +86,16 @@ pub fn apply(
     identities: &identities::Wanted,
     author: &Author,
 ) -> Result<Vec<String>, PolicyError> {
-    let mut warnings = Vec::new();
+    let added = wanted.iter().map(|(_, wanted)| wanted.name);
+    let names: Vec<Name> = added
+        .chain(unwanted.iter().map(|(_, name, _)| *name))
+        .collect();
+    let ended = super::end_enrolments(tx, &names, author)?;
+    let mut warnings: Vec<String> = ended.into_iter().collect();
     // Rules that name a pool go before the pool, and come after it.
     let later = |name: Name| name == Name::PoolAddresses;
     for (scope, name, item) in unwanted.iter().filter(|(_, name, _)| !later(*name)) {
-        unset(tx, scope, *name, item, author)?;
+        super::take(tx, scope, *name, item, author)?;
     }
     let (pools, others): (Vec<_>, Vec<_>) =
         wanted.iter().partition(|(_, wanted)| later(wanted.name));
@@ -99,10 +104,10 @@ pub fn apply(
             reason: reason.clone(),
             ..author.clone()
         };
-        warnings.extend(set(tx, one.clone(), &author)?);
+        warnings.extend(super::put(tx, one.clone(), &author)?);
     }
     for (scope, name, item) in unwanted.iter().filter(|(_, name, _)| later(*name)) {
-        unset(tx, scope, *name, item, author)?;
+        super::take(tx, scope, *name, item, author)?;
     }
     identities::put_all(tx, identities)?;
     Ok(warnings)

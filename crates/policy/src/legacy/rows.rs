@@ -91,7 +91,8 @@ pub(super) fn enrol(
     tx.execute(
         "INSERT INTO legacy_enrolments (account, since, until, enrolled_by, reason) \
          VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (account) DO UPDATE SET until = excluded.until, \
+         ON CONFLICT (account) DO UPDATE SET since = CASE WHEN legacy_enrolments.until <= ?2 \
+         THEN ?2 ELSE legacy_enrolments.since END, until = excluded.until, \
          enrolled_by = excluded.enrolled_by, reason = excluded.reason",
         params![
             account.0,
@@ -110,6 +111,25 @@ pub(super) fn withdraw(tx: &mut dyn Tx, account: AccountId) -> Result<bool, Stor
         params![account.0],
     )?;
     Ok(removed > 0)
+}
+
+/// The domains of everybody who is enrolled.
+pub(super) fn domains(tx: &mut dyn Tx) -> Result<Vec<String>, StoreError> {
+    tx.all(
+        "SELECT DISTINCT a.domain FROM legacy_enrolments e \
+         JOIN directory_accounts a ON a.account = e.account ORDER BY a.domain",
+        params![],
+        |row| Ok(row.text(0)?.to_owned()),
+    )
+}
+
+/// Ends every enrolment of a domain; gives how many.
+pub(super) fn end_domain(tx: &mut dyn Tx, domain: &str) -> Result<u64, StoreError> {
+    tx.execute(
+        "DELETE FROM legacy_enrolments WHERE account IN \
+         (SELECT account FROM directory_accounts WHERE domain = ?1)",
+        params![domain],
+    )
 }
 
 pub(super) fn list(tx: &mut dyn Tx, rows_max: u32) -> Result<Vec<Enrolment>, StoreError> {

@@ -197,3 +197,79 @@ async fn the_end_is_acted_on_once() {
     assert_eq!(enrolments.note_end(end, end).await.unwrap(), 1);
     assert_eq!(enrolments.note_end(end, end).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn what_is_opened_anew_is_open_to_nobody_of_before() {
+    opens_anew(Fixture::new().await).await;
+}
+
+#[test]
+fn postgresql_opens_anew_likewise() {
+    Fixture::on_postgresql(opens_anew);
+}
+
+async fn opens_anew(fixture: Fixture) {
+    let enrolments = Enrolments::new(fixture.store.clone());
+    let anna = key("anna@firma.test");
+    let firma = Scope::Domain(anna.domain().clone());
+    let all = || Scope::Installation;
+    let set = async |scope, value| fixture.set(scope, Name::LegacyAccess, value).await;
+    let unset = async |scope: Scope| {
+        let unset = fixture
+            .admin
+            .unset(scope, Name::LegacyAccess, String::new(), author());
+        unset.await.unwrap();
+    };
+    let old = Some(TlsVersion::V1_0);
+    let enrolled = async || ruling(&fixture, Door::Legacy, old).await;
+    let open = "until 2999-05-30 tls=1.0";
+
+    // Lengthened or shortened while it is open: the same access.
+    set(all(), "until 2999-01-30 tls=1.0").await;
+    enrolments.enrol(&anna, None, author()).await.unwrap();
+    set(all(), open).await;
+    assert_eq!(enrolled().await, Ok(()));
+
+    // Closed and opened, by the installation or the domain.
+    for close in ["off", "forbidden", "until 2026-05-30 tls=1.0"] {
+        for scope in [all(), firma.clone()] {
+            set(scope.clone(), close).await;
+            set(scope.clone(), open).await;
+            let told = enrolled().await;
+            assert_eq!(told, Err("legacy-not-enrolled"), "{close} {scope}");
+            enrolments.enrol(&anna, None, author()).await.unwrap();
+            assert_eq!(enrolled().await, Ok(()));
+        }
+        unset(firma.clone()).await;
+    }
+    // The domain's no is taken back, and the installation's yes holds again.
+    set(firma.clone(), "forbidden").await;
+    unset(firma.clone()).await;
+    assert_eq!(enrolled().await, Err("legacy-not-enrolled"));
+    enrolments.enrol(&anna, None, author()).await.unwrap();
+    // What one file says at once closes nothing in between.
+    let both = vec![(
+        String::new(),
+        crate::testing::wanted(firma.clone(), Name::LegacyAccess, open),
+    )];
+    let gone = vec![(all(), Name::LegacyAccess, String::new())];
+    let identities = crate::identities::Wanted::default();
+    let applied = fixture.admin.apply(both, gone, identities, author()).await;
+    applied.unwrap();
+    assert_eq!(enrolled().await, Ok(()));
+
+    // Reached its day, and opened a month later.
+    fixture.clock.set(Timestamp(32_700_000_000_000));
+    let mut late = author();
+    late.now = fixture.clock.now();
+    let wanted = crate::testing::wanted(firma, Name::LegacyAccess, "until 3007-01-30 tls=1.0");
+    let warnings = fixture.admin.set(wanted, late).await.unwrap();
+    let warned = warnings.iter().any(|text| text.contains("1 accounts were"));
+    assert!(warned, "{warnings:?}");
+    assert_eq!(enrolled().await, Err("legacy-not-enrolled"));
+    let history = enrolments.history(1).await.unwrap();
+    assert_eq!(
+        history[0].what,
+        "enrolments at firma.test that were over: 1"
+    );
+}

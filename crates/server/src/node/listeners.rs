@@ -111,7 +111,7 @@ pub(super) fn bind(
         tls: usual_tls,
         limits,
         shutdown: shutdown.clone(),
-        observer,
+        observer: Arc::new(DeskObserver::at_legacy_hosts(parts.desk.clone())),
         handshake_timeout: settings.handshake_time_max.0,
     };
     let own = smtp::server::Listener {

@@ -5,6 +5,7 @@
 //! §3.2); the reply to an accepted message never waits for the next message to be stored.
 
 use super::commands;
+use super::relay;
 use super::rules::{self, Remembered};
 use super::settings::{Listener, LoginOffer, Role, ServerContext};
 use super::state::{self, State};
@@ -219,6 +220,10 @@ impl Session {
         let Some(login) = &self.login else {
             return;
         };
+        // Of a source in clear nothing was noted.
+        if relay::source(login).is_some() && self.connection.stream.tls().is_none() {
+            return;
+        }
         let mut told = self.told.clone().unwrap_or_default();
         told.mailer = mailer;
         let after = Visit::of(&self.connection, Some(&*told));
@@ -344,13 +349,17 @@ impl Session {
         }
     }
 
-    /// Reads more bytes of a message; sends gathered replies first.
+    /// Reads more bytes of a message; sends gathered replies first. A session that may no longer go on ends here too: its
+    /// message was not taken over, and its client hears why.
     pub(super) async fn fill(&mut self, deadline: Deadline) -> Result<(), End> {
         if self.connection.stream.pending_bytes() > 0 {
             self.flush().await?;
         }
-        self.connection.stream.fill(deadline).await?;
-        Ok(())
+        tokio::select! {
+            biased;
+            barred = self.standing.withdrawn() => Err(End::Withdrawn(barred)),
+            filled = self.connection.stream.fill(deadline) => { filled?; Ok(()) }
+        }
     }
 
     /// Reads one line into `self.line`, without its line ending. A bare LF ends a line too: which

@@ -55,18 +55,13 @@ pub(super) async fn run(session: &mut Session) -> Outcome {
 }
 
 async fn wait(session: &mut Session, deadline: Deadline) -> Result<Woken, Ended> {
-    let Session {
-        wire,
-        state,
-        standing,
-        ..
-    } = session;
+    let Session { wire, state, .. } = session;
     let readable = wire.connection.stream.wait_readable(deadline);
     let State::Selected(selected) = state else {
         tokio::select! {
             readable = readable => readable?,
             () = wire.connection.shutdown.requested() => return Ok(Woken::Shutdown),
-            barred = standing.withdrawn() => return Ok(Woken::Withdrawn(barred)),
+            barred = wire.standing.withdrawn() => return Ok(Woken::Withdrawn(barred)),
         }
         return Ok(Woken::Peer);
     };
@@ -74,7 +69,7 @@ async fn wait(session: &mut Session, deadline: Deadline) -> Result<Woken, Ended>
         readable = readable => { readable?; Ok(Woken::Peer) }
         () = selected.changed() => Ok(Woken::Change),
         () = wire.connection.shutdown.requested() => Ok(Woken::Shutdown),
-        barred = standing.withdrawn() => Ok(Woken::Withdrawn(barred)),
+        barred = wire.standing.withdrawn() => Ok(Woken::Withdrawn(barred)),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::super::limits::{CHUNK_BYTES, SEND_TIME_MAX};
 use super::super::session::{Ended, Session, State, Then};
 use mailbox::{Content, INBOX, UidSet};
-use platform::net::Deadline;
+use platform::net::{Deadline, StreamError};
 
 /// How much of a message is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,21 +70,27 @@ async fn send(session: &mut Session, content: &Content, amount: Amount) -> Resul
         };
         out.clear();
         cut.push(&chunk, &mut out);
-        session
-            .connection
-            .stream
-            .send(&out, Deadline::after(SEND_TIME_MAX))
-            .await?;
+        send_piece(session, &out).await?;
         at = range.end;
     }
     out.clear();
     cut.finish(&mut out);
-    session
-        .connection
-        .stream
-        .send(&out, Deadline::after(SEND_TIME_MAX))
-        .await?;
+    send_piece(session, &out).await?;
     Ok(Then::GoOn)
+}
+
+/// Sends a piece of a message. Where the session may no longer go on the connection ends instead: words in the middle of
+/// a message would be taken for part of it.
+async fn send_piece(session: &mut Session, piece: &[u8]) -> Result<(), Ended> {
+    let deadline = Deadline::after(SEND_TIME_MAX);
+    tokio::select! {
+        biased;
+        barred = session.standing.withdrawn() => {
+            tracing::info!(reason = barred.refusal.reason, "pop3 session cut off");
+            Err(StreamError::Closed.into())
+        }
+        sent = session.connection.stream.send(piece, deadline) => Ok(sent?),
+    }
 }
 
 /// Stuffs dots and stops after enough lines. Pure; chunks may be cut anywhere.

@@ -153,11 +153,11 @@ pub struct GatewayListener {
 }
 
 impl GatewayListener {
-    /// Binds `path`, in place of what is left there. Must be called within a tokio runtime. Anybody may open the
+    /// Binds `path`, in place of a socket that is left there. Must be called within a tokio runtime. Anybody may open the
     /// socket's file, but only `user` (and root) is spoken to.
     ///
     /// # Errors
-    /// Where the folder is not there or not ours.
+    /// Where the folder is not there or not ours, or something else stands there.
     pub fn bind(
         path: &Path,
         user: GatewayUser,
@@ -165,7 +165,7 @@ impl GatewayListener {
         parts: GatewayParts,
     ) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt;
-        let _left_of_a_crash = std::fs::remove_file(path);
+        remove_left_socket(path)?;
         let socket = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
         Ok(Self {
@@ -295,6 +295,20 @@ impl GatewayListener {
             proxy_from: Vec::new(),
             handshake_timeout: self.parts.handshake_timeout,
         }
+    }
+}
+
+/// Removes the socket that a program left behind which did not end by itself.
+fn remove_left_socket(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    match std::fs::symlink_metadata(path) {
+        Ok(left) if left.file_type().is_socket() => std::fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "something that is no socket stands there; give another path, or move it away",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

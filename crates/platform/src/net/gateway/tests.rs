@@ -349,3 +349,25 @@ async fn an_old_client_of_our_own_listener_is_handed_over() {
         Err(StreamError::Closed)
     ));
 }
+
+#[tokio::test]
+async fn only_a_socket_makes_way_for_the_socket() {
+    let core = core();
+    let path = core.dir.path().join("legacy.sock");
+    serve(&core, GatewayUser(rustix::process::getuid().as_raw()));
+    assert!(path.exists(), "one that is left makes way");
+    let file = core.dir.path().join("mail.toml");
+    std::fs::write(&file, "needed").unwrap();
+    let link = core.dir.path().join("link.sock");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for taken in [&file, &link] {
+        let bound = GatewayListener::bind(
+            taken,
+            GatewayUser(0),
+            core.gateway.clone(),
+            core.parts.clone(),
+        );
+        assert_eq!(bound.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"needed");
+}

@@ -11,6 +11,15 @@ pub(crate) fn field(body: &Bytes, name: &str) -> Option<String> {
     value_in(form_urlencoded::parse(body), name)
 }
 
+/// The values of all fields of this name, in order; at most `values_max`.
+pub(crate) fn fields(body: &Bytes, name: &str, values_max: usize) -> Vec<String> {
+    let pairs = form_urlencoded::parse(body).filter(|(field, _)| field == name);
+    pairs
+        .take(values_max)
+        .map(|(_, value)| kept(&value))
+        .collect()
+}
+
 /// The same of what stands after `?`.
 pub(crate) fn asked(query: Option<&str>, name: &str) -> Option<String> {
     value_in(form_urlencoded::parse(query.unwrap_or("").as_bytes()), name)
@@ -18,8 +27,12 @@ pub(crate) fn asked(query: Option<&str>, name: &str) -> Option<String> {
 
 fn value_in(mut pairs: form_urlencoded::Parse<'_>, name: &str) -> Option<String> {
     let (_, value) = pairs.find(|(field, _)| field == name)?;
+    Some(kept(&value))
+}
+
+fn kept(value: &str) -> String {
     let kept = value.chars().filter(|c| !c.is_control() || *c == '\n');
-    Some(kept.take(VALUE_CHARS_MAX).collect())
+    kept.take(VALUE_CHARS_MAX).collect()
 }
 
 /// A link to `place` that is read there as these pairs, whatever they hold: login addresses have `+`, `%` and `&`.

@@ -1,8 +1,7 @@
 //! Rules tried out: on a described session, and on what was recorded in the last days; an older version looked at,
 //! compared, and made to hold again.
 
-use super::author;
-use super::rules::{Differs, differences, read};
+use super::rules::{Differs, Judged, differences, held, read, save};
 use crate::access::Right;
 use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
@@ -71,34 +70,46 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// A session, and perhaps rules that do not hold yet.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Try {
+pub struct Try {
     /// `client`, `service`, `tls`, `hello`, `account`, `sender`, `recipients`, `size`, `headers` … as
     /// `rohrpost rules test --session` takes them. What is left out is not there.
     #[schema(value_type = Object)]
-    session: Value,
+    pub session: Value,
     /// Rules as `GET /api/v1/rules` tells them; those that hold where they are left out.
     #[schema(value_type = Option<Object>)]
-    rules: Option<Value>,
-    /// Only this point, such as `rcpt`; all where it is not said.
-    at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Value>,
+    /// Only this point, such as `rcpt`; all that rules are asked at where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 /// What rules do at one point.
-#[derive(Serialize, ToSchema)]
-struct AtPoint {
-    point: &'static str,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AtPoint {
+    /// Such as `rcpt`.
+    pub point: String,
     /// The rule that decides, if one does.
-    decided_by: Option<String>,
+    pub decided_by: Option<String>,
     /// What it does, in words.
-    decision: Option<String>,
+    pub decision: Option<String>,
     /// What other rules do beside it, in words, by name.
-    also: Vec<String>,
+    pub also: Vec<String>,
     /// Rules that would act once they are enforced.
-    would_act: Vec<String>,
+    pub would_act: Vec<WouldAct>,
     /// Why, in words, rule by rule.
-    why: Vec<String>,
+    pub why: Vec<String>,
+}
+
+/// A rule that holds and is not enforced yet.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WouldAct {
+    /// Its name.
+    pub rule: String,
+    /// How far it is: `observe` or `warn`.
+    pub stage: String,
 }
 
 async fn set_of(call: &Call, rules: Option<&Value>) -> Result<(i64, RuleSet), Problem> {
@@ -125,24 +136,27 @@ async fn test(call: Call, _: NoQuery, sent: Json<Try>) -> Result<List<AtPoint>, 
     let (version, set) = set_of(&call, sent.0.rules.as_ref()).await?;
     let case: Case = serde_json::from_value(sent.0.session)
         .map_err(|error| Problem::invalid(error.to_string()))?;
-    let case = look_up(&call, case).await?;
+    let mut case = look_up(&call, case).await?;
     let zone = call.services.policies.snapshot().zone().clone();
     let compiled = Compiled::new(Arc::new(set), &zone, version);
-    let prepared = case.prepare(0);
     let mut told = Vec::new();
     for point in points {
-        if !compiled.asks_at(point) {
+        if !compiled.asks_at(point) && sent.0.at.is_none() {
             continue;
         }
-        let (one, ends) = prepared.at(point, |facts| {
+        let (one, ends, tags) = case.prepare(0).at(point, |facts| {
             let (decision, explained) = explain(&compiled, point, facts, call.now);
             let asked = explained.iter();
             let asked = asked.filter(|one| one.effect != Effect::NotAsked);
             let why = asked.map(|one| one.in_words(call.language)).collect();
             let ruling = decision.ruling;
             let ends = ruling.is_some_and(|acting| acting.action.word() != "accept");
-            (at_point(point, &decision, why, call.language), ends)
+            let tags: Vec<Box<str>> = decision.tags().map(Box::from).collect();
+            let told = at_point(point, &decision, why, call.language);
+            (told, ends, tags)
         });
+        // Rules of later points see them, as in a session.
+        case.tags.extend(tags);
         told.push(one);
         if ends {
             break;
@@ -161,7 +175,7 @@ fn at_point(
     let also = decision.actions.iter();
     let noted = decision.noted.iter();
     AtPoint {
-        point: point.word(),
+        point: point.word().to_owned(),
         decided_by: ruling.map(|acting| acting.rule.name.clone()),
         decision: ruling.map(|acting| acting.action.in_words(language)),
         also: also
@@ -170,7 +184,12 @@ fn at_point(
                 format!("{}: {what}", acting.rule.name)
             })
             .collect(),
-        would_act: noted.map(|noted| noted.rule.name.clone()).collect(),
+        would_act: noted
+            .map(|noted| WouldAct {
+                rule: noted.rule.name.clone(),
+                stage: noted.stage.to_string(),
+            })
+            .collect(),
         why,
     }
 }
@@ -204,56 +223,77 @@ async fn look_up(call: &Call, mut case: Case) -> Result<Case, Problem> {
 }
 
 /// Rules to be replayed.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReplayOf {
+pub struct ReplayOf {
     /// Rules as `GET /api/v1/rules` tells them.
     #[schema(value_type = Object)]
-    rules: Value,
+    pub rules: Value,
     /// How many days back; 7, which is all that is kept, where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 7)]
-    days: Option<u8>,
+    pub days: Option<u8>,
     /// Whether every rule counts as if it were enforced.
     #[serde(default)]
-    enforced: bool,
+    pub enforced: bool,
 }
 
 /// Whom the rules would have treated otherwise.
-#[derive(Serialize, ToSchema)]
-struct Otherwise {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Otherwise {
     /// `new refusal`, `no longer refused`, `changed` or `cannot be told`.
-    difference: &'static str,
+    pub difference: String,
     /// The account, or the sender's domain; empty for neither.
-    who: String,
+    pub who: String,
     /// Domains the mail was for.
-    to: String,
-    rule: String,
-    at: &'static str,
-    count: u64,
+    pub to: String,
+    /// By which rule.
+    pub rule: String,
+    /// At which point.
+    pub at: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// How often something is different.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Total {
+    /// As in the rows.
+    pub difference: String,
+    /// Of all logins, recipients and messages.
+    pub count: u64,
 }
 
 /// What a replay found.
-#[derive(Serialize, ToSchema)]
-struct Replayed {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Replayed {
     /// Logins, recipients and messages.
-    looked_at: u64,
-    rows: Vec<Otherwise>,
+    pub looked_at: u64,
+    /// Of each kind of difference, all together.
+    pub totals: Vec<Total>,
+    /// Each by whom it is about.
+    pub rows: Vec<Otherwise>,
     /// Rows that are left out, because there were too many.
-    left_out: u64,
+    pub left_out: u64,
 }
 
 impl From<Report> for Replayed {
     fn from(report: Report) -> Self {
         let rows = report.rows.into_iter().map(|(whom, count)| Otherwise {
-            difference: whom.difference.word(),
+            difference: whom.difference.word().to_owned(),
             who: whom.who,
             to: whom.to,
             rule: whom.rule,
-            at: whom.point,
+            at: whom.point.to_owned(),
+            count,
+        });
+        let totals = report.totals.into_iter().map(|(difference, count)| Total {
+            difference: difference.word().to_owned(),
             count,
         });
         Self {
             looked_at: report.looked_at,
+            totals: totals.collect(),
             rows: rows.collect(),
             left_out: report.left_out,
         }
@@ -262,14 +302,25 @@ impl From<Report> for Replayed {
 
 async fn replay(call: Call, _: NoQuery, sent: Json<ReplayOf>) -> Result<Json<Replayed>, Problem> {
     let changed = read(&sent.0.rules)?;
-    let (_, present) = call.services.store.read(store::current).await?;
-    let zone = call.services.policies.snapshot().zone().clone();
     let stages = match sent.0.enforced {
         true => Stages::AllEnforced,
         false => Stages::AsTheyAre,
     };
-    let days = sent.0.days.map_or(DAYS_KEPT, i64::from).clamp(1, DAYS_KEPT);
-    let from = Timestamp(call.now.0.saturating_sub(days * DAY_MS));
+    let days = sent.0.days.map_or(DAYS_KEPT, i64::from);
+    Ok(Json(replayed(&call, changed, stages, days).await?))
+}
+
+/// What `changed` would have done in the last days, compared with the rules that hold.
+pub(crate) async fn replayed(
+    call: &Call,
+    changed: RuleSet,
+    stages: Stages,
+    days: i64,
+) -> Result<Replayed, Problem> {
+    let (_, present) = call.services.store.read(store::current).await?;
+    let zone = call.services.policies.snapshot().zone().clone();
+    let back = days.clamp(1, DAYS_KEPT) * DAY_MS;
+    let from = Timestamp(call.now.0.saturating_sub(back));
     let (dir, now) = (call.services.facts_dir.clone(), call.now);
     // Files of a week are read: not on a thread that serves others.
     let looked = tokio::task::spawn_blocking(move || {
@@ -277,15 +328,17 @@ async fn replay(call: Call, _: NoQuery, sent: Json<ReplayOf>) -> Result<Json<Rep
         record::read(&dir, from, |one| replay.look(one)).map(|()| replay.finish())
     });
     let looked = looked.await.map_err(|error| Problem::fault(&error))?;
-    Ok(Json(looked.map_err(|error| Problem::fault(&error))?.into()))
+    Ok(looked.map_err(|error| Problem::fault(&error))?.into())
 }
 
 /// A version of the rules with its rules.
-#[derive(Serialize, ToSchema)]
-struct OldRules {
-    version: i64,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OldRules {
+    /// Its number.
+    pub version: i64,
+    /// As `GET /api/v1/rules` tells them.
     #[schema(value_type = Object)]
-    rules: Value,
+    pub rules: Value,
 }
 
 /// Version 0 is no rules.
@@ -331,34 +384,18 @@ async fn diff(call: Call, other: Other, _: NoBody) -> Result<List<Differs>, Prob
 }
 
 /// Why.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Restore {
+pub struct Restore {
     /// Kept with the new version.
-    reason: String,
+    pub reason: String,
 }
 
-/// What came of it.
-#[derive(Serialize, ToSchema)]
-struct Restored {
-    /// The version that holds.
-    version: i64,
-    changes: Vec<Differs>,
-}
-
-async fn restore(call: Call, _: NoQuery, sent: Json<Restore>) -> Result<Json<Restored>, Problem> {
+async fn restore(call: Call, _: NoQuery, sent: Json<Restore>) -> Result<Json<Judged>, Problem> {
     let (_, set) = asked(&call).await?;
-    let (version, before) = call.services.store.read(store::current).await?;
+    let (version, before) = held(&call).await?;
     call.note_before(&version);
-    let changes = differences(&before, &set);
-    let why = author(&call, sent.0.reason);
-    let write = call
-        .services
-        .store
-        .write(move |tx: &mut dyn Tx| store::put(tx, &set, Some(version), &why));
-    let version = write.await?;
-    call.services.policies.refresh().await?;
-    let restored = Restored { version, changes };
-    call.note_after(&restored);
-    Ok(Json(restored))
+    let judged = save(&call, (version, before), set, sent.0.reason).await?;
+    call.note_after(&judged);
+    Ok(Json(judged))
 }

@@ -11,6 +11,8 @@ mod help;
 mod help_texts;
 mod login;
 mod mail_settings;
+mod rule_form;
+mod rules;
 mod status;
 mod support;
 
@@ -44,6 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(guides::routes());
     routes.extend(status::routes());
     routes.extend(support::routes());
+    routes.extend(rules::routes());
     routes
 }
 
@@ -149,6 +152,7 @@ fn navigation(caller: Option<&Caller>, language: Language) -> Markup {
             a href=(mail_settings::address(language)) { (language.of("Server und Absender", "Servers and senders")) }
         @if caller.may(Right::Assist, &crate::access::Subject::Installation) {
             a href="/support" { "Support" }
+            a href="/rules" { (language.of("Regeln", "Rules")) }
         }
         span { (caller.who) }
     }

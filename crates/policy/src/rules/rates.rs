@@ -43,7 +43,7 @@ impl Rates {
         let Action::Rate { by, count, per, .. } = acting.action else {
             return Room::Left;
         };
-        let key = (hash_of(&acting.rule.name, 0), key(by, facts));
+        let key = key_of(acting, by, facts);
         let held = self.counters.lock();
         let mut counters = held.unwrap_or_else(|poisoned| poisoned.into_inner());
         if counters.len() >= COUNTERS_MAX && !counters.contains_key(&key) {
@@ -67,6 +67,21 @@ impl Rates {
         }
         counter.used += 1;
         Room::Left
+    }
+
+    /// The same without counting.
+    pub fn look(&self, acting: &Acting<'_>, facts: &Facts<'_>, now: Timestamp) -> Room {
+        let Action::Rate { by, count, .. } = acting.action else {
+            return Room::Left;
+        };
+        let held = self.counters.lock();
+        let counters = held.unwrap_or_else(|poisoned| poisoned.into_inner());
+        match counters.get(&key_of(acting, by, facts)) {
+            Some(counter) if counter.ends > now && counter.used >= *count => Room::Full {
+                until: counter.ends,
+            },
+            _ => Room::Left,
+        }
     }
 }
 
@@ -96,6 +111,11 @@ impl Rates {
         }
         false
     }
+}
+
+/// Where a rate of a rule is counted.
+fn key_of(acting: &Acting<'_>, by: &[Fact], facts: &Facts<'_>) -> (u64, u64) {
+    (hash_of(&acting.rule.name, 0), key(by, facts))
 }
 
 /// What the values of these facts are counted under.

@@ -171,8 +171,9 @@ fn of_nobody<'a>(facts: &Facts<'a>) -> Facts<'a> {
     }
 }
 
-/// Somebody logged in by `mechanism`: now rules count and note it. A rate that is used up may still refuse.
-pub(super) fn logged_in(session: &mut Session, mechanism: Mechanism) -> Option<Reply> {
+/// Somebody logged in by `mechanism`: now rules count and note it. Nothing is refused any more: `named` did, or a right
+/// password would get another answer than a wrong one.
+pub(super) fn logged_in(session: &mut Session, mechanism: Mechanism) {
     let policy = session.context.policies.snapshot();
     let facts = Facts {
         mechanism: Known::Is(mechanism.name()),
@@ -180,7 +181,6 @@ pub(super) fn logged_in(session: &mut Session, mechanism: Mechanism) -> Option<R
     };
     let asked = ask(session, &policy, Point::Auth, &facts, Asking::AfterName);
     session.rules.keep(&asked.tags, Since::Login);
-    asked.refusal.map(|refusal| refusal.reply)
 }
 
 /// AUTH is asked about three times: before a name was said, with it, and when somebody proved to be that account. What
@@ -191,7 +191,7 @@ enum Asking {
     Once,
     /// Nobody is known.
     BeforeName,
-    /// Somebody gave a name and proved nothing; nothing is counted or noted of it.
+    /// Somebody gave a name and proved nothing; nothing is counted or noted of it, but what is used up is used up.
     AtName,
     /// The account is known.
     AfterName,
@@ -205,6 +205,14 @@ impl Asking {
             Self::BeforeName => !asks_who(rule),
             Self::AtName => false,
             Self::AfterName => asks_who(rule),
+        }
+    }
+
+    /// Whether a rate of the rule is asked now.
+    fn may_use_up(self, rule: &Rule) -> bool {
+        match self {
+            Self::AtName => asks_who(rule),
+            _ => self.is_turn_of(rule),
         }
     }
 }
@@ -540,11 +548,15 @@ fn ask(
             asking.is_turn_of(noted.rule) && rates.would_act(noted.rule, point, facts, now)
         });
         decision.actions.retain(|acting| match acting.action {
-            Action::Rate { .. } => asking.is_turn_of(acting.rule),
+            Action::Rate { .. } => asking.may_use_up(acting.rule),
             _ => true,
         });
         watch.note(&decision, facts.account_number, domain, now);
-        refused = refusal::refusal(session, policy, point, facts, &decision, now);
+        let counting = match asking {
+            Asking::AtName => refusal::Counting::Looks,
+            _ => refusal::Counting::Counts,
+        };
+        refused = refusal::refusal(session, policy, point, facts, &decision, (counting, now));
     }
     let is_whole = matches!(point, Point::Rcpt | Point::Data | Point::Auth);
     if is_whole && matches!(asking, Asking::Once | Asking::AfterName) || refused.is_some() {
@@ -571,11 +583,4 @@ fn known_recipients<'r>(session: &Session, all: &'r [Recipient<'r>]) -> Known<&'
         true => Known::Unknown,
         false => Known::Is(all),
     }
-}
-
-/// A login that rules refuse after all is none.
-pub(super) fn withdraw(session: &mut Session) {
-    session.login = None;
-    session.rules.forget(Since::Login);
-    session.watch();
 }

@@ -70,11 +70,8 @@ async fn exchange(session: &mut Session, mechanism: Mechanism, initial: Option<&
             Step::Malformed(why) => return Ok(Some(malformed(why))),
             Step::Done(outcome) => {
                 let reply = finish(session, outcome);
-                if session.login.is_some()
-                    && let Some(refusal) = rules::logged_in(session, mechanism)
-                {
-                    rules::withdraw(session);
-                    return Ok(Some(refusal));
+                if session.login.is_some() {
+                    rules::logged_in(session, mechanism);
                 }
                 return Ok(Some(reply));
             }

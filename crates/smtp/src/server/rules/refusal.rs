@@ -7,6 +7,15 @@ use platform::clock::Timestamp;
 use policy::Snapshot;
 use policy::rules::{Acting, Action, Decision, Facts, Point, Room, StatusCode};
 
+/// What is done to the counters of rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// It is counted as long as there is room.
+    Counts,
+    /// Only whether there is room: it is counted later, if it comes to that.
+    Looks,
+}
+
 /// The first refusal in the order of the rules: a demand that is not met, a rate that is used up, or the ruling.
 pub(super) fn refusal(
     session: &Session,
@@ -14,9 +23,13 @@ pub(super) fn refusal(
     point: Point,
     facts: &Facts<'_>,
     decision: &Decision<'_>,
-    now: Timestamp,
+    (counting, now): (Counting, Timestamp),
 ) -> Option<Refusal> {
     let rates = &session.context.policies.watch().rates;
+    let room = |acting: &Acting<'_>| match counting {
+        Counting::Counts => rates.count(acting, facts, now),
+        Counting::Looks => rates.look(acting, facts, now),
+    };
     let demands = decision
         .actions
         .iter()
@@ -24,7 +37,7 @@ pub(super) fn refusal(
             Action::RequireTls { lowest, text, .. } if !facts.has_tls(lowest.0) => {
                 Some((acting, no_tls(session, policy, point, text.as_str())))
             }
-            Action::Rate { text, .. } => match rates.count(acting, facts, now) {
+            Action::Rate { text, .. } => match room(acting) {
                 Room::Left => None,
                 Room::Full { .. } => {
                     Some((acting, later(session, policy, point, None, text.as_str())))

@@ -210,3 +210,34 @@ async fn rules_that_come_in_the_middle_know_what_they_did_not_see() {
     let reply = client.ask("Subject: x\r\n\r\nhi\r\n.").await;
     assert!(reply.starts_with("250 "), "{reply}");
 }
+
+/// A rate by account is used up by logins, never by guesses; once it is, right and wrong passwords get one answer.
+#[tokio::test]
+async fn a_rate_of_logins_tells_nobody_which_password_is_right() {
+    let server = server(
+        r#"{"name":"slow","at":["auth"],
+            "then":[{"do":"rate","by":["account"],"count":2,"per":"1h","text":"Too often."}]}"#,
+    )
+    .await;
+    let login = async |password: &str| {
+        let mut client = Client::connect(server.submission).await;
+        client.reply().await;
+        client.ask("EHLO laptop").await;
+        client.ask("STARTTLS").await;
+        client.start_tls().await;
+        client.ask("EHLO laptop").await;
+        let plain = STANDARD.encode(format!("\0anna@firma.test\0{password}"));
+        client.ask(&format!("AUTH PLAIN {plain}")).await
+    };
+    for _ in 0..3 {
+        let reply = login("guess").await;
+        assert!(reply.starts_with("535 "), "{reply}");
+    }
+    for _ in 0..2 {
+        let reply = login("geheim-genug").await;
+        assert!(reply.starts_with("235 "), "{reply}");
+    }
+    let right = login("geheim-genug").await;
+    assert_eq!(right, "454 4.7.1 Too often.");
+    assert_eq!(login("guess").await, right);
+}

@@ -8,7 +8,7 @@ pub mod announcements;
 pub mod catalogue;
 pub mod customers;
 pub mod delegation;
-pub mod dkim;
+pub mod discovery;
 pub mod dkim;
 pub mod dmarc;
 pub mod document;
@@ -81,6 +81,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(letters::routes());
     routes.extend(announcements::routes());
     routes.extend(delegation::routes());
+    routes.extend(discovery::routes());
     routes.extend(rules::routes());
     routes.extend(trying::routes());
     routes.extend(catalogue::routes());

@@ -5,9 +5,10 @@ use super::announcements;
 use crate::call::Call;
 use crate::language::{Language, Speak as _};
 use crate::posture::STATUS_PAGE;
+use directory::AccountId;
 use maud::{Markup, html};
 use rollout::wording::moment;
-use rollout::{Need, Told};
+use rollout::{Need, RolloutError, Told};
 use std::sync::Arc;
 
 /// Announcements that are shown; the page of all of them has the others.
@@ -22,13 +23,20 @@ pub(crate) async fn told(call: &Call) -> Arc<[Told]> {
     let Some((account, _)) = account else {
         return Arc::default();
     };
-    match call.services.rollouts.of_account(*account, call.now).await {
+    match asked(call, *account).await {
         Ok(told) => told.into(),
         Err(error) => {
             tracing::warn!(%error, "https.banner_failed");
             Arc::default()
         }
     }
+}
+
+async fn asked(call: &Call, account: AccountId) -> Result<Vec<Told>, RolloutError> {
+    let services = &call.services;
+    // Whoever mended something a moment ago is told so.
+    services.connections.flush().await?;
+    services.rollouts.of_account(account, call.now).await
 }
 
 /// As it stands above a page.

@@ -117,6 +117,7 @@ pub(crate) fn problem(problem: &Problem, language: Language) -> Response {
         None,
         html! {},
         None,
+        html! {},
     )
 }
 
@@ -148,8 +149,8 @@ fn navigation(caller: Option<&Caller>, language: Language) -> Markup {
     html! {
         @if caller.account.is_some() {
             a href="/status" { (language.of("Mein Postfach", "My account")) }
-        }
             a href=(mail_settings::address(language)) { (language.of("Server und Absender", "Servers and senders")) }
+        }
         @if caller.may(Right::Assist, &crate::access::Subject::Installation) {
             a href="/support" { "Support" }
             a href="/rules" { (language.of("Regeln", "Rules")) }
@@ -158,7 +159,6 @@ fn navigation(caller: Option<&Caller>, language: Language) -> Markup {
     }
 }
 
-fn framed(
 /// The account of whoever calls.
 ///
 /// # Errors
@@ -170,14 +170,15 @@ fn own_login(call: &Call) -> Result<AddressKey, Problem> {
         .ok_or_else(Problem::not_here)
 }
 
+fn framed(
     status: StatusCode,
     language: Language,
     page: Page,
     other: Option<&str>,
     navigation: Markup,
     exit: Option<&str>,
-) -> Response {
     above: Markup,
+) -> Response {
     let text = html! {
         (DOCTYPE)
         html lang=(language.tag()) {
@@ -210,8 +211,8 @@ fn own_login(call: &Call) -> Result<AddressKey, Problem> {
                         }
                     }
                 }
-                main #content {
                 (above)
+                main #content {
                     h1 { (page.title) }
                     (page.body)
                 }

@@ -1,6 +1,7 @@
 //! One module per requirement, named after its ID (`s1_02_s1_03` covers S1-02 and S1-03). Each
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
+mod announcement;
 mod api_measures;
 mod api_roles;
 mod calendar;
@@ -28,6 +29,7 @@ mod s0_15;
 mod s0_16;
 mod s0_17_s0_19;
 mod s0_18;
+mod s0_22;
 mod s1_01;
 mod s1_02_s1_03;
 mod s1_04_s1_05;
@@ -59,6 +61,7 @@ mod s1_32_s2_19;
 mod s1_33;
 mod s1_35;
 mod s1_37_s2_25;
+mod s1_39;
 mod s2_17;
 mod s2_18_s2_22;
 mod s2_21;

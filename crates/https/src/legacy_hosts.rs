@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 const PROOFS_AT_ONCE_MAX: usize = 2;
 
 /// How the gateway is.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayReport {
     /// Its TLS library, as that names itself.
     pub library: String,

@@ -14,6 +14,7 @@ mod credentials;
 mod delegation;
 mod face;
 mod form;
+mod german;
 mod grants;
 mod headers;
 mod language;

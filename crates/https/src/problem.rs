@@ -3,6 +3,7 @@
 
 use crate::answer;
 use crate::credentials::CredentialError;
+use crate::german::german;
 use crate::language::{Language, Speak as _};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -37,10 +38,11 @@ impl Detail {
     }
 }
 
+/// English; German where `german` knows it.
 impl From<String> for Detail {
     fn from(english: String) -> Self {
         Self {
-            german: None,
+            german: german(&english),
             english,
         }
     }
@@ -112,6 +114,25 @@ impl ProblemDetails {
 }
 
 impl Kind {
+    #[cfg(test)]
+    const ALL: [Self; 15] = [
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::ForeignForm,
+        Self::Missing,
+        Self::Invalid,
+        Self::Conflict,
+        Self::ConsentNeeded,
+        Self::Changed,
+        Self::HeldAgainst,
+        Self::Elsewhere,
+        Self::NotHere,
+        Self::TooMany,
+        Self::TooLarge,
+        Self::Busy,
+        Self::Fault,
+    ];
+
     fn word(self) -> &'static str {
         match self {
             Self::Unauthorized => "login-needed",
@@ -403,5 +424,83 @@ impl From<CredentialError> for Problem {
 impl From<directory::NameError> for Problem {
     fn from(error: directory::NameError) -> Self {
         Self::invalid(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+
+    /// One of each kind, as handlers make them.
+    fn every_kind() -> Vec<Problem> {
+        let of = |kind: Kind| match kind {
+            Kind::Unauthorized => Problem::unauthorized(),
+            Kind::Forbidden => Problem::forbidden(),
+            Kind::ForeignForm => Problem::foreign_form(),
+            Kind::Missing => Problem::missing(
+                "domain firma.test does not exist; `rohrpost domain list` shows those that do",
+            ),
+            Kind::Invalid => directory::DomainName::parse("a b")
+                .map_err(Problem::from)
+                .unwrap_err(),
+            Kind::Conflict => {
+                AdminError::Exists("domain firma.test exists already".to_owned()).into()
+            }
+            Kind::ConsentNeeded => PolicyError::ConsentNeeded("inbound-tls".to_owned()).into(),
+            Kind::Changed => Problem::changed(),
+            Kind::HeldAgainst => Problem::held_against(&["x".to_owned()]),
+            Kind::Elsewhere => {
+                Problem::unreachable("_dmarc.firma.test could not be looked up: timeout")
+            }
+            Kind::NotHere => Problem::not_here(),
+            Kind::TooMany => Problem::too_many(7),
+            Kind::TooLarge => Problem::too_large(),
+            Kind::Busy => StoreError::Contention.into(),
+            Kind::Fault => Problem::fault(&"a test"),
+        };
+        Kind::ALL.map(of).into()
+    }
+
+    async fn told(problem: &Problem, language: Language) -> (Response, ProblemDetails) {
+        let response = problem.respond(language);
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let details = serde_json::from_slice(&bytes).unwrap();
+        (
+            Response::from_parts(parts, axum::body::Body::empty()),
+            details,
+        )
+    }
+
+    #[tokio::test]
+    async fn every_problem_is_told_in_the_language_that_was_asked_for() {
+        for problem in every_kind() {
+            let (german, de) = told(&problem, Language::German).await;
+            let (english, en) = told(&problem, Language::English).await;
+            for (response, tag) in [(&german, "de"), (&english, "en")] {
+                assert_eq!(response.headers()[header::CONTENT_LANGUAGE], tag);
+                assert_eq!(
+                    response.headers()[header::CONTENT_TYPE],
+                    "application/problem+json"
+                );
+            }
+            assert_eq!((&de.kind, de.status), (&en.kind, en.status));
+            assert!(de.kind.starts_with("urn:rohrpost:problem:"), "{de:?}");
+            assert_ne!(de.title, en.title);
+            assert_eq!(de.detail.is_some(), en.detail.is_some());
+            // What no table knows is told in English beside a German title.
+            if problem.kind != Kind::ConsentNeeded {
+                assert!(de.detail.is_none() || de.detail != en.detail, "{de:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_of_ours_tells_no_detail() {
+        let fault = Problem::from(StoreError::Closed);
+        assert_eq!(fault.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let fault = Problem::fault(&"the password of the database");
+        assert!(!fault.words(Language::English).contains("password"));
     }
 }

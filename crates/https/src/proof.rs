@@ -47,7 +47,7 @@ pub struct Statement {
     /// The domain's setting: always forbidden.
     pub legacy_access: String,
     /// What accounts of the domain need.
-    pub services: Vec<Needed>,
+    pub services: Vec<NeededTls>,
     /// What each port answered.
     pub ports: Vec<TriedPort>,
 }
@@ -55,7 +55,7 @@ pub struct Statement {
 /// What accounts of the domain need to log in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Needed {
+pub struct NeededTls {
     /// Such as `imap`.
     pub service: String,
     /// Such as `TLSv1.2, enforce`.
@@ -122,12 +122,12 @@ impl ProofKey {
 }
 
 /// What accounts of `sender`'s domain need at each service at `now`.
-pub(crate) fn needed(policy: &Snapshot, sender: &Sender<'_>, now: Timestamp) -> Vec<Needed> {
+pub(crate) fn needed(policy: &Snapshot, sender: &Sender<'_>, now: Timestamp) -> Vec<NeededTls> {
     let services = [Service::Submission, Service::Imap, Service::Pop3];
     let of = |service: Service| {
         let (version, stage) = policy.lowest_tls(service, sender, now).value;
         let clear = policy.stage(&Measure::Cleartext(service), sender, now);
-        Needed {
+        NeededTls {
             service: service.word().to_owned(),
             lowest_tls: format!("{version}, {}", stage.word()),
             no_cleartext: clear.value.word().to_owned(),
@@ -200,7 +200,7 @@ mod tests {
             host: "mx.rp.test".to_owned(),
             made_at: "2026-11-22T00:00:00Z".to_owned(),
             legacy_access: "forbidden".to_owned(),
-            services: vec![Needed {
+            services: vec![NeededTls {
                 service: "imap".to_owned(),
                 lowest_tls: "TLSv1.2, enforce".to_owned(),
                 no_cleartext: "enforce".to_owned(),

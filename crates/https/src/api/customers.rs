@@ -2,7 +2,7 @@
 
 use crate::access::{Right, Subject};
 use crate::answer;
-use crate::call::{Call, Created, Done, Json, List, NoBody, NoQuery};
+use crate::call::{Call, Created, Json, List, NoBody, NoQuery};
 use crate::face::still_sees;
 use crate::language::Language;
 use crate::posture::{self, Posture, outcome_words};
@@ -12,6 +12,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use futures_util::stream;
+use platform::clock::Timestamp;
+use policy::LocalTime;
 use policy::admin::Author;
 use policy::connections::{Belief, Connection, Live, Manner, Status};
 use policy::legacy::Enrolments;
@@ -23,7 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 /// How often a quiet stream of events says that it is there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// Enrolments that are listed.
-const LISTED_MAX: u32 = 10_000;
+const LISTED_MAX: u32 = 1_000_000;
 
 /// Their routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -252,20 +254,32 @@ fn said(manner: &Manner, at: i64) -> String {
 }
 
 /// Until when, and why.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Enrol {
-    /// When it ends (RFC 3339); without it, with legacy access itself.
-    until: Option<String>,
+pub struct Enrol {
+    /// When it ends (RFC 3339), or the last day of it (`2027-05-30`, in the installation's time zone); without it, with
+    /// legacy access itself.
+    pub until: Option<String>,
     /// Why; kept in the history.
     #[schema(min_length = 1, max_length = 2000)]
-    reason: String,
+    pub reason: String,
 }
 
 /// That an account is enrolled.
-#[derive(Serialize, ToSchema)]
-struct Enrolled {
-    until: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Enrolled {
+    /// When it ends.
+    pub until: String,
+    /// The last day of it, in the installation's time zone.
+    pub last_day: String,
+}
+
+/// The moment a text names: itself, or the end of a local day.
+fn end_in(call: &Call, text: &str) -> Result<Timestamp, Problem> {
+    match text.parse::<LocalTime>() {
+        Ok(day) => Ok(call.services.policies.snapshot().zone().end(day)),
+        Err(_) => super::time_in(text),
+    }
 }
 
 async fn enrol_with(
@@ -273,7 +287,10 @@ async fn enrol_with(
     until: Option<String>,
     reason: String,
 ) -> Result<Enrolled, Problem> {
-    let until = until.as_deref().map(super::time_in).transpose()?;
+    let until = until
+        .as_deref()
+        .map(|text| end_in(call, text))
+        .transpose()?;
     let author = Author {
         by: call.who(),
         reason,
@@ -282,8 +299,11 @@ async fn enrol_with(
     let enrolments = Enrolments::new(call.services.store.clone());
     let until = enrolments.enrol(&call.login()?, until, author).await?;
     call.services.policies.refresh().await?;
+    let policy = call.services.policies.snapshot();
     Ok(Enrolled {
         until: super::time(until.0),
+        // The moment it ends is the beginning of the day after.
+        last_day: super::day(policy.day(Timestamp(until.0 - 1))),
     })
 }
 
@@ -304,7 +324,14 @@ struct Why {
     reason: Option<String>,
 }
 
-async fn withdraw(call: Call, why: Why, _: NoBody) -> Result<Done, Problem> {
+/// That an account may no longer use the legacy hosts.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Withdrawn {
+    /// Whether it might before.
+    pub was_enrolled: bool,
+}
+
+async fn withdraw(call: Call, why: Why, _: NoBody) -> Result<Json<Withdrawn>, Problem> {
     let reason = why.reason.unwrap_or_else(|| "no longer needed".to_owned());
     let author = Author {
         by: call.who(),
@@ -312,32 +339,37 @@ async fn withdraw(call: Call, why: Why, _: NoBody) -> Result<Done, Problem> {
         now: call.now,
     };
     let enrolments = Enrolments::new(call.services.store.clone());
-    let was = enrolments.withdraw(&call.login()?, author).await?;
+    let was_enrolled = enrolments.withdraw(&call.login()?, author).await?;
     call.services.policies.refresh().await?;
-    match was {
-        true => Ok(Done),
-        false => Err(Problem::missing("This account was not enrolled.")),
-    }
+    Ok(Json(Withdrawn { was_enrolled }))
 }
 
 /// Somebody who may use the legacy hosts.
-#[derive(Serialize, ToSchema)]
-struct Enrolment {
-    account: String,
-    since: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Enrolment {
+    /// The login address.
+    pub account: String,
+    /// Since when.
+    pub since: String,
     /// When it ends, where not with legacy access itself.
-    until: Option<String>,
-    by: String,
-    reason: String,
+    pub until: Option<String>,
+    /// Who enrolled it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
     /// The last day it logged in there.
-    last_used: Option<String>,
+    pub last_used: Option<String>,
+    /// Whether that was of late: it would be cut off today.
+    pub is_used: bool,
 }
 
 async fn legacy(call: Call, _: NoQuery, _: NoBody) -> Result<List<Enrolment>, Problem> {
+    call.services.connections.flush().await?;
     let list = Enrolments::new(call.services.store.clone())
         .list(LISTED_MAX)
         .await?;
     let shown = list.into_iter().map(|enrolment| Enrolment {
+        is_used: enrolment.is_used(call.now),
         account: enrolment.login,
         since: super::time(enrolment.since.0),
         until: enrolment.until.map(|until| super::time(until.0)),

@@ -216,6 +216,17 @@ pub enum Switch {
     Cleartext,
 }
 
+impl Switch {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tls10 => "tls-1.0",
+            Self::Tls11 => "tls-1.1",
+            Self::Cleartext => "cleartext",
+        }
+    }
+}
+
 /// What is switched, and why.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

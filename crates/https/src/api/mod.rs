@@ -18,6 +18,7 @@ pub mod figures;
 pub mod groups;
 pub mod identities;
 pub mod legacy;
+pub mod legacy_dns;
 pub mod letters;
 pub mod measures;
 pub mod policy;
@@ -74,6 +75,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(egress::routes());
     routes.extend(identities::routes());
     routes.extend(legacy::routes());
+    routes.extend(legacy_dns::routes());
     routes.extend(figures::routes());
     routes.extend(dmarc::routes());
     routes.extend(senders::routes());

@@ -1,31 +1,21 @@
 //! `rohrpost legacy`: access for mail programs that can do no modern TLS. Enrolment, the emergency switch, who is
-//! left, what to take out of the DNS at the end, and the proof for domains that forbid it. Works on the
-//! store beside a running node or without one; a running node is told.
+//! left, what to take out of the DNS at the end, and the proof for domains that forbid it. The admin API does it;
+//! this says it in words. A proof is checked without it.
 
-mod advisories;
 mod dns;
-mod document;
-mod probe;
 mod proof;
 mod status;
 mod switch;
 
-use super::stores;
-use crate::control::{Request, ask};
+use super::admin_api::{AdminApi, Method, path};
 use crate::settings::Settings;
 use clap::{Args, Subcommand};
-use directory::AddressKey;
-use platform::clock::{Clock, Timestamp};
-use platform::store::Store;
-use policy::Policies;
-use policy::admin::{Author, PolicyError};
-use policy::legacy::Enrolments;
+use https::api::customers::{Enrol, Enrolled, Withdrawn};
+use https::api::legacy::LegacyPast;
 use std::path::PathBuf;
 
 /// Lines of history shown.
-const HISTORY_LINES_MAX: u32 = 1000;
-/// Enrolments shown.
-const ENROLMENTS_MAX: u32 = 1_000_000;
+const HISTORY_LINES_MAX: &str = "1000";
 
 /// Commands of `rohrpost legacy`.
 #[derive(Subcommand)]
@@ -92,10 +82,17 @@ pub(crate) enum Verb {
     },
     /// Shows what was changed: enrolments, switches, ends.
     History,
-    /// Prints the DNS records of the legacy names, and after the end how to take them out.
+    /// Prints the DNS records of the legacy names, and after the end takes them out.
     ///
-    /// Asks the DNS what is there. Changes nothing.
-    Dns,
+    /// Asks the DNS what is there. With --on or --now it shows the change, and plans it with --yes: in a
+    /// zone of dns.update_zones this server lowers the time to live beforehand and removes the records on
+    /// the minute; other zones are changed by whoever runs them, and this server looks whether they were.
+    /// Refused for a date before the end of legacy access. --rollback calls it off, or brings the records
+    /// back.
+    ///
+    /// Example: rohrpost legacy dns --on 2027-06-01 --reason "end of legacy access" --yes
+    #[command(verbatim_doc_comment)]
+    Dns(dns::Options),
     /// Prints a settings file for the program rohrpost-legacy, commented.
     Settings,
     /// Writes a signed proof of a domain's TLS: that it forbids legacy access, what its accounts need
@@ -144,54 +141,6 @@ pub(crate) struct What {
     cleartext: bool,
 }
 
-/// What a verb works with.
-struct Desk<'d> {
-    settings: &'d Settings,
-    store: Store,
-    enrolments: Enrolments,
-    now: Timestamp,
-}
-
-impl Desk<'_> {
-    fn author(&self, why: &Why) -> Author {
-        Author {
-            by: why.by.clone().unwrap_or_else(super::policy::operator),
-            reason: why.reason.clone(),
-            now: self.now,
-        }
-    }
-
-    async fn policies(&self) -> Result<Policies, PolicyError> {
-        Ok(Policies::open(self.store.clone(), Clock::settable(self.now)).await?)
-    }
-
-    /// A running node writes what it has counted.
-    fn keep(&self) {
-        let _ = ask(&self.settings.data_dir, &Request::Keep);
-    }
-
-    /// A running node takes the change over at once; without one there is nobody to tell.
-    fn refresh(&self) {
-        let _ = ask(&self.settings.data_dir, &Request::Refresh);
-    }
-
-    /// The day at this moment where the installation is: 2025-05-30.
-    async fn day(&self, at: Timestamp) -> Result<String, PolicyError> {
-        let day = self.policies().await?.snapshot().day(at);
-        Ok(day_text(day))
-    }
-}
-
-/// A number of days since 1970 as a date.
-fn day_text(day: i64) -> String {
-    let text = formats::rfc3339::format(day.saturating_mul(24 * 3600 * 1000));
-    text.chars().take(10).collect()
-}
-
-fn invalid(why: impl std::fmt::Display) -> PolicyError {
-    PolicyError::Invalid(why.to_string())
-}
-
 /// Carries out one command.
 ///
 /// # Errors
@@ -202,82 +151,92 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
         super::say(format_args!("{text}"));
         return Ok(());
     }
-    let store = stores::open_store(settings)?;
-    let desk = Desk {
-        settings,
-        enrolments: Enrolments::new(store.clone()),
-        store,
-        now: super::policy::now(settings),
-    };
-    let text = super::block_on(carry_out(&desk, verb))?.map_err(|error| error.to_string())?;
+    let text = super::block_on(async {
+        let api = AdminApi::open(settings).await?;
+        carry_out(api, verb).await
+    })??;
     super::print(format_args!("{text}"));
     Ok(())
 }
 
-async fn carry_out(desk: &Desk<'_>, verb: &Verb) -> Result<String, PolicyError> {
+async fn carry_out(api: AdminApi, verb: &Verb) -> Result<String, String> {
     match verb {
         Verb::Enrol {
             address,
             until,
             why,
-        } => enrol(desk, address, until.as_deref(), why).await,
-        Verb::Withdraw { address, why } => withdraw(desk, address, why).await,
-        Verb::List { left, json } => status::list(desk, *left, *json).await,
-        Verb::Status { json } => status::status(desk, *json).await,
-        Verb::Disable { what, now, why } => switch::disable(desk, what, *now, why).await,
-        Verb::Enable { what, why } => switch::enable(desk, what, why).await,
-        Verb::History => history(desk).await,
-        Verb::Dns => dns::records(desk).await,
-        Verb::Proof { domain, pdf } => proof::make(desk, domain, pdf.as_deref()).await,
+        } => enrol(&why.author(api), address, until.clone(), why).await,
+        Verb::Withdraw { address, why } => withdraw(&why.author(api), address, why).await,
+        Verb::List { left, json } => status::list(&api, *left, *json).await,
+        Verb::Status { json } => status::status(&api, *json).await,
+        Verb::Disable { what, now, why } => {
+            switch::disable(&why.author(api), what, *now, why).await
+        }
+        Verb::Enable { what, why } => switch::enable(&why.author(api), what, why).await,
+        Verb::History => history(&api).await,
+        Verb::Dns(options) => dns::run(api, options).await,
+        Verb::Proof { domain, pdf } => proof::make(&api, domain, pdf.as_deref()).await,
         Verb::Settings | Verb::Verify { .. } => Ok(String::new()),
     }
 }
 
+impl Why {
+    /// The API, for whoever is named.
+    fn author(&self, api: AdminApi) -> AdminApi {
+        api.acting_for(self.by.as_deref())
+    }
+}
+
 async fn enrol(
-    desk: &Desk<'_>,
+    api: &AdminApi,
     address: &str,
-    until: Option<&str>,
+    until: Option<String>,
     why: &Why,
-) -> Result<String, PolicyError> {
-    let login = AddressKey::parse(address).map_err(invalid)?;
-    let until = match until {
-        None => None,
-        Some(text) => {
-            let day = text.parse::<policy::LocalTime>().map_err(invalid)?;
-            Some(desk.policies().await?.snapshot().zone().end(day))
-        }
+) -> Result<String, String> {
+    let wanted = Enrol {
+        until,
+        reason: why.reason.clone(),
     };
-    let end = desk
-        .enrolments
-        .enrol(&login, until, desk.author(why))
-        .await?;
-    desk.refresh();
-    // The moment it ends is the beginning of the day after.
-    let last = desk.day(Timestamp(end.0 - 1)).await?;
+    let at = path(&["accounts", address, "legacy-access"], &[]);
+    let enrolled: Enrolled = api.send(Method::Put, &at, &wanted).await?;
+    let (login, last) = (address.to_lowercase(), enrolled.last_day);
     Ok(format!(
         "{login} may use the legacy hosts until {last}, the last day.\n"
     ))
 }
 
-async fn withdraw(desk: &Desk<'_>, address: &str, why: &Why) -> Result<String, PolicyError> {
-    let login = AddressKey::parse(address).map_err(invalid)?;
-    let was = desk.enrolments.withdraw(&login, desk.author(why)).await?;
-    desk.refresh();
-    Ok(match was {
+async fn withdraw(api: &AdminApi, address: &str, why: &Why) -> Result<String, String> {
+    let at = path(
+        &["accounts", address, "legacy-access"],
+        &[("reason", &why.reason)],
+    );
+    let withdrawn: Withdrawn = api.send(Method::Delete, &at, &()).await?;
+    let login = address.to_lowercase();
+    Ok(match withdrawn.was_enrolled {
         true => format!("{login} may no longer use the legacy hosts.\n"),
         false => format!("{login} was not enrolled.\n"),
     })
 }
 
-async fn history(desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let lines = desk.enrolments.history(HISTORY_LINES_MAX).await?;
-    let line = |past: &policy::legacy::Past| {
-        let at = formats::rfc3339::format(past.at.0);
-        let reason = match past.reason.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", past.reason),
-        };
-        format!("{at}  {}  {}{reason}\n", past.by, past.what)
+async fn history(api: &AdminApi) -> Result<String, String> {
+    let at = path(&["legacy", "history"], &[("limit", HISTORY_LINES_MAX)]);
+    let lines: Vec<LegacyPast> = api.get(&at).await?;
+    let line = |past: &LegacyPast| {
+        let LegacyPast { at, by, what, .. } = past;
+        format!("{at}  {by}  {what}{}\n", in_brackets(&past.reason))
     };
     Ok(lines.iter().map(line).collect())
+}
+
+/// A reason behind what it is for.
+fn in_brackets(reason: &str) -> String {
+    match reason.is_empty() {
+        true => String::new(),
+        false => format!(" ({reason})"),
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<String, String> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    Ok(text + "\n")
 }

@@ -1,123 +1,86 @@
-//! `rohrpost legacy disable` and `enable`: the emergency switch, and waiting until the gateway has carried it out.
+//! `rohrpost legacy disable` and `enable`: the emergency switch.
 
-use super::{Desk, What, Why, invalid};
-use crate::control::{Request, ask};
-use crate::node::legacy::GatewayReport;
-use policy::admin::PolicyError;
-use policy::legacy::Stopped;
-use policy::{LegacyClear, OldVersions};
-use std::time::Duration;
-
-/// How long the gateway may take.
-const LOOKS_MAX: u32 = 50;
-/// Pause between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+use super::{What, Why};
+use crate::cli::admin_api::{AdminApi, Method, path};
+use https::api::legacy::{CarriedOut, Switch, Switched, SwitchedOff, Switches};
 
 pub(super) async fn disable(
-    desk: &Desk<'_>,
+    api: &AdminApi,
     what: &What,
     now: bool,
     why: &Why,
-) -> Result<String, PolicyError> {
-    let stopped = stopped(what)?;
+) -> Result<String, String> {
+    let switches = switches(what, why)?;
     if !now {
-        return Err(invalid(
-            "this ends sessions at once and until you take it back; say --now if that is meant",
-        ));
+        return Err(
+            "this ends sessions at once and until you take it back; say --now if that is meant"
+                .to_owned(),
+        );
     }
-    let notices = desk.enrolments.stop(stopped, desk.author(why)).await?;
-    desk.refresh();
+    let at = path(&["legacy", "stops"], &[]);
+    let done: Switched = api.send(Method::Post, &at, &switches).await?;
     let mut text = format!(
-        "Switched off: {}. {notices} enrolled accounts get a notice.\n",
-        stopped.words().join(", ")
+        "Switched off: {}. {} enrolled accounts get a notice.\n",
+        words(&switches),
+        done.notices
     );
-    text.push_str(&match carried_out(desk, &stopped).await {
-        Told::NoGateway => {
-            "No gateway is connected; one that comes is told before it serves anybody.\n".to_owned()
-        }
-        Told::Done(report) => format!(
-            "The gateway has carried it out. Sessions now: {}.\n",
-            sessions(&report)
+    match done.carried_out {
+        CarriedOut::NoGateway => text.push_str(
+            "No gateway is connected; one that comes is told before it serves anybody.\n",
         ),
-        Told::Late => {
-            return Err(invalid(
+        CarriedOut::Done => text.push_str(&format!(
+            "The gateway has carried it out. Sessions now: {}.\n",
+            sessions(&done.sessions.unwrap_or_default())
+        )),
+        CarriedOut::Late => {
+            return Err(
                 "the switch is stored, but the gateway did not confirm it within 5 seconds; stop \
-                 rohrpost-legacy",
-            ));
+                 rohrpost-legacy"
+                    .to_owned(),
+            );
         }
-    });
+    }
     Ok(text)
 }
 
-pub(super) async fn enable(desk: &Desk<'_>, what: &What, why: &Why) -> Result<String, PolicyError> {
-    let stopped = stopped(what)?;
-    desk.enrolments.resume(stopped, desk.author(why)).await?;
-    desk.refresh();
+pub(super) async fn enable(api: &AdminApi, what: &What, why: &Why) -> Result<String, String> {
+    let switches = switches(what, why)?;
+    let at = path(&["legacy", "resume"], &[]);
+    let _: Vec<SwitchedOff> = api.send(Method::Post, &at, &switches).await?;
     Ok(format!(
         "No longer switched off: {}. What legacy-access and the measures say holds again.\n",
-        stopped.words().join(", ")
+        words(&switches)
     ))
 }
 
-fn stopped(what: &What) -> Result<Stopped, PolicyError> {
-    let mut versions = OldVersions::default();
+fn switches(what: &What, why: &Why) -> Result<Switches, String> {
+    let mut all = Vec::new();
     for word in what.tls.iter().flat_map(|text| text.split(',')) {
-        match word.trim() {
-            "1.0" => versions.tls10 = true,
-            "1.1" => versions.tls11 = true,
+        all.push(match word.trim() {
+            "1.0" => Switch::Tls10,
+            "1.1" => Switch::Tls11,
             other => {
-                return Err(invalid(format!(
+                return Err(format!(
                     "--tls takes 1.0, 1.1 or 1.0,1.1; \"{other}\" cannot be switched off here"
-                )));
+                ));
             }
-        }
+        });
     }
-    Ok(Stopped {
-        versions,
-        clear: what.cleartext.then_some(LegacyClear::Refused),
+    all.extend(what.cleartext.then_some(Switch::Cleartext));
+    Ok(Switches {
+        what: all,
+        reason: why.reason.clone(),
     })
 }
 
-enum Told {
-    NoGateway,
-    Done(GatewayReport),
-    Late,
-}
-
-/// Looks until the gateway says that nothing of `stopped` is allowed or open any more.
-async fn carried_out(desk: &Desk<'_>, stopped: &Stopped) -> Told {
-    for _ in 0..LOOKS_MAX {
-        match report(desk) {
-            None => return Told::NoGateway,
-            Some(report) if is_done(&report, stopped) => return Told::Done(report),
-            Some(_) => tokio::time::sleep(LOOK_EVERY).await,
-        }
-    }
-    Told::Late
-}
-
-fn is_done(report: &GatewayReport, stopped: &Stopped) -> bool {
-    let allowed: Vec<_> = report.versions.split(',').collect();
-    let [_, tls10, tls11, _] = report.sessions;
-    let gone =
-        |stopped: bool, word: &str, open: u32| !stopped || (!allowed.contains(&word) && open == 0);
-    gone(stopped.versions.tls10, "1.0", tls10)
-        && gone(stopped.versions.tls11, "1.1", tls11)
-        // Sessions in clear that are open then are new, and wait for STARTTLS.
-        && (!stopped.stops_clear() || !report.cleartext)
-}
-
-/// What a running node knows of its gateway.
-pub(super) fn report(desk: &Desk<'_>) -> Option<GatewayReport> {
-    let answer = ask(&desk.settings.data_dir, &Request::Legacy).ok()??;
-    serde_json::from_str(&answer.text)
-        .ok()
-        .filter(|_| answer.ok)
+fn words(switches: &Switches) -> String {
+    let words: Vec<_> = switches.what.iter().map(|switch| switch.word()).collect();
+    words.join(", ")
 }
 
 /// Open sessions in words.
-pub(super) fn sessions(report: &GatewayReport) -> String {
-    let [clear, tls10, tls11, tls12] = report.sessions;
+pub(super) fn sessions(open: &[u32]) -> String {
+    let [clear, tls10, tls11, tls12] = open.try_into().unwrap_or_default();
     format!("{clear} in clear, {tls10} over TLS 1.0, {tls11} over TLS 1.1, {tls12} over TLS 1.2")
 }
 
@@ -126,28 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn done_means_not_allowed_and_none_open() {
-        let mut report = GatewayReport {
-            library: "OpenSSL".to_owned(),
-            versions: "1.1,1.2".to_owned(),
-            cleartext: true,
-            sessions: [3, 1, 0, 2],
-            listeners: Vec::new(),
+    fn only_what_is_old_can_be_switched() {
+        let what = |tls: &str, cleartext| What {
+            tls: (!tls.is_empty()).then(|| tls.to_owned()),
+            cleartext,
         };
-        let what = |tls: &str, cleartext| {
-            stopped(&What {
-                tls: (!tls.is_empty()).then(|| tls.to_owned()),
-                cleartext,
-            })
+        let why = Why {
+            reason: String::new(),
+            by: None,
         };
-        let tls10 = what("1.0", false).unwrap();
-        assert!(!is_done(&report, &tls10));
-        report.sessions[1] = 0;
-        assert!(is_done(&report, &tls10));
-        assert!(!is_done(&report, &what("1.0,1.1", false).unwrap()));
-        assert!(!is_done(&report, &what("", true).unwrap()));
-        report.cleartext = false;
-        assert!(is_done(&report, &what("", true).unwrap()));
-        assert!(what("1.2", false).is_err());
+        let both = switches(&what("1.0, 1.1", false), &why).unwrap();
+        assert_eq!(words(&both), "tls-1.0, tls-1.1");
+        let clear = switches(&what("", true), &why).unwrap();
+        assert_eq!(words(&clear), "cleartext");
+        assert!(switches(&what("1.2", false), &why).is_err());
     }
 }

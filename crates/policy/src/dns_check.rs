@@ -93,6 +93,16 @@ pub async fn check_domain(
     lines
 }
 
+/// Looks at the names of every address of a pool; one without a name greets as `host_name`.
+pub async fn check_names(resolver: &dyn Resolver, pool: &Pool, host_name: &str) -> Vec<Line> {
+    let hello = pool.hello.as_deref().unwrap_or(host_name);
+    let mut lines = Vec::new();
+    for address in addresses_of(std::slice::from_ref(pool)) {
+        lines.push(names(resolver, address, hello, pool).await);
+    }
+    lines
+}
+
 /// An SPF record for all addresses of the pools.
 pub fn whole_record(pools: &[Pool]) -> String {
     let v4 = pools.iter().flat_map(|pool| &pool.v4);

@@ -305,6 +305,67 @@ pub fn servers(
     })
 }
 
+/// What of the mail to a destination a demand for TLS would have stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demanded {
+    /// Any TLS: what went in clear.
+    Tls,
+    /// TLS 1.3: what went in clear or with TLS 1.2.
+    Newest,
+}
+
+/// Mail to `destination` (a domain, `*.` and a domain for all below it, `*` for all) in the last `days` days, per pair
+/// of domains, where some did not meet `demanded`: for a preview of a rule for that destination. Most messages first.
+///
+/// # Errors
+/// Those of the store.
+pub fn towards(
+    tx: &mut dyn Tx,
+    destination: &str,
+    demanded: Demanded,
+    days: u32,
+    now: Timestamp,
+) -> Result<Vec<Server>, StoreError> {
+    let stopped = match demanded {
+        Demanded::Tls => Protection::Clear,
+        Demanded::Newest => Protection::Tls12,
+    };
+    let first = day(now) - i64::from(days.clamp(1, KEPT_DAYS)) + 1;
+    let (exactly, below) = match destination.strip_prefix('*') {
+        None => (destination, ""),
+        Some(below) => ("", below),
+    };
+    let found = tx.all(
+        "SELECT ours, theirs, \
+         CAST(SUM(CASE WHEN protection <= ?1 THEN messages ELSE 0 END) AS BIGINT), \
+         CAST(SUM(CASE WHEN protection > ?1 THEN messages ELSE 0 END) AS BIGINT), \
+         MAX(CASE WHEN protection <= ?1 THEN day ELSE 0 END) \
+         FROM tls_seen WHERE direction = ?2 AND day >= ?3 AND (theirs = ?4 OR (?4 = '' AND theirs LIKE ?5)) \
+         GROUP BY ours, theirs HAVING SUM(CASE WHEN protection <= ?1 THEN messages ELSE 0 END) > 0 \
+         ORDER BY 3 DESC, theirs, ours LIMIT ?6",
+        params![
+            stopped.number(),
+            Direction::Outbound.number(),
+            first,
+            exactly,
+            &format!("%{below}"),
+            PREVIEW_ROWS_MAX
+        ],
+        |row| {
+            Ok(Server {
+                ours: row.text(0)?.to_owned(),
+                domain: row.text(1)?.to_owned(),
+                stopped: u64::try_from(row.int(2)?).unwrap_or(0),
+                passing: u64::try_from(row.int(3)?).unwrap_or(0),
+                last_day: row.int(4)?,
+            })
+        },
+    )?;
+    // An underscore of a name stands for any letter in LIKE.
+    let meant = |one: &Server| below.is_empty() || one.domain.ends_with(below);
+    Ok(found.into_iter().filter(meant).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,8 +387,44 @@ mod tests {
     fn previews_come_from_postgresql_too() {
         testing::on_postgresql(|store| async {
             previews(store.clone()).await;
+            destinations(store.clone()).await;
             forgets(store).await;
         });
+    }
+
+    #[tokio::test]
+    async fn a_rule_for_a_destination_names_whose_mail_it_would_stop() {
+        destinations(testing::store()).await;
+    }
+
+    async fn destinations(store: Store) {
+        let seen = Seen::new(store.clone());
+        let firma = |to: &str, protection| seen.outbound("rule.test", to, protection, NOW);
+        firma("mx.clear.example", Protection::Clear);
+        firma("mx.clear.example", Protection::Tls12);
+        firma("mx.clear.example", Protection::Tls13);
+        firma("clear.example", Protection::Tls12);
+        firma("proved.example", Protection::Verified);
+        seen.flush().await.unwrap();
+        let asked = |destination: &'static str, demanded| {
+            let store = store.clone();
+            async move {
+                let read = store.read(move |tx| towards(tx, destination, demanded, 30, NOW));
+                let found = read.await.unwrap().into_iter();
+                let ours = found.filter(|one| one.ours == "rule.test");
+                let told = ours.map(|one| (one.domain, one.stopped, one.passing));
+                told.collect::<Vec<_>>()
+            }
+        };
+        let (mx, own) = ("mx.clear.example".to_owned(), "clear.example".to_owned());
+        let one = |stopped, passing| vec![(mx.clone(), stopped, passing)];
+        assert_eq!(asked("*.clear.example", Demanded::Tls).await, one(1, 2));
+        assert_eq!(asked("mx.clear.example", Demanded::Newest).await, one(2, 1));
+        assert_eq!(asked("clear.example", Demanded::Tls).await, []);
+        assert_eq!(asked("*", Demanded::Tls).await, one(1, 2));
+        let newest = asked("*", Demanded::Newest).await;
+        assert_eq!(newest, [(mx, 2, 1), (own, 1, 0)]);
+        assert_eq!(asked("proved.example", Demanded::Newest).await, []);
     }
 
     async fn previews(store: Store) {

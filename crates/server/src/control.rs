@@ -2,12 +2,9 @@
 //! a line of JSON out, over a Unix socket that only the node's own user can open.
 //!
 //! {"do":"refresh"}  {"do":"reload"}  {"do":"clock","to":MS}  {"do":"hold"}  {"do":"queue"}
-//! {"do":"time"}  {"do":"keep"}  {"do":"identity","account":A,"address":B,"by":C}
-//! {"do":"legacy"}  {"do":"listeners"}
-//! {"do":"queue_state"}  {"do":"queue_order",…}  {"do":"queue_cancel","message":N}
+//! {"do":"time"}  {"do":"keep"}
 
-use crate::node::{Bound, Parts, legacy, own_socket};
-use crate::settings::Words;
+use crate::node::{Parts, own_socket};
 use platform::clock::Timestamp;
 use platform::store::StoreError;
 use platform::tls::CertStore;
@@ -48,65 +45,6 @@ pub(crate) enum Request {
     Time,
     /// Write what is counted in memory: findings, use of limits, TLS that was seen.
     Keep,
-    /// Mail a code to an address elsewhere that an account wants to send as.
-    Identity {
-        /// The account's login address.
-        account: String,
-        /// The address elsewhere.
-        address: String,
-        /// Who asks.
-        by: String,
-    },
-    /// Tell how the legacy gateway is: a `GatewayReport` as JSON; refused where none is connected.
-    Legacy,
-    /// Tell where connections are taken: a list of `BoundPort` as JSON.
-    Listeners,
-    /// Tell what the queue's worker is doing: a `QueueState` as JSON.
-    QueueState,
-    /// Carry out an order for a page of what waits: gives `queue::manage::Done` as JSON.
-    QueueOrder {
-        /// Which.
-        filter: queue::list::Filter,
-        /// What.
-        order: queue::manage::Order,
-        /// Where the page before ended.
-        after: Option<(i64, i64)>,
-    },
-    /// Call a message back: gives `queue::manage::Cancelled` as JSON.
-    QueueCancel {
-        /// The message.
-        message: i64,
-    },
-}
-
-/// What the queue's worker is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct QueueState {
-    /// The node's time, milliseconds since 1970.
-    pub now_ms: i64,
-    /// The schedule.
-    pub state: queue::schedule::State,
-}
-
-/// Where connections are taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BoundPort {
-    /// As in the settings.
-    pub role: String,
-    /// As in the settings.
-    pub mode: String,
-    /// The real address.
-    pub address: std::net::SocketAddr,
-}
-
-impl BoundPort {
-    fn of(bound: &Bound) -> Self {
-        Self {
-            role: bound.listener.role.word().to_owned(),
-            mode: bound.listener.mode.word().to_owned(),
-            address: bound.address,
-        }
-    }
 }
 
 /// What the node answers.
@@ -116,12 +54,6 @@ pub(crate) struct Answer {
     pub ok: bool,
     /// What was done, or why not, in words.
     pub text: String,
-}
-
-/// What a node has beside its parts.
-struct Faces {
-    certificates: Arc<CertStore>,
-    ports: Vec<BoundPort>,
 }
 
 /// Where the socket of a data directory is.
@@ -136,21 +68,16 @@ pub(crate) fn socket_path(data_dir: &Path) -> PathBuf {
 pub(crate) fn listen(
     parts: &Parts,
     certificates: Arc<CertStore>,
-    bound: &[Bound],
 ) -> std::io::Result<impl Future<Output = ()> + use<>> {
     let listener = own_socket::bind(&parts.settings.data_dir, SOCKET)?;
     let parts = parts.clone();
-    let faces = Arc::new(Faces {
-        certificates,
-        ports: bound.iter().map(BoundPort::of).collect(),
-    });
     Ok(async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (parts, faces) = (parts.clone(), faces.clone());
+                    let (parts, certificates) = (parts.clone(), certificates.clone());
                     tokio::spawn(async move {
-                        if let Err(error) = serve(stream, &parts, &faces).await {
+                        if let Err(error) = serve(stream, &parts, &certificates).await {
                             tracing::debug!(%error, "control.connection_failed");
                         }
                     });
@@ -164,7 +91,7 @@ pub(crate) fn listen(
     })
 }
 
-async fn serve(stream: UnixStream, parts: &Parts, faces: &Faces) -> std::io::Result<()> {
+async fn serve(stream: UnixStream, parts: &Parts, certificates: &CertStore) -> std::io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut line = String::new();
     let mut input = tokio::io::BufReader::new(input.take(REQUEST_BYTES_MAX));
@@ -172,7 +99,7 @@ async fn serve(stream: UnixStream, parts: &Parts, faces: &Faces) -> std::io::Res
     let request = serde_json::from_str::<Request>(&line);
     let held = matches!(request, Ok(Request::Hold)).then(|| parts.holds.hold());
     let answer = match request {
-        Ok(request) => carry_out(request, parts, faces).await,
+        Ok(request) => carry_out(request, parts, certificates).await,
         Err(error) => Answer {
             ok: false,
             text: format!("not a request: {error}"),
@@ -188,7 +115,7 @@ async fn serve(stream: UnixStream, parts: &Parts, faces: &Faces) -> std::io::Res
     Ok(())
 }
 
-async fn carry_out(request: Request, parts: &Parts, faces: &Faces) -> Answer {
+async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) -> Answer {
     let done = |text: &str| Answer {
         ok: true,
         text: text.to_owned(),
@@ -201,7 +128,7 @@ async fn carry_out(request: Request, parts: &Parts, faces: &Faces) -> Answer {
                 text: error.to_string(),
             },
         },
-        Request::Reload => reload(&faces.certificates),
+        Request::Reload => reload(certificates),
         Request::Clock { to } if parts.clock.set(Timestamp(to)) => done("the clock was set"),
         Request::Clock { .. } => Answer {
             ok: false,
@@ -218,42 +145,7 @@ async fn carry_out(request: Request, parts: &Parts, faces: &Faces) -> Answer {
             crate::node::keep(parts).await;
             done("what was counted is written")
         }
-        Request::Legacy => match parts.gateway.as_ref().and_then(legacy::report) {
-            Some(report) => answer_json(&report),
-            None => refused(&"no legacy gateway is connected"),
-        },
-        Request::Listeners => answer_json(&faces.ports),
         Request::Time => done(&parts.clock.now().0.to_string()),
-        Request::Identity {
-            account,
-            address,
-            by,
-        } => match crate::letters::identity_code(parts, &account, &address, by).await {
-            Ok(text) => done(&text),
-            Err(text) => Answer { ok: false, text },
-        },
-        Request::QueueState => answer_json(&QueueState {
-            now_ms: parts.clock.now().0,
-            state: parts.queue.state().unwrap_or_default(),
-        }),
-        Request::QueueOrder {
-            filter,
-            order,
-            after,
-        } => {
-            let now = parts.clock.now();
-            match parts.queue.order(&filter, &order, after, now).await {
-                Ok(done) => answer_json(&done),
-                Err(error) => refused(&error),
-            }
-        }
-        Request::QueueCancel { message } => {
-            let now = parts.clock.now();
-            match parts.queue.cancel(queue::TraceId(message), now).await {
-                Ok(cancelled) => answer_json(&cancelled),
-                Err(error) => refused(&error),
-            }
-        }
     }
 }
 
@@ -261,20 +153,6 @@ async fn refresh(parts: &Parts) -> Result<(), StoreError> {
     parts.directory.refresh().await?;
     parts.signing.refresh().await?;
     parts.policies.refresh().await
-}
-
-fn answer_json(value: &impl Serialize) -> Answer {
-    match serde_json::to_string(value) {
-        Ok(text) => Answer { ok: true, text },
-        Err(error) => refused(&error),
-    }
-}
-
-fn refused(why: &impl std::fmt::Display) -> Answer {
-    Answer {
-        ok: false,
-        text: why.to_string(),
-    }
 }
 
 /// Reads certificates again and logs what could not be used.

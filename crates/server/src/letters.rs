@@ -212,20 +212,18 @@ fn phrase(name: &str) -> String {
     }
 }
 
-/// Notes that `account` wants to send as `address` and mails the code there; gives what to do next.
+/// Notes that the account `login` wants to send as `wanted` and mails a code there.
 ///
 /// # Errors
 /// Why not, for the person who asked; nothing waits for a code then.
 pub(crate) async fn identity_code(
     parts: &Parts,
-    account: &str,
-    address: &str,
+    login: &AddressKey,
+    wanted: &AddressKey,
     by: String,
-) -> Result<String, String> {
+) -> Result<(), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
-    let login = AddressKey::parse(account).map_err(|e| said(&e))?;
-    let wanted = AddressKey::parse(address).map_err(|e| said(&e))?;
-    let to = Address::parse(address).map_err(|e| said(&e))?;
+    let to = Address::parse(&wanted.to_string()).map_err(|e| said(&e))?;
     let (code, now) = (new_code(&parts.random), parts.clock.now());
     let identities = Identities::new(parts.store.clone());
     let author = Author {
@@ -233,22 +231,19 @@ pub(crate) async fn identity_code(
         reason: String::new(),
         now,
     };
-    let asked = identities.request(&login, &wanted, &code, author).await;
+    let asked = identities.request(login, wanted, &code, author).await;
     asked.map_err(|e| said(&e))?;
     let post = QueuePost::new(parts);
     if let Err(why) = post
-        .send(code_letter(post.token(), &login, &to, &code))
+        .send(code_letter(post.token(), login, &to, &code))
         .await
     {
-        if let Err(error) = identities.withdraw(&login, &wanted).await {
+        if let Err(error) = identities.withdraw(login, wanted).await {
             tracing::error!(%error, "identity.withdraw_failed");
         }
         return Err(format!("the code could not be mailed: {why}"));
     }
-    Ok(format!(
-        "A code is on its way to {wanted}; give it back within 24 hours:\n  \
-         rohrpost identity confirm {login} {wanted} CODE"
-    ))
+    Ok(())
 }
 
 fn code_letter(token: Token, login: &AddressKey, to: &Address, code: &str) -> Letter {

@@ -2,17 +2,29 @@
 //! over them that an operator asks for by their own names.
 
 use super::author;
+use super::measures::Preview;
+use super::policy::{SetDone, set_at, told};
 use crate::access::Right;
-use crate::call::{Call, Done, Json, List, NoBody, NoQuery};
+use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
+use platform::store::{StoreError, Tx};
+use platform::tls::TlsVersion;
+use policy::admin::measures::Place;
 use policy::admin::{Admin, Wanted};
+use policy::dns_check::{Verdict, addresses_of, check_names};
 use policy::setting::{Name, Value};
-use policy::{Scope, Setting};
+use policy::{DestinationRule, Scope, Setting, TlsLevel};
+use routing::seen::{self, Demanded};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
+
+/// How long the names of a pool's addresses are looked up, before the answer goes out without them.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Their routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -72,16 +84,17 @@ fn admin(call: &Call) -> Admin {
 }
 
 /// A pool.
-#[derive(Serialize, ToSchema)]
-struct Pool {
-    name: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
     /// IPv4 and IPv6.
     #[schema(value_type = Vec<String>)]
-    addresses: Vec<IpAddr>,
+    pub addresses: Vec<IpAddr>,
     /// The name it greets with (EHLO); nothing: the node's own.
-    hello: Option<String>,
+    pub hello: Option<String>,
     /// Scopes whose mail leaves from it.
-    used_by: Vec<String>,
+    pub used_by: Vec<String>,
 }
 
 async fn pools(call: Call, _: NoQuery, _: NoBody) -> Result<List<Pool>, Problem> {
@@ -92,51 +105,115 @@ async fn pools(call: Call, _: NoQuery, _: NoBody) -> Result<List<Pool>, Problem>
         let Value::Pool(pool) = &row.value else {
             continue;
         };
-        let uses = |user: &&Setting| user.name == Name::Pool && user.value.to_string() == row.item;
-        let mut used_by = Vec::new();
-        for user in settings.iter().filter(uses) {
-            used_by.push(admin.scope_text(&user.scope).await?);
-        }
-        let v4 = pool.v4.iter().copied().map(IpAddr::V4);
         shown.push(Pool {
             name: row.item.clone(),
-            addresses: v4.chain(pool.v6.iter().copied().map(IpAddr::V6)).collect(),
+            addresses: addresses_of(std::slice::from_ref(pool)),
             hello: pool.hello.clone(),
-            used_by,
+            used_by: used_by(&admin, &settings, &row.item).await?,
         });
     }
     Ok(List(shown))
 }
 
-/// What a pool shall be.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct PutPool {
-    /// IPv4 and IPv6; this machine must have them.
-    #[schema(value_type = Vec<String>)]
-    addresses: Vec<IpAddr>,
-    /// The name it greets with (EHLO); let the addresses' PTR records say the same.
-    hello: Option<String>,
-    /// Kept in the history.
-    reason: String,
+/// The scopes whose mail leaves from a pool.
+async fn used_by(admin: &Admin, settings: &[Setting], pool: &str) -> Result<Vec<String>, Problem> {
+    let uses = |user: &&Setting| user.name == Name::Pool && user.value.to_string() == pool;
+    let mut used_by = Vec::new();
+    for user in settings.iter().filter(uses) {
+        used_by.push(admin.scope_text(&user.scope).await?);
+    }
+    Ok(used_by)
 }
 
-async fn put_pool(call: Call, _: NoQuery, sent: Json<PutPool>) -> Result<Done, Problem> {
+/// What a pool shall be.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutPool {
+    /// IPv4 and IPv6; this machine must have them.
+    #[schema(value_type = Vec<String>)]
+    pub addresses: Vec<IpAddr>,
+    /// The name it greets with (EHLO); let the addresses' PTR records say the same.
+    pub hello: Option<String>,
+    /// Kept in the history.
+    pub reason: String,
+}
+
+/// What a change of a pool brings about.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PoolDone {
+    /// What it is now, as it is written; nothing: it is gone.
+    pub value: Option<String>,
+    /// What it was.
+    pub before: Option<String>,
+    /// Scopes whose mail leaves another way from now on.
+    pub used_by: Vec<String>,
+    /// What the DNS says of its addresses for which other servers refuse mail; empty, too, where the DNS does not answer
+    /// within seconds.
+    pub warnings: Vec<String>,
+}
+
+fn place(call: &Call) -> Place {
+    Place {
+        scope: Scope::Installation,
+        name: Name::PoolAddresses,
+        item: call.param("pool").to_owned(),
+    }
+}
+
+async fn put_pool(call: Call, _: NoQuery, sent: Json<PutPool>) -> Result<Json<PoolDone>, Problem> {
     let mut words: Vec<String> = sent.0.addresses.iter().map(IpAddr::to_string).collect();
     words.extend(sent.0.hello.map(|name| format!("hello={name}")));
     let value = Value::parse(Name::PoolAddresses, &words.join(" "));
-    let value = value.map_err(|error| Problem::invalid(error.to_string()))?;
-    let place = (Scope::Installation, Name::PoolAddresses);
-    note_before(&call, &place, call.param("pool")).await?;
-    let wanted = wanted(place, call.param("pool").to_owned(), value);
-    admin(&call)
-        .set(wanted, author(&call, sent.0.reason))
-        .await?;
-    call.services.policies.refresh().await?;
-    Ok(Done)
+    let value = value.map_err(Problem::invalid)?;
+    let place = place(&call);
+    let before = set_at(&call, &place).await?;
+    let named = match &value {
+        Value::Pool(pool) => Some(policy::Pool {
+            name: place.item.clone(),
+            ..pool.clone()
+        }),
+        _ => None,
+    };
+    let text = value.to_string();
+    let why = author(&call, sent.0.reason);
+    let mut warnings = admin(&call).set(wanted(place, value), why).await?;
+    if let Some(pool) = named {
+        warnings.extend(misnamed(&call, &pool).await);
+    }
+    pool_told(call, Some(text), before, warnings).await
 }
 
-fn wanted((scope, name): (Scope, Name), item: String, value: Value) -> Wanted {
+/// What the DNS says of a pool's addresses for which mail from it is refused.
+async fn misnamed(call: &Call, pool: &policy::Pool) -> Vec<String> {
+    let services = &call.services;
+    let looked = check_names(&*services.resolver, pool, &services.host_name);
+    let lines = tokio::time::timeout(LOOK_TIME_MAX, looked).await;
+    let warnings = lines.unwrap_or_default().into_iter();
+    let warnings = warnings.filter(|line| line.verdict == Verdict::Warning);
+    warnings.map(|line| line.text).collect()
+}
+
+/// Tells nodes, and the audit log.
+async fn pool_told(
+    call: Call,
+    value: Option<String>,
+    before: Option<String>,
+    warnings: Vec<String>,
+) -> Result<Json<PoolDone>, Problem> {
+    call.services.policies.refresh().await?;
+    call.note_before(&before);
+    call.note_after(&value);
+    let admin = admin(&call);
+    let settings = admin.settings().await?;
+    Ok(Json(PoolDone {
+        value,
+        before,
+        used_by: used_by(&admin, &settings, call.param("pool")).await?,
+        warnings,
+    }))
+}
+
+fn wanted(Place { scope, name, item }: Place, value: Value) -> Wanted {
     Wanted {
         scope,
         name,
@@ -148,19 +225,6 @@ fn wanted((scope, name): (Scope, Name), item: String, value: Value) -> Wanted {
     }
 }
 
-/// Notes what was set there, for the audit log.
-async fn note_before(
-    call: &Call,
-    (scope, name): &(Scope, Name),
-    item: &str,
-) -> Result<(), Problem> {
-    let settings = admin(call).settings().await?;
-    let here = |row: &&Setting| row.scope == *scope && row.name == *name && row.item == item;
-    let before = settings.iter().find(here).map(|row| row.value.to_string());
-    call.note_before(&before);
-    Ok(())
-}
-
 /// Why.
 #[derive(Deserialize, IntoParams)]
 struct Why {
@@ -169,29 +233,28 @@ struct Why {
     reason: String,
 }
 
-async fn remove_pool(call: Call, why: Why, _: NoBody) -> Result<Done, Problem> {
-    let place = (Scope::Installation, Name::PoolAddresses);
-    note_before(&call, &place, call.param("pool")).await?;
-    let item = call.param("pool").to_owned();
-    admin(&call)
-        .unset(place.0, place.1, item, author(&call, why.reason))
-        .await?;
-    call.services.policies.refresh().await?;
-    Ok(Done)
+async fn remove_pool(call: Call, why: Why, _: NoBody) -> Result<Json<PoolDone>, Problem> {
+    let place = place(&call);
+    let before = set_at(&call, &place).await?;
+    let Place { scope, name, item } = place;
+    let why = author(&call, why.reason);
+    admin(&call).unset(scope, name, item, why).await?;
+    pool_told(call, None, before, Vec::new()).await
 }
 
 /// A rule for a destination.
-#[derive(Serialize, ToSchema)]
-struct Destination {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Destination {
     /// Whose mail: `installation`, a group, a sender domain or an account.
-    scope: String,
+    pub scope: String,
     /// The destination domain; `*.example.net` for all below it, `*` for every destination.
-    domain: String,
+    pub domain: String,
     /// `may`, `encrypt`, `dane` … with their options.
-    rule: String,
+    pub rule: String,
     /// When it ends.
-    until: Option<String>,
-    reason: String,
+    pub until: Option<String>,
+    /// Why it was set.
+    pub reason: String,
 }
 
 async fn destinations(call: Call, _: NoQuery, _: NoBody) -> Result<List<Destination>, Problem> {
@@ -213,42 +276,89 @@ async fn destinations(call: Call, _: NoQuery, _: NoBody) -> Result<List<Destinat
 }
 
 /// What shall hold for a destination.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PutDestination {
+pub struct PutDestination {
     /// Whose mail, as in `Destination`.
-    scope: String,
-    domain: String,
+    pub scope: String,
+    /// The destination, as in `Destination`.
+    pub domain: String,
     /// `may`, `encrypt`, `dane`, `dane-only`, `verify`, `secure` or `fingerprint`, then any of `version=1.3`,
     /// `names=a,b`, `fingerprints=hex,hex`, `next-hop=HOST`, `exception`.
-    rule: String,
+    pub rule: String,
     /// When it ends (RFC 3339).
-    until: Option<String>,
+    pub until: Option<String>,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
 async fn put_destination(
     call: Call,
     _: NoQuery,
     sent: Json<PutDestination>,
-) -> Result<Done, Problem> {
+) -> Result<Json<SetDone>, Problem> {
     let admin = admin(&call);
-    let value = Value::parse(Name::Destination, &sent.0.rule);
-    let value = value.map_err(|error| Problem::invalid(error.to_string()))?;
+    let value = Value::parse(Name::Destination, &sent.0.rule).map_err(Problem::invalid)?;
     let until = sent.0.until.as_deref().map(super::time_in).transpose()?;
     if until.is_some_and(|end| end <= call.now) {
         return Err(Problem::invalid("The end lies in the past."));
     }
-    let place = (admin.scope(&sent.0.scope).await?, Name::Destination);
-    note_before(&call, &place, &sent.0.domain).await?;
+    let place = Place {
+        scope: admin.scope(&sent.0.scope).await?,
+        name: Name::Destination,
+        item: sent.0.domain,
+    };
+    let mut done = SetDone {
+        scope: admin.scope_text(&place.scope).await?,
+        value: Some(value.to_string()),
+        before: set_at(&call, &place).await?,
+        warnings: Vec::new(),
+        consent: None,
+        impact: match &value {
+            Value::Destination(rule) => out_of_reach(&call, &place, rule).await?,
+            _ => Vec::new(),
+        },
+    };
     let wanted = Wanted {
         expires_at: until,
-        ..wanted(place, sent.0.domain, value)
+        ..wanted(place, value)
     };
-    admin.set(wanted, author(&call, sent.0.reason)).await?;
-    call.services.policies.refresh().await?;
-    Ok(Done)
+    done.warnings = admin.set(wanted, author(&call, sent.0.reason)).await?;
+    told(&call, done).await
+}
+
+/// To whom mail went lately in a way that a rule forbids; empty for rules that demand nothing.
+async fn out_of_reach(
+    call: &Call,
+    place: &Place,
+    rule: &DestinationRule,
+) -> Result<Vec<Preview>, Problem> {
+    let demanded = match rule.level {
+        // Where the other side publishes nothing, mail may go in clear.
+        TlsLevel::May | TlsLevel::Dane => return Ok(Vec::new()),
+        _ if rule.version_min == TlsVersion::V1_3 => Demanded::Newest,
+        _ => Demanded::Tls,
+    };
+    let (destination, scope, now) = (
+        place.item.to_ascii_lowercase(),
+        place.scope.clone(),
+        call.now,
+    );
+    let asked = destination.clone();
+    let read = call.services.store.read(move |tx: &mut dyn Tx| {
+        let mut found = seen::towards(tx, &asked, demanded, seen::KEPT_DAYS, now)?;
+        if scope != Scope::Installation {
+            let ours: HashSet<String> = policy::domains_of(tx, &scope)?.into_iter().collect();
+            found.retain(|server| ours.contains(&server.ours));
+        }
+        Ok::<_, StoreError>(found)
+    });
+    let servers = read.await?;
+    Ok(vec![Preview::of_servers(
+        format!("destination/{destination}"),
+        seen::KEPT_DAYS,
+        servers,
+    )])
 }
 
 /// Which rule.
@@ -267,15 +377,26 @@ async fn remove_destination(
     call: Call,
     which: WhichDestination,
     _: NoBody,
-) -> Result<Done, Problem> {
+) -> Result<Json<SetDone>, Problem> {
     if which.scope.contains('\0') || which.domain.contains('\0') {
         return Err(Problem::not_here());
     }
     let admin = admin(&call);
-    let place = (admin.scope(&which.scope).await?, Name::Destination);
-    note_before(&call, &place, &which.domain).await?;
+    let place = Place {
+        scope: admin.scope(&which.scope).await?,
+        name: Name::Destination,
+        item: which.domain,
+    };
+    let done = SetDone {
+        scope: admin.scope_text(&place.scope).await?,
+        value: None,
+        before: set_at(&call, &place).await?,
+        warnings: Vec::new(),
+        consent: None,
+        impact: Vec::new(),
+    };
+    let Place { scope, name, item } = place;
     let why = author(&call, which.reason);
-    admin.unset(place.0, place.1, which.domain, why).await?;
-    call.services.policies.refresh().await?;
-    Ok(Done)
+    admin.unset(scope, name, item, why).await?;
+    told(&call, done).await
 }

@@ -2,14 +2,16 @@
 //! taken away.
 
 use super::author;
+use super::senders::DnsLine;
 use crate::access::Right;
 use crate::call::{Call, Done, Json, List, NoBody, NoQuery};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
 use directory::{AddressKey, DomainName};
-use policy::SendAs;
+use policy::dns_check::{addresses_of, pools_of, warn_about};
 use policy::identities::{Confirmed, Identities, Identity};
+use policy::{Scope, SendAs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -56,6 +58,13 @@ pub(super) fn routes() -> Vec<Route> {
             grant,
         ),
         Route::api(Method::DELETE, ONE, own, "Take an identity away", remove),
+        Route::api(
+            Method::GET,
+            "/api/v1/accounts/{account}/identities/{identity}/check",
+            see,
+            "What an identity's domain says about mail from here",
+            check,
+        ),
     ]
 }
 
@@ -64,23 +73,27 @@ fn identities(call: &Call) -> Identities {
 }
 
 /// Whom an account may send as.
-#[derive(Serialize, ToSchema)]
-struct MaySendAs {
-    account: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct MaySendAs {
+    /// The account's address.
+    pub account: String,
     /// An address, or `*@domain` for every address there.
-    identity: String,
+    pub identity: String,
     /// How it came to be: `waiting for its code`, `proven` or `granted`.
-    how: &'static str,
-    since: String,
-    by: String,
-    reason: String,
+    pub how: String,
+    /// Since when.
+    pub since: String,
+    /// Who asked for it, or granted it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 fn shown(identity: Identity) -> MaySendAs {
     MaySendAs {
         account: identity.login,
         identity: identity.send_as.to_string(),
-        how: identity.kind.word(),
+        how: identity.kind.word().to_owned(),
         since: super::time(identity.created_at.0),
         by: identity.created_by,
         reason: identity.reason,
@@ -123,12 +136,12 @@ async fn ask_for(call: Call, _: NoQuery, _: NoBody) -> Result<Done, Problem> {
 }
 
 /// A code.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Code {
+pub struct Code {
     /// As it was mailed.
     #[schema(max_length = 100)]
-    code: String,
+    pub code: String,
 }
 
 async fn give_code(call: Call, _: NoQuery, sent: Json<Code>) -> Result<Done, Problem> {
@@ -158,11 +171,11 @@ async fn give_code(call: Call, _: NoQuery, sent: Json<Code>) -> Result<Done, Pro
 }
 
 /// Why somebody is let.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Grant {
+pub struct Grant {
     /// Who asked for it, and how it is known that they may; kept.
-    reason: String,
+    pub reason: String,
 }
 
 async fn grant(call: Call, _: NoQuery, sent: Json<Grant>) -> Result<List<MaySendAs>, Problem> {
@@ -184,4 +197,25 @@ async fn remove(call: Call, _: NoQuery, _: NoBody) -> Result<Done, Problem> {
     call.services.policies.refresh().await?;
     call.note_after(&listed(&call).await?);
     Ok(Done)
+}
+
+async fn check(call: Call, _: NoQuery, _: NoBody) -> Result<List<DnsLine>, Problem> {
+    let domain = match send_as(&call)? {
+        SendAs::Address(address) => address.domain().clone(),
+        SendAs::AnyAt(domain) => domain,
+    };
+    let services = &call.services;
+    let scope = Scope::Account(services.accounts.account_id(&call.login()?).await?);
+    if services.accounts.domain(&domain).await.is_ok() {
+        // What our own domains say is said by `dns/check`.
+        return Ok(List(Vec::new()));
+    }
+    let (resolver, host_name) = (&*services.resolver, &services.host_name);
+    let pools = pools_of(&services.policies, resolver, host_name, &scope, call.now).await?;
+    let lines = warn_about(resolver, &domain, &addresses_of(&pools)).await;
+    let shown = lines.into_iter().map(|line| DnsLine {
+        verdict: line.verdict.word().to_owned(),
+        text: line.text,
+    });
+    Ok(List(shown.collect()))
 }

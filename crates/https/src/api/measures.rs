@@ -165,13 +165,6 @@ impl Preview {
             seen: account.seen,
             last_day: super::day(account.last_day),
         });
-        let servers = impact.servers.into_iter().map(|server| Server {
-            ours: server.ours,
-            domain: server.domain,
-            stopped: server.stopped,
-            passing: server.passing,
-            last_day: super::day(server.last_day),
-        });
         Self {
             change: impact.proposed.to_string(),
             days: impact.days,
@@ -181,10 +174,39 @@ impl Preview {
             groups: shares(impact.groups),
             clients: shares(impact.clients),
             client_names,
-            servers: servers.collect(),
+            servers: impact.servers.into_iter().map(server).collect(),
             excepted: impact.excepted,
             on_legacy: impact.on_legacy,
         }
+    }
+}
+
+impl Preview {
+    /// Of what concerns other servers only.
+    pub(super) fn of_servers(change: String, days: u32, servers: Vec<impact::Server>) -> Self {
+        Self {
+            change,
+            days,
+            locked_out: 0,
+            accounts: Vec::new(),
+            domains: Vec::new(),
+            groups: Vec::new(),
+            clients: Vec::new(),
+            client_names: BTreeMap::new(),
+            servers: servers.into_iter().map(server).collect(),
+            excepted: 0,
+            on_legacy: 0,
+        }
+    }
+}
+
+fn server(server: impact::Server) -> Server {
+    Server {
+        ours: server.ours,
+        domain: server.domain,
+        stopped: server.stopped,
+        passing: server.passing,
+        last_day: super::day(server.last_day),
     }
 }
 
@@ -279,41 +301,45 @@ async fn sheet(call: Call) -> Result<Response, Problem> {
 }
 
 /// A mail program or device.
-#[derive(Serialize, ToSchema)]
-struct Client {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Client {
     /// The first part of its keys.
-    id: String,
-    name: String,
-    vendor: String,
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Who makes it.
+    pub vendor: String,
     /// What kind of thing it is.
-    class: &'static str,
-    platform: &'static str,
+    pub class: String,
+    /// What it runs on.
+    pub platform: String,
     /// The guide for it.
-    guide: String,
+    pub guide: String,
     /// The newest TLS of versions that are not listed.
-    newest_tls: Option<&'static str>,
+    pub newest_tls: Option<String>,
     /// Whether the operator wrote this entry.
-    own: bool,
+    pub own: bool,
     /// Oldest first.
-    versions: Vec<Version>,
+    pub versions: Vec<Version>,
 }
 
 /// Versions that are alike.
-#[derive(Serialize, ToSchema)]
-struct Version {
-    label: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Version {
+    /// What they are called.
+    pub label: String,
     /// As installed.
-    newest_tls: Option<&'static str>,
+    pub newest_tls: Option<String>,
     /// After an update or a setting the guide tells of.
-    updated_tls: Option<&'static str>,
+    pub updated_tls: Option<String>,
     /// The last day of the vendor's support.
-    support_ended: Option<String>,
+    pub support_ended: Option<String>,
     /// A guide of its own.
-    guide: Option<String>,
+    pub guide: Option<String>,
 }
 
 fn client(entry: &Entry, own: bool) -> Client {
-    let word = |ability: Option<TlsAbility>| ability.map(TlsAbility::word);
+    let word = |ability: Option<TlsAbility>| ability.map(|tls| tls.word().to_owned());
     let versions = entry.versions.iter().map(|version| Version {
         label: version.label.to_string(),
         newest_tls: word(version.newest_tls),
@@ -325,8 +351,8 @@ fn client(entry: &Entry, own: bool) -> Client {
         id: entry.id.to_string(),
         name: entry.name.to_string(),
         vendor: entry.vendor.to_string(),
-        class: entry.class.word(),
-        platform: entry.platform.word(),
+        class: entry.class.word().to_owned(),
+        platform: entry.platform.word().to_owned(),
         guide: entry.guide.to_string(),
         newest_tls: word(entry.newest_tls),
         own,

@@ -1,6 +1,7 @@
 //! The API under `/api/v1`: typed requests and answers over the same operations as the CLI. A file per part; each gives
 //! its routes, and the types of what goes in and comes out, which the CLI reads and writes, too.
 
+pub mod account_audit;
 pub mod accounts;
 pub mod administration;
 pub mod aliases;
@@ -22,6 +23,7 @@ pub mod legacy_dns;
 pub mod letters;
 pub mod measures;
 pub mod policy;
+pub mod relay_sources;
 pub mod rollouts;
 pub mod rules;
 pub mod seen;
@@ -67,23 +69,25 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(aliases::routes());
     routes.extend(groups::routes());
     routes.extend(accounts::routes());
+    routes.extend(account_audit::routes());
     routes.extend(customers::routes());
     routes.extend(policy::routes());
     routes.extend(measures::routes());
     routes.extend(staging::routes());
     routes.extend(seen::routes());
     routes.extend(egress::routes());
+    routes.extend(relay_sources::routes());
     routes.extend(identities::routes());
     routes.extend(legacy::routes());
     routes.extend(legacy_dns::routes());
     routes.extend(figures::routes());
     routes.extend(dmarc::routes());
-    routes.extend(senders::routes());
-    routes.extend(rollouts::routes());
-    routes.extend(letters::routes());
     routes.extend(announcements::routes());
     routes.extend(delegation::routes());
     routes.extend(discovery::routes());
+    routes.extend(senders::routes());
+    routes.extend(rollouts::routes());
+    routes.extend(letters::routes());
     routes.extend(rules::routes());
     routes.extend(trying::routes());
     routes.extend(catalogue::routes());

@@ -265,7 +265,7 @@ async fn put(call: &Call, scope: Scope, set: Set) -> Result<Json<SetDone>, Probl
 }
 
 /// Tells nodes, and the audit log.
-async fn told(call: &Call, done: SetDone) -> Result<Json<SetDone>, Problem> {
+pub(super) async fn told(call: &Call, done: SetDone) -> Result<Json<SetDone>, Problem> {
     call.services.policies.refresh().await?;
     call.note_before(&done.before);
     call.note_after(&done.value);

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// Rows of one answer.
-const ROWS_MAX: u32 = 100_000;
+pub const ROWS_MAX: u32 = 100_000;
+/// Rows of all answers together.
+const ALL_ROWS_MAX: u32 = 1_000_000;
 /// Days that are looked back where nothing is said.
 const DAYS_USUAL: u32 = 14;
 /// Days at most.
@@ -86,18 +88,27 @@ struct WhichFindings {
     /// Only what was seen in so many days; everything where it is not said.
     #[param(minimum = 1, maximum = 3650)]
     days: Option<u32>,
+    /// Findings that are left out at the beginning; an answer has 100,000 at most.
+    #[serde(default)]
+    #[param(minimum = 0, maximum = 1000000)]
+    offset: u32,
 }
 
 /// What a measure saw of an account.
-#[derive(Serialize, ToSchema)]
-struct Finding {
-    measure: String,
-    account: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Finding {
+    /// Which measure.
+    pub measure: String,
+    /// Its address.
+    pub account: String,
     /// Such as the sender that was used.
-    detail: String,
-    seen: u64,
-    first_day: String,
-    last_day: String,
+    pub detail: String,
+    /// How often.
+    pub seen: u64,
+    /// When first (UTC).
+    pub first_day: String,
+    /// When last (UTC).
+    pub last_day: String,
 }
 
 async fn found(call: Call, which: WhichFindings, _: NoBody) -> Result<List<Finding>, Problem> {
@@ -119,14 +130,16 @@ async fn found(call: Call, which: WhichFindings, _: NoBody) -> Result<List<Findi
     let account = account.map(|account| account.to_string());
     let first = which.days.map(|days| first_day(&call, Some(days)));
     call.services.findings.flush().await?;
+    call.services.policies.watch().flush().await?;
     let read = call
         .services
         .store
-        .read(move |tx: &mut dyn Tx| findings::list(tx, measure.as_ref(), ROWS_MAX.into()));
+        .read(move |tx: &mut dyn Tx| findings::list(tx, measure.as_ref(), ALL_ROWS_MAX.into()));
     let shown = read.await?.into_iter().filter(|(login, finding)| {
         first.is_none_or(|first| finding.last_day >= first)
             && account.as_ref().is_none_or(|account| account == login)
     });
+    let shown = shown.skip(which.offset as usize).take(ROWS_MAX as usize);
     let shown = shown.map(|(login, finding)| Finding {
         measure: finding.measure.to_string(),
         account: login,
@@ -146,18 +159,23 @@ struct WhichRule {
 }
 
 /// What a rule would have done to mail of another domain.
-#[derive(Serialize, ToSchema)]
-struct RuleFinding {
-    rule: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RuleFinding {
+    /// Its name.
+    pub rule: String,
     /// The sender's domain; empty for the null sender.
-    domain: String,
-    seen: u64,
-    first_day: String,
-    last_day: String,
+    pub domain: String,
+    /// How often.
+    pub seen: u64,
+    /// When first (UTC).
+    pub first_day: String,
+    /// When last (UTC).
+    pub last_day: String,
 }
 
 async fn of_rules(call: Call, which: WhichRule, _: NoBody) -> Result<List<RuleFinding>, Problem> {
     let rule = which.rule.filter(|rule| !rule.contains('\0'));
+    call.services.policies.watch().flush().await?;
     let read = call
         .services
         .store
@@ -181,41 +199,53 @@ struct Back {
 }
 
 /// One way an account connected, in the words of the catalogue.
-#[derive(Serialize, ToSchema)]
-struct Connected {
-    account: String,
-    service: &'static str,
-    port: u16,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Connected {
+    /// Its address.
+    pub account: String,
+    /// What was spoken.
+    pub service: String,
+    /// At which of our ports.
+    pub port: u16,
     /// `clear`, `starttls` or `tls`.
-    encryption: &'static str,
+    pub encryption: String,
     /// `normal` or `legacy`.
-    door: &'static str,
-    tls: Option<String>,
-    cipher: String,
+    pub door: String,
+    /// The TLS version.
+    pub tls: Option<String>,
+    /// The suite.
+    pub cipher: String,
     /// The program's key in the catalogue.
-    client: String,
-    outcome: &'static str,
+    pub client: String,
+    /// What came of it.
+    pub outcome: String,
+    /// Whether it is in clear or older than TLS 1.2.
+    pub insecure: bool,
     /// Whether it was certainly the account itself.
-    certain: bool,
+    pub certain: bool,
     /// Whether the same program has logged in securely since.
-    settled: bool,
-    seen: u64,
-    first_day: String,
-    last_day: String,
+    pub settled: bool,
+    /// How often.
+    pub seen: u64,
+    /// When first (UTC).
+    pub first_day: String,
+    /// When last (UTC).
+    pub last_day: String,
 }
 
-fn connected(account: String, row: &Connection) -> Connected {
+pub(super) fn connected(account: String, row: &Connection) -> Connected {
     let manner = &row.manner;
     Connected {
         account,
-        service: manner.service.word(),
+        service: manner.service.word().to_owned(),
         port: manner.port,
-        encryption: manner.encryption.word(),
-        door: manner.door.word(),
+        encryption: manner.encryption.word().to_owned(),
+        door: manner.door.word().to_owned(),
         tls: manner.tls.map(|version| version.to_string()),
         cipher: manner.cipher.to_string(),
         client: manner.client.to_string(),
-        outcome: manner.outcome.word(),
+        outcome: manner.outcome.word().to_owned(),
+        insecure: manner.is_insecure(),
         certain: row.belief == Belief::Proved,
         settled: row.settled,
         seen: row.seen,
@@ -224,14 +254,27 @@ fn connected(account: String, row: &Connection) -> Connected {
     }
 }
 
-async fn insecure(call: Call, back: Back, _: NoBody) -> Result<List<Connected>, Problem> {
+/// How far back, which part.
+#[derive(Deserialize, IntoParams)]
+struct BackInParts {
+    /// So many days, today included; 14 where it is not said.
+    #[param(minimum = 1, maximum = 3650)]
+    days: Option<u32>,
+    /// Connections that are left out at the beginning; an answer has 100,000 at most.
+    #[serde(default)]
+    #[param(minimum = 0, maximum = 1000000)]
+    offset: u32,
+}
+
+async fn insecure(call: Call, back: BackInParts, _: NoBody) -> Result<List<Connected>, Problem> {
     let first = first_day(&call, back.days);
+    let rows_max = back.offset.saturating_add(ROWS_MAX).min(ALL_ROWS_MAX);
     call.services.connections.flush().await?;
     let read = call
         .services
         .store
-        .read(move |tx: &mut dyn Tx| connections::insecure(tx, first, ROWS_MAX));
-    let found = read.await?.into_iter();
+        .read(move |tx: &mut dyn Tx| connections::insecure(tx, first, rows_max));
+    let found = read.await?.into_iter().skip(back.offset as usize);
     Ok(List(
         found.map(|(login, row)| connected(login, &row)).collect(),
     ))
@@ -250,15 +293,32 @@ struct Choice {
 }
 
 /// How many accounts connect in each way.
-#[derive(Serialize, ToSchema)]
-struct Postures {
-    insecure: u64,
-    legacy: u64,
-    secure: u64,
-    unseen: u64,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Postures {
+    /// In clear, or with TLS older than 1.2.
+    pub insecure: u64,
+    /// By the legacy hosts only.
+    pub legacy: u64,
+    /// Securely.
+    pub secure: u64,
+    /// Not at all.
+    pub unseen: u64,
 }
 
 impl Postures {
+    /// Each with its word.
+    pub fn each(&self) -> [(&'static str, u64); 4] {
+        Posture::ALL.map(|posture| {
+            let count = match posture {
+                Posture::Insecure => self.insecure,
+                Posture::Legacy => self.legacy,
+                Posture::Secure => self.secure,
+                Posture::Unseen => self.unseen,
+            };
+            (posture.word(), count)
+        })
+    }
+
     fn of(count: impl Fn(Posture) -> u64) -> Self {
         Self {
             insecure: count(Posture::Insecure),
@@ -278,25 +338,31 @@ impl Postures {
 }
 
 /// An account of a spot check.
-#[derive(Serialize, ToSchema)]
-struct Looked {
-    account: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Looked {
+    /// Its address.
+    pub account: String,
     /// `insecure`, `legacy`, `secure` or `unseen`.
-    posture: &'static str,
-    password_exposed: bool,
-    connections: Vec<Connected>,
+    pub posture: String,
+    /// Whether its password came in clear.
+    pub password_exposed: bool,
+    /// How it connected.
+    pub connections: Vec<Connected>,
 }
 
 /// A spot check.
-#[derive(Serialize, ToSchema)]
-struct SpotCheck {
-    seed: u64,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SpotCheck {
+    /// What decided which.
+    pub seed: u64,
     /// How many accounts it was taken from.
-    of: u64,
-    accounts: Vec<Looked>,
-    totals: Postures,
+    pub of: u64,
+    /// Which or how many.
+    pub accounts: Vec<Looked>,
+    /// How these connect.
+    pub totals: Postures,
     /// The same of all accounts.
-    everybody: Postures,
+    pub everybody: Postures,
 }
 
 async fn sample(call: Call, choice: Choice, _: NoBody) -> Result<Json<SpotCheck>, Problem> {
@@ -314,7 +380,7 @@ async fn sample(call: Call, choice: Choice, _: NoBody) -> Result<Json<SpotCheck>
     let (sample, everybody) = read.await?;
     let totals = Postures::of(|posture| sample.count(posture) as u64);
     let accounts = sample.accounts.into_iter().map(|one| Looked {
-        posture: one.posture.word(),
+        posture: one.posture.word().to_owned(),
         password_exposed: one.exposed,
         connections: (one.rows.iter())
             .map(|row| connected(one.login.clone(), row))
@@ -331,10 +397,12 @@ async fn sample(call: Call, choice: Choice, _: NoBody) -> Result<Json<SpotCheck>
 }
 
 /// How accounts connected on a day.
-#[derive(Serialize, ToSchema)]
-struct PosturesOfDay {
-    day: String,
-    accounts: Postures,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PosturesOfDay {
+    /// The day (UTC).
+    pub day: String,
+    /// Which or how many.
+    pub accounts: Postures,
 }
 
 async fn trend(call: Call, back: Back, _: NoBody) -> Result<List<PosturesOfDay>, Problem> {
@@ -351,15 +419,20 @@ async fn trend(call: Call, back: Back, _: NoBody) -> Result<List<PosturesOfDay>,
 }
 
 /// An account whose password came in clear.
-#[derive(Serialize, ToSchema)]
-struct ExposedPassword {
-    account: String,
-    service: &'static str,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ExposedPassword {
+    /// Its address.
+    pub account: String,
+    /// What was spoken.
+    pub service: String,
     /// Whether it was certainly the account itself.
-    certain: bool,
-    seen: u64,
-    first_day: String,
-    last_day: String,
+    pub certain: bool,
+    /// How often.
+    pub seen: u64,
+    /// When first (UTC).
+    pub first_day: String,
+    /// When last (UTC).
+    pub last_day: String,
 }
 
 async fn list_exposed(call: Call, _: NoQuery, _: NoBody) -> Result<List<ExposedPassword>, Problem> {
@@ -370,7 +443,7 @@ async fn list_exposed(call: Call, _: NoQuery, _: NoBody) -> Result<List<ExposedP
         .read(|tx: &mut dyn Tx| exposed::list(tx, ROWS_MAX));
     let shown = read.await?.into_iter().map(|(login, one)| ExposedPassword {
         account: login,
-        service: one.service.word(),
+        service: one.service.word().to_owned(),
         certain: one.belief == Belief::Proved,
         seen: one.seen,
         first_day: super::day(one.first_day),
@@ -380,17 +453,22 @@ async fn list_exposed(call: Call, _: NoQuery, _: NoBody) -> Result<List<ExposedP
 }
 
 /// Failures of a day that nobody could be named for.
-#[derive(Serialize, ToSchema)]
-struct Unnamed {
-    day: String,
-    service: &'static str,
-    outcome: &'static str,
-    encryption: &'static str,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Unnamed {
+    /// The day (UTC).
+    pub day: String,
+    /// What was spoken.
+    pub service: String,
+    /// What came of it.
+    pub outcome: String,
+    /// `clear`, `starttls` or `tls`.
+    pub encryption: String,
     /// The highest version that was offered.
-    tls: Option<String>,
+    pub tls: Option<String>,
     /// The program's key in the catalogue.
-    client: String,
-    seen: u64,
+    pub client: String,
+    /// How often.
+    pub seen: u64,
 }
 
 async fn unnamed(call: Call, back: Back, _: NoBody) -> Result<List<Unnamed>, Problem> {
@@ -402,9 +480,9 @@ async fn unnamed(call: Call, back: Back, _: NoBody) -> Result<List<Unnamed>, Pro
         .read(move |tx: &mut dyn Tx| connections::strangers(tx, first, ROWS_MAX));
     let shown = read.await?.into_iter().map(|one: Stranger| Unnamed {
         day: super::day(one.day),
-        service: one.service.word(),
-        outcome: one.outcome.word(),
-        encryption: one.encryption.word(),
+        service: one.service.word().to_owned(),
+        outcome: one.outcome.word().to_owned(),
+        encryption: one.encryption.word().to_owned(),
         tls: one.tls.map(|version| version.to_string()),
         client: one.client,
         seen: one.seen,

@@ -3,7 +3,7 @@
 //! operator, and the audit log has what they change. Holds no command of its own.
 
 use super::stores;
-use crate::node::http::{face, socket_path, user_name};
+use crate::node::http::{face_beside, socket_path, user_name};
 use crate::node::parts_beside;
 use crate::settings::Settings;
 use https::Face;
@@ -128,6 +128,14 @@ impl AdminApi {
         read(&self.ask(method.word(), path, Sent::Json(body)).await?)
     }
 
+    /// Removes something that the path alone names.
+    ///
+    /// # Errors
+    /// The problem's own words.
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
+        read(&self.ask("DELETE", path, Sent::Nothing).await?)
+    }
+
     /// The same where text is sent, such as a state file.
     ///
     /// # Errors
@@ -166,7 +174,7 @@ async fn here(settings: &Settings, store: Store) -> Result<Way, String> {
         .await
         .map_err(|error| error.to_string())?;
     Ok(Way::Here {
-        face: face(&parts).map_err(|error| error.to_string())?,
+        face: face_beside(&parts).map_err(|error| error.to_string())?,
         user: user_name(rustix::process::getuid().as_raw()),
     })
 }

@@ -5,8 +5,8 @@ use super::{Bound, Parts, StartError, installation_secret, zone_changes};
 use crate::settings::{self, Mode, Role, Settings};
 use directory::AddressKey;
 use discovery::{Encryption, Listening, Protocol};
-use https::{Codes, Connecting, Face, LegacyHosts, Mailed, Services};
 use https::proof::ProofKey;
+use https::{Codes, Connecting, Face, LegacyHosts, Mailed, Services};
 use platform::net::{Listener, Shutdown};
 use platform::random::Random;
 use policy::rules::record;
@@ -27,11 +27,25 @@ const SOCKET: &str = "api.sock";
 ///
 /// # Errors
 /// Those of `zone_changes`.
-pub(crate) fn face(parts: &Parts) -> Result<Face, StartError> {
+pub(super) fn face(parts: &Parts) -> Result<Face, StartError> {
+    let codes = Arc::new(NodeCodes(parts.clone()));
+    services(parts, codes).map(Face::new)
+}
+
+/// The same for a command that works beside the store of a node that does not run.
+///
+/// # Errors
+/// As `face`.
+pub(crate) fn face_beside(parts: &Parts) -> Result<Face, StartError> {
+    let codes = Arc::new(NoCodes(parts.settings.clone()));
+    services(parts, codes).map(Face::new)
+}
+
+fn services(parts: &Parts, codes: Arc<dyn Codes>) -> Result<Services, StartError> {
     let settings = &parts.settings;
     let (store, resolver) = (parts.store.clone(), parts.resolver.clone());
     let zone_changes = zone_changes(settings, store, resolver.clone())?;
-    Ok(Face::new(Services {
+    Ok(Services {
         host_name: settings.host_name.0.as_str().into(),
         store: parts.store.clone(),
         clock: parts.clock.clone(),
@@ -45,7 +59,7 @@ pub(crate) fn face(parts: &Parts) -> Result<Face, StartError> {
         findings: parts.findings.clone(),
         queue: parts.queue.clone(),
         signing: parts.signing.clone(),
-        codes: Arc::new(NodeCodes(parts.clone())),
+        codes,
         connecting: connecting(settings),
         advisor: Advisor::new(AdvisorParts {
             policies: parts.policies.clone(),
@@ -58,7 +72,7 @@ pub(crate) fn face(parts: &Parts) -> Result<Face, StartError> {
         resolver,
         zone_changes,
         facts_dir: settings.data_dir.join(record::DIRECTORY).into(),
-    }))
+    })
 }
 
 /// Where customers connect, as far as the settings say it.
@@ -140,11 +154,25 @@ impl Codes for NodeCodes {
         address: &'a AddressKey,
         by: String,
     ) -> Mailed<'a> {
-        Box::pin(async move {
-            let (account, address) = (account.to_string(), address.to_string());
-            let mailed = crate::letters::identity_code(&self.0, &account, &address, by).await;
-            mailed.map(drop)
-        })
+        Box::pin(crate::letters::identity_code(&self.0, account, address, by))
+    }
+}
+
+/// Where no node runs, nobody mails anything.
+struct NoCodes(Arc<Settings>);
+
+impl Codes for NoCodes {
+    fn mail<'a>(
+        &'a self,
+        _account: &'a AddressKey,
+        _address: &'a AddressKey,
+        _by: String,
+    ) -> Mailed<'a> {
+        let why = format!(
+            "no node runs on {}, so nobody can mail the code; start it, or use `rohrpost identity grant`",
+            self.0.data_dir.display()
+        );
+        Box::pin(async { Err(why) })
     }
 }
 

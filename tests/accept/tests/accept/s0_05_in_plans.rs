@@ -77,7 +77,7 @@ fn every_verb_that_can_cut_somebody_off_says_whom() {
         "{planned}"
     );
     assert!(
-        planned.contains("from 2026-04-01 (2026-03-31T22:00:00Z): enforce"),
+        planned.contains("from 2026-04-01 (2026-04-01T00:00:00+02:00): enforce"),
         "{planned}"
     );
     for (verb, more, named) in [

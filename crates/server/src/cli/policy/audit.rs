@@ -1,21 +1,20 @@
 //! `rohrpost audit`: how accounts connect, from what sessions recorded without addresses (S1-32, S2-19, S1-05).
-//! Changes nothing.
+//! The admin API looks; this says it in words. Changes nothing.
 
-use super::output::{Format, day, or_dash, table, value};
-use super::{Desk, Since, address, invalid};
+use super::Since;
+use super::output::{Format, local, or_dash, shown, table};
+use crate::cli::admin_api::{AdminApi, path};
 use clap::{Args, Subcommand};
 use formats::csv;
-use policy::admin::PolicyError;
-use policy::clients::Catalogue;
-use policy::connections::{self, ActionNeeded, Belief, Connection, Status, Stranger};
-use policy::exposed::{self, Exposed};
-use policy::samples::{self, Looked, Posture, Sample};
+use https::api::account_audit::{AccountAudit, ExposedAt, FailingDevice, Needed};
+use https::api::seen::{
+    Connected, ExposedPassword, Looked, Postures, PosturesOfDay, SpotCheck, Unnamed,
+};
+use policy::samples::Posture;
 use serde_json::json;
 
-/// Rows of `audit insecure`.
-const ROWS_MAX: u32 = 1_000_000;
 /// Lines of `audit unnamed`.
-const UNNAMED_MAX: u32 = 1000;
+const UNNAMED_MAX: usize = 1000;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -73,42 +72,41 @@ pub(crate) struct Listing {
     format: Format,
 }
 
-pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    desk.keep();
+pub(super) async fn run(verb: &Verb, api: &AdminApi) -> Result<String, String> {
     match verb {
-        Verb::Insecure(listing) => insecure(listing, desk).await,
+        Verb::Insecure(listing) => insecure(listing, api).await,
         Verb::Account {
             address: login,
             csv,
             format,
-        } => account(login, *csv, *format, desk).await,
+        } => account(login, *csv, *format, api).await,
         Verb::Sample {
             accounts,
             seed,
             csv,
             format,
         } => {
-            let (wanted, seed, now) = (*accounts, *seed, desk.now);
-            let read = move |tx: &mut dyn platform::store::Tx| {
-                let sample = samples::sample(tx, wanted, seed, now)?;
-                Ok::<_, platform::store::StoreError>((sample, samples::totals(tx, now)?))
-            };
-            let (sample, everybody) = desk.store.read(read).await?;
-            sheet_or(
-                *csv,
-                *format,
-                sample_table(&sample),
-                sample_json(&sample, seed, everybody),
-            )
-            .map(|text| match *csv || format.is_json() {
+            let (accounts, seed) = (accounts.to_string(), seed.to_string());
+            let query = [("accounts", accounts.as_str()), ("seed", &seed)];
+            let sample: SpotCheck = api.get(&path(&["audit", "sample"], &query)).await?;
+            let text = sheet_or(*csv, *format, sample_table(&sample), sample_json(&sample))?;
+            Ok(match *csv || format.is_json() {
                 true => text,
-                false => text + &sample_words(&sample, everybody),
+                false => text + &sample_words(&sample),
             })
         }
-        Verb::Trend(listing) => trend(listing, desk).await,
-        Verb::Exposed(format) => list_exposed(*format, desk).await,
-        Verb::Unnamed(listing) => unnamed(listing, desk).await,
+        Verb::Trend(listing) => trend(listing, api).await,
+        Verb::Exposed(format) => list_exposed(*format, api).await,
+        Verb::Unnamed(listing) => unnamed(listing, api).await,
     }
+}
+
+/// What is asked for of a listing.
+fn listed(what: &str, listing: &Listing) -> String {
+    path(
+        &["audit", what],
+        &[("days", &listing.since.days().to_string())],
+    )
 }
 
 /// A table: headings as they are in CSV, and its rows.
@@ -123,9 +121,9 @@ fn sheet_or(
     format: Format,
     sheet: Sheet,
     json: serde_json::Value,
-) -> Result<String, PolicyError> {
+) -> Result<String, String> {
     if !as_csv {
-        return value(format, &json, || {
+        return shown(format, &json, || {
             let head: Vec<String> = sheet
                 .head
                 .iter()
@@ -162,61 +160,61 @@ const CONNECTION_HEAD: [&str; 12] = [
     "seen",
 ];
 
-fn connection_cells(row: &Connection) -> Vec<String> {
-    let manner = &row.manner;
-    let whose = match row.belief {
-        Belief::Proved => "proved",
-        Belief::Claimed => "claimed",
-    };
+fn connection_cells(row: &Connected) -> Vec<String> {
     vec![
-        day(row.first_day),
-        day(row.last_day),
-        manner.service.to_string(),
-        manner.port.to_string(),
-        manner.encryption.to_string(),
-        manner.door.word().to_owned(),
-        manner.tls.map(|tls| tls.to_string()).unwrap_or_default(),
-        manner.cipher.to_string(),
-        manner.client.to_string(),
-        manner.outcome.word().to_owned(),
-        whose.to_owned(),
+        row.first_day.clone(),
+        row.last_day.clone(),
+        row.service.clone(),
+        row.port.to_string(),
+        row.encryption.clone(),
+        row.door.clone(),
+        row.tls.clone().unwrap_or_default(),
+        row.cipher.clone(),
+        row.client.clone(),
+        row.outcome.clone(),
+        whose(row.certain).to_owned(),
         row.seen.to_string(),
     ]
 }
 
-fn connection_json(row: &Connection) -> serde_json::Value {
+fn whose(certain: bool) -> &'static str {
+    match certain {
+        true => "proved",
+        false => "claimed",
+    }
+}
+
+fn connection_json(row: &Connected) -> serde_json::Value {
     let cells = connection_cells(row);
     let named = CONNECTION_HEAD.into_iter().zip(cells);
     let mut value: serde_json::Map<String, serde_json::Value> = named
         .map(|(name, cell)| (name.to_owned(), json!(cell)))
         .collect();
-    value.insert("port".to_owned(), json!(row.manner.port));
+    value.insert("port".to_owned(), json!(row.port));
     value.insert("seen".to_owned(), json!(row.seen));
     value.insert("settled".to_owned(), json!(row.settled));
     serde_json::Value::Object(value)
 }
 
-async fn insecure(listing: &Listing, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let first_day = listing.since.first_day(desk.now);
-    let read = desk
-        .store
-        .read(move |tx| connections::insecure(tx, first_day, ROWS_MAX));
-    let found = read.await?;
+async fn insecure(listing: &Listing, api: &AdminApi) -> Result<String, String> {
+    let days = listing.since.days().to_string();
+    let found: Vec<Connected> =
+        super::whole_list(api, &["audit", "insecure"], &[("days", &days)]).await?;
     let mut head = vec!["account"];
     head.extend(CONNECTION_HEAD);
     let rows = found
         .iter()
-        .map(|(login, row)| {
-            let mut cells = vec![login.clone()];
+        .map(|row| {
+            let mut cells = vec![row.account.clone()];
             cells.extend(connection_cells(row));
             cells
         })
         .collect();
     let values: Vec<_> = found
         .iter()
-        .map(|(login, row)| {
+        .map(|row| {
             let mut value = connection_json(row);
-            value["account"] = json!(login);
+            value["account"] = json!(row.account);
             value
         })
         .collect();
@@ -232,79 +230,63 @@ async fn account(
     login: &str,
     as_csv: bool,
     format: Format,
-    desk: &Desk<'_>,
-) -> Result<String, PolicyError> {
-    let key = address(login).map_err(invalid)?;
-    let scope = desk.admin.scope(&format!("account:{key}")).await?;
-    let policy::Scope::Account(number) = scope else {
-        return Err(invalid(format!("{key} is no account")));
-    };
-    let policies = desk.policies().await?;
-    let (snapshot, now) = (policies.snapshot(), desk.now);
-    let read = desk.store.read(move |tx| {
-        let status = connections::status(tx, &snapshot, number, now)?;
-        let rows = connections::list(tx, number)?;
-        Ok::<_, platform::store::StoreError>((status, exposed::of(tx, number)?, rows))
-    });
-    let (status, exposed, rows) = read.await?;
+    api: &AdminApi,
+) -> Result<String, String> {
+    let at = path(&["accounts", login, "audit"], &[]);
+    let found: AccountAudit = api.get(&at).await?;
     let sheet = Sheet {
         head: CONNECTION_HEAD.to_vec(),
-        rows: rows.iter().map(connection_cells).collect(),
+        rows: found.connections.iter().map(connection_cells).collect(),
     };
-    let values: Vec<_> = rows.iter().map(connection_json).collect();
+    let values: Vec<_> = found.connections.iter().map(connection_json).collect();
     let json = json!({
-        "account": key.to_string(), "status": status_json(&status),
-        "password_exposed": exposed.as_ref().map(exposed_json), "connections": values,
+        "account": found.account, "status": status_json(&found),
+        "password_exposed": found.password_exposed.as_ref().map(exposed_json), "connections": values,
     });
     let text = sheet_or(as_csv, format, sheet, json)?;
     if as_csv || format.is_json() {
         return Ok(text);
     }
-    let said = status_words(&status, exposed.as_ref(), &policies.catalogue());
-    Ok(format!("{key}: {said}\n{text}"))
+    Ok(format!(
+        "{}: {}\n{text}",
+        found.account,
+        status_words(&found)
+    ))
 }
 
-fn status_words(status: &Status, exposed: Option<&Exposed>, catalogue: &Catalogue) -> String {
-    let mut text = match status {
-        Status::NothingToDo => "nothing to do\n".to_owned(),
-        Status::ActionNeeded(needed) => needed_words(needed, catalogue),
+fn status_words(found: &AccountAudit) -> String {
+    let mut text = match &found.needed {
+        None => "nothing to do\n".to_owned(),
+        Some(needed) => needed_words(needed, &found.zone),
     };
-    if let Some(exposed) = exposed {
-        let whose = match exposed.belief {
-            Belief::Proved => "",
-            Belief::Claimed => " (or somebody tried one in its name)",
+    if let Some(exposed) = &found.password_exposed {
+        let whose = match exposed.certain {
+            true => "",
+            false => " (or somebody tried one in its name)",
         };
         text.push_str(&format!(
             "password-exposed: a password came in clear at {}{whose}, last on {}; it should be changed\n",
-            exposed.service,
-            day(exposed.last_day)
+            exposed.service, exposed.last_day
         ));
     }
     text
 }
 
-fn needed_words(needed: &ActionNeeded, catalogue: &Catalogue) -> String {
-    let mut text = format!("action needed since {}\n", day(needed.since));
-    for demanded in &needed.measures {
-        let from = demanded.enforced_from.map(super::output::time);
-        let from = from.map_or_else(String::new, |at| format!(", enforced from {at}"));
-        let (measure, stage) = (&demanded.measure, demanded.stage);
+fn needed_words(needed: &Needed, zone: &str) -> String {
+    let mut text = format!("action needed since {}\n", needed.since);
+    for unmet in &needed.measures {
+        let from = unmet.enforced_from.as_deref();
+        let from = from.map_or_else(String::new, |at| {
+            format!(", enforced from {}", local(at, zone))
+        });
+        let (measure, stage) = (&unmet.measure, &unmet.stage);
         text.push_str(&format!("  measure: {measure} ({stage}{from})\n"));
     }
     for device in &needed.devices {
-        let client = match device.client.as_str() {
-            "" => "unknown".to_owned(),
-            key => catalogue.from_key(key).to_string(),
-        };
-        let tls = device
-            .tls
-            .map_or_else(|| "no TLS".to_owned(), |tls| tls.to_string());
+        let tls = device.tls.as_deref().unwrap_or("no TLS");
         text.push_str(&format!(
-            "  device: {client}, {} on port {}, {tls}, {}, last on {}\n",
-            device.service,
-            device.port,
-            device.outcome.word(),
-            day(device.last_day)
+            "  device: {}, {} on port {}, {tls}, {}, last on {}\n",
+            device.client_name, device.service, device.port, device.outcome, device.last_day
         ));
     }
     for sender in &needed.senders {
@@ -313,57 +295,41 @@ fn needed_words(needed: &ActionNeeded, catalogue: &Catalogue) -> String {
     text
 }
 
-fn status_json(status: &Status) -> serde_json::Value {
-    let Status::ActionNeeded(needed) = status else {
+fn status_json(found: &AccountAudit) -> serde_json::Value {
+    let Some(needed) = &found.needed else {
         return json!({"action_needed": false});
     };
-    let measures: Vec<_> = needed
-        .measures
-        .iter()
-        .map(|one| {
-            json!({
-                "measure": one.measure.to_string(), "stage": one.stage.word(),
-                "enforced_from": one.enforced_from.map(super::output::time),
-            })
+    let device = |one: &FailingDevice| {
+        json!({
+            "client": one.client, "service": one.service, "port": one.port,
+            "encryption": one.encryption, "door": one.door, "tls": one.tls, "outcome": one.outcome,
+            "measure": one.measure, "first_day": one.first_day, "last_day": one.last_day,
+            "seen": one.seen,
         })
-        .collect();
-    let devices: Vec<_> = needed
-        .devices
-        .iter()
-        .map(|one| {
-            json!({
-                "client": one.client, "service": one.service.word(), "port": one.port,
-                "encryption": one.encryption.word(), "door": one.door.word(),
-                "tls": one.tls.map(|tls| tls.as_str()), "outcome": one.outcome.word(),
-                "measure": one.measure.to_string(), "first_day": day(one.first_day),
-                "last_day": day(one.last_day), "seen": one.seen,
-            })
-        })
-        .collect();
+    };
     json!({
-        "action_needed": true, "since": day(needed.since), "measures": measures,
-        "devices": devices, "senders": needed.senders,
+        "action_needed": true, "since": needed.since, "measures": needed.measures,
+        "devices": needed.devices.iter().map(device).collect::<Vec<_>>(), "senders": needed.senders,
     })
 }
 
-fn exposed_json(exposed: &Exposed) -> serde_json::Value {
+fn exposed_json(exposed: &ExposedAt) -> serde_json::Value {
     json!({
-        "service": exposed.service.word(), "proved": exposed.belief == Belief::Proved,
-        "seen": exposed.seen, "first_day": day(exposed.first_day),
-        "last_day": day(exposed.last_day),
+        "service": exposed.service, "proved": exposed.certain, "seen": exposed.seen,
+        "first_day": exposed.first_day, "last_day": exposed.last_day,
     })
 }
 
-fn sample_table(sample: &Sample) -> Sheet {
+fn sample_table(sample: &SpotCheck) -> Sheet {
     let row = |one: &Looked| {
-        let insecure = one.rows.iter().filter(|row| row.manner.is_insecure());
-        let last = one.rows.iter().map(|row| row.last_day).max();
+        let insecure = one.connections.iter().filter(|row| row.insecure);
+        let last = one.connections.iter().map(|row| &row.last_day).max();
         vec![
-            one.login.clone(),
-            one.posture.word().to_owned(),
-            if one.exposed { "yes" } else { "no" }.to_owned(),
+            one.account.clone(),
+            one.posture.clone(),
+            if one.password_exposed { "yes" } else { "no" }.to_owned(),
             insecure.count().to_string(),
-            last.map(day).unwrap_or_default(),
+            last.cloned().unwrap_or_default(),
         ]
     };
     Sheet {
@@ -378,71 +344,54 @@ fn sample_table(sample: &Sample) -> Sheet {
     }
 }
 
-fn sample_words(sample: &Sample, everybody: [u64; 4]) -> String {
-    let line = |posture: Posture, count: u64| format!("{} {count}", posture.word());
-    let here: Vec<_> = Posture::ALL
-        .into_iter()
-        .map(|posture| line(posture, sample.count(posture) as u64))
-        .collect();
-    let all: Vec<_> = Posture::ALL
-        .into_iter()
-        .zip(everybody)
-        .map(|(posture, count)| line(posture, count))
-        .collect();
+fn sample_words(sample: &SpotCheck) -> String {
+    let line = |postures: &Postures| {
+        let each = postures.each();
+        let each = each.map(|(posture, count)| format!("{posture} {count}"));
+        each.join(", ")
+    };
     format!(
         "\nThese {}: {}\nAll {}: {}\n",
         sample.accounts.len(),
-        here.join(", "),
+        line(&sample.totals),
         sample.of,
-        all.join(", ")
+        line(&sample.everybody)
     )
 }
 
-fn sample_json(sample: &Sample, seed: u64, everybody: [u64; 4]) -> serde_json::Value {
+fn sample_json(sample: &SpotCheck) -> serde_json::Value {
     let accounts: Vec<_> = sample
         .accounts
         .iter()
         .map(|one| {
             json!({
-                "account": one.login, "posture": one.posture.word(), "password_exposed": one.exposed,
-                "connections": one.rows.iter().map(connection_json).collect::<Vec<_>>(),
+                "account": one.account, "posture": one.posture,
+                "password_exposed": one.password_exposed,
+                "connections": one.connections.iter().map(connection_json).collect::<Vec<_>>(),
             })
         })
         .collect();
-    let counted = |count: &dyn Fn(Posture) -> u64| -> serde_json::Value {
-        let each = Posture::ALL.into_iter();
-        let each = each.map(|posture| (posture.word().to_owned(), json!(count(posture))));
-        serde_json::Value::Object(each.collect())
-    };
     json!({
-        "seed": seed, "of": sample.of, "accounts": accounts,
-        "totals": counted(&|posture| sample.count(posture) as u64),
-        "everybody": counted(&|posture| everybody[posture as usize]),
+        "seed": sample.seed, "of": sample.of, "accounts": accounts,
+        "totals": sample.totals, "everybody": sample.everybody,
     })
 }
 
-async fn trend(listing: &Listing, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let first_day = listing.since.first_day(desk.now);
-    let read = desk.store.read(move |tx| samples::trend(tx, first_day));
-    let days = read.await?;
+async fn trend(listing: &Listing, api: &AdminApi) -> Result<String, String> {
+    let days: Vec<PosturesOfDay> = api.get(&listed("trend", listing)).await?;
     let mut head = vec!["day"];
     head.extend(Posture::ALL.map(Posture::word));
-    let cells = |(of, counts): &(i64, [u64; 4])| {
-        let mut cells = vec![day(*of)];
-        cells.extend(counts.iter().map(ToString::to_string));
+    let cells = |of: &PosturesOfDay| {
+        let mut cells = vec![of.day.clone()];
+        cells.extend(of.accounts.each().map(|(_, count)| count.to_string()));
         cells
     };
-    let values: Vec<_> = days
-        .iter()
-        .map(|(of, counts)| {
-            let each = Posture::ALL.into_iter().zip(counts);
-            let mut value: serde_json::Map<_, _> = each
-                .map(|(posture, count)| (posture.word().to_owned(), json!(count)))
-                .collect();
-            value.insert("day".to_owned(), json!(day(*of)));
-            serde_json::Value::Object(value)
-        })
-        .collect();
+    let value = |of: &PosturesOfDay| {
+        let mut value = json!(of.accounts);
+        value["day"] = json!(of.day);
+        value
+    };
+    let values: Vec<_> = days.iter().map(value).collect();
     let rows = days.iter().map(cells).collect();
     sheet_or(
         listing.csv,
@@ -452,25 +401,18 @@ async fn trend(listing: &Listing, desk: &Desk<'_>) -> Result<String, PolicyError
     )
 }
 
-async fn list_exposed(format: Format, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let found = desk.store.read(|tx| exposed::list(tx, ROWS_MAX)).await?;
-    let rows = found
-        .iter()
-        .map(|(login, one)| {
-            let whose = match one.belief {
-                Belief::Proved => "proved",
-                Belief::Claimed => "claimed",
-            };
-            vec![
-                login.clone(),
-                one.service.to_string(),
-                whose.to_owned(),
-                one.seen.to_string(),
-                day(one.first_day),
-                day(one.last_day),
-            ]
-        })
-        .collect();
+async fn list_exposed(format: Format, api: &AdminApi) -> Result<String, String> {
+    let found: Vec<ExposedPassword> = api.get(&path(&["audit", "exposed"], &[])).await?;
+    let row = |one: &ExposedPassword| {
+        vec![
+            one.account.clone(),
+            one.service.clone(),
+            whose(one.certain).to_owned(),
+            one.seen.to_string(),
+            one.first_day.clone(),
+            one.last_day.clone(),
+        ]
+    };
     let head = vec![
         "account",
         "service",
@@ -479,30 +421,27 @@ async fn list_exposed(format: Format, desk: &Desk<'_>) -> Result<String, PolicyE
         "first_day",
         "last_day",
     ];
-    let values: Vec<_> = found
-        .iter()
-        .map(|(login, one)| {
-            let mut value = exposed_json(one);
-            value["account"] = json!(login);
-            value
+    let value = |one: &ExposedPassword| {
+        json!({
+            "account": one.account, "service": one.service, "proved": one.certain, "seen": one.seen,
+            "first_day": one.first_day, "last_day": one.last_day,
         })
-        .collect();
+    };
+    let values: Vec<_> = found.iter().map(value).collect();
+    let rows = found.iter().map(row).collect();
     sheet_or(false, format, Sheet { head, rows }, json!(values))
 }
 
-async fn unnamed(listing: &Listing, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let first_day = listing.since.first_day(desk.now);
-    let read = desk
-        .store
-        .read(move |tx| connections::strangers(tx, first_day, UNNAMED_MAX));
-    let found = read.await?;
-    let cells = |one: &Stranger| {
+async fn unnamed(listing: &Listing, api: &AdminApi) -> Result<String, String> {
+    let mut found: Vec<Unnamed> = api.get(&listed("unnamed", listing)).await?;
+    found.truncate(UNNAMED_MAX);
+    let cells = |one: &Unnamed| {
         vec![
-            day(one.day),
-            one.service.to_string(),
-            one.outcome.word().to_owned(),
-            one.encryption.to_string(),
-            one.tls.map(|tls| tls.to_string()).unwrap_or_default(),
+            one.day.clone(),
+            one.service.clone(),
+            one.outcome.clone(),
+            one.encryption.clone(),
+            one.tls.clone().unwrap_or_default(),
             one.client.clone(),
             one.seen.to_string(),
         ]
@@ -516,21 +455,11 @@ async fn unnamed(listing: &Listing, desk: &Desk<'_>) -> Result<String, PolicyErr
         "client",
         "seen",
     ];
-    let values: Vec<_> = found
-        .iter()
-        .map(|one| {
-            json!({
-                "day": day(one.day), "service": one.service.word(), "outcome": one.outcome.word(),
-                "encryption": one.encryption.word(), "tls": one.tls.map(|tls| tls.as_str()),
-                "client": one.client, "seen": one.seen,
-            })
-        })
-        .collect();
     let rows = found.iter().map(cells).collect();
     sheet_or(
         listing.csv,
         listing.format,
         Sheet { head, rows },
-        json!(values),
+        json!(found),
     )
 }

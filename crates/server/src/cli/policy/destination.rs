@@ -1,11 +1,12 @@
-//! `rohrpost destination`: set, list, remove.
+//! `rohrpost destination`: set, list, remove. The admin API does it; this says it in words.
 
 use super::output::{self, Format};
-use super::{Desk, Why, invalid};
+use super::{Why, impact};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::{Args, Subcommand};
+use https::api::egress::{Destination, PutDestination};
+use https::api::policy::SetDone;
 use platform::clock::Timestamp;
-use policy::admin::{PolicyError, Wanted};
-use policy::setting::{Name, Value};
 use serde_json::json;
 
 #[derive(Subcommand)]
@@ -72,17 +73,18 @@ fn until(text: &str) -> Result<Timestamp, String> {
     .map(Timestamp)
 }
 
-pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyError> {
+pub(super) async fn run(verb: &Verb, api: AdminApi) -> Result<String, String> {
     match verb {
-        Verb::Set(set) => put(desk, set).await,
-        Verb::List(format) => list(desk, *format).await,
+        Verb::Set(set) => put(&set.why.author(api), set).await,
+        Verb::List(format) => list(&api, *format).await,
         Verb::Remove { domain, scope, why } => {
-            let at = desk.admin.scope(scope).await?;
-            let author = desk.author(why);
-            let unset = desk
-                .admin
-                .unset(at, Name::Destination, domain.clone(), author);
-            unset.await?;
+            let query = [
+                ("scope", scope.as_str()),
+                ("domain", domain),
+                ("reason", &why.reason),
+            ];
+            let (at, api) = (path(&["destinations"], &query), why.author(api));
+            let _: SetDone = api.delete(&at).await?;
             Ok(format!(
                 "The rule for mail from {scope} to {domain} is removed.\n"
             ))
@@ -90,7 +92,7 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
     }
 }
 
-async fn put(desk: &Desk<'_>, set: &Set) -> Result<String, PolicyError> {
+async fn put(api: &AdminApi, set: &Set) -> Result<String, String> {
     let mut words = vec![set.level.clone()];
     words.extend(set.tls_version.as_ref().map(|v| format!("version={v}")));
     if !set.names.is_empty() {
@@ -101,51 +103,51 @@ async fn put(desk: &Desk<'_>, set: &Set) -> Result<String, PolicyError> {
     }
     words.extend(set.next_hop.as_ref().map(|hop| format!("next-hop={hop}")));
     words.extend(set.exception.then(|| "exception".to_owned()));
-    let value = Value::parse(Name::Destination, &words.join(" ")).map_err(invalid)?;
-    if set.until.is_some_and(|end| end <= desk.now) {
-        return Err(invalid("--until lies in the past"));
-    }
-    let wanted = Wanted {
-        scope: desk.admin.scope(&set.scope).await?,
-        name: Name::Destination,
-        item: set.domain.clone(),
-        value: value.clone(),
-        expires_at: set.until,
-        consent: None,
-        owner: None,
+    let wanted = PutDestination {
+        scope: set.scope.clone(),
+        domain: set.domain.clone(),
+        rule: words.join(" "),
+        until: set.until.map(|end| formats::rfc3339::format(end.0)),
+        reason: set.why.reason.clone(),
     };
-    desk.admin.set(wanted, desk.author(&set.why)).await?;
-    Ok(format!(
-        "Mail from {} to {} now travels as: {value}{}.\n",
+    let at = path(&["destinations"], &[]);
+    let done: SetDone = api.send(Method::Put, &at, &wanted).await?;
+    let mut text = impact::before(&done.impact, &done.scope).unwrap_or_default();
+    for warning in &done.warnings {
+        text.push_str(&format!("Warning: {warning}.\n"));
+    }
+    text.push_str(&format!(
+        "Mail from {} to {} now travels as: {}{}.\n",
         set.scope,
         set.domain,
+        done.value.unwrap_or_default(),
         set.until
             .map_or_else(String::new, |end| format!(", until {}", output::time(end)))
-    ))
+    ));
+    Ok(text)
 }
 
-async fn list(desk: &Desk<'_>, format: Format) -> Result<String, PolicyError> {
-    let mut rows = Vec::new();
-    let mut values = Vec::new();
-    for row in desk.admin.settings().await? {
-        if row.name != Name::Destination {
-            continue;
-        }
-        let scope = desk.admin.scope_text(&row.scope).await?;
-        let until = row.expires_at.map(output::time).unwrap_or_default();
-        values.push(json!({
-            "for": scope, "domain": row.item, "rule": row.value.to_string(),
-            "until": row.expires_at.map(|at| at.0), "reason": row.reason,
-        }));
-        rows.push(vec![
-            row.item,
-            row.value.to_string(),
-            scope,
-            output::or_dash(&until),
-            output::or_dash(&row.reason),
-        ]);
-    }
-    output::value(format, &json!(values), || {
+async fn list(api: &AdminApi, format: Format) -> Result<String, String> {
+    let rules: Vec<Destination> = api.get(&path(&["destinations"], &[])).await?;
+    let value = |rule: &Destination| {
+        json!({
+            "for": rule.scope, "domain": rule.domain, "rule": rule.rule,
+            "until": rule.until.as_deref().map(output::ms), "reason": rule.reason,
+        })
+    };
+    let values: Vec<_> = rules.iter().map(value).collect();
+    output::shown(format, &json!(values), || {
+        let row = |rule: &Destination| {
+            let until = rule.until.as_deref();
+            vec![
+                rule.domain.clone(),
+                rule.rule.clone(),
+                rule.scope.clone(),
+                until.map_or_else(|| "-".to_owned(), output::moment),
+                output::or_dash(&rule.reason),
+            ]
+        };
+        let rows: Vec<_> = rules.iter().map(row).collect();
         output::table(&["DESTINATION", "RULE", "FOR", "UNTIL", "REASON"], &rows)
     })
 }

@@ -5,8 +5,8 @@ use super::{Done, domain_name};
 use crate::cli::admin_api::{AdminApi, path};
 use clap::Subcommand;
 use directory::DomainName;
+use https::api::discovery::DiscoveryRecord;
 use https::api::senders::{DnsLine, WantedRecord, WantedRecords};
-use policy::dns_check::Line;
 use serde_json::json;
 
 #[derive(Subcommand)]
@@ -18,6 +18,19 @@ pub(crate) enum Verb {
     ///
     /// Example: rohrpost dns check firma.example
     Check {
+        /// A domain whose mail is handled here.
+        #[arg(value_parser = domain_name)]
+        domain: DomainName,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Lists the records by which mail programs find the servers: SRV, and the names asked for XML.
+    ///
+    /// Lines of a zone file, from the ports customers use (the listeners, or clients.ports) and the host names of
+    /// `rohrpost rollout voice`. A service that is not offered gets a record that says so ("0 0 0 .").
+    ///
+    /// Example: rohrpost dns discovery firma.example >> firma.example.zone
+    Discovery {
         /// A domain whose mail is handled here.
         #[arg(value_parser = domain_name)]
         domain: DomainName,
@@ -49,6 +62,15 @@ pub(super) async fn run(verb: &Verb, api: &AdminApi) -> Result<Done, String> {
             let found = lines.iter().any(|line| line.verdict == "warning");
             Ok(Done { text, found })
         }
+        Verb::Discovery { domain, format } => {
+            let at = path(&["domains", domain.as_str(), "dns", "discovery"], &[]);
+            let records: Vec<DiscoveryRecord> = api.get(&at).await?;
+            let line = |record: &DiscoveryRecord| format!("{}\n", record.line);
+            let text = output::shown(*format, &json!(records), || {
+                records.iter().map(line).collect()
+            })?;
+            Ok(Done { text, found: false })
+        }
         Verb::Records { domain, format } => {
             let at = path(&["domains", domain.as_str(), "dns", "records"], &[]);
             let found: WantedRecords = api.get(&at).await?;
@@ -79,9 +101,4 @@ fn record(record: &WantedRecord) -> String {
         text += &format!("  wanted  {wanted}\n");
     }
     text
-}
-
-pub(super) fn shown(lines: &[Line]) -> String {
-    let line = |line: &Line| format!("{:<8} {}.\n", line.verdict.word(), line.text);
-    lines.iter().map(line).collect()
 }

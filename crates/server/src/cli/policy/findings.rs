@@ -1,17 +1,13 @@
-//! `rohrpost findings`: what measures saw.
+//! `rohrpost findings`: what measures saw. The admin API looks; this says it in words.
 
+use super::Since;
 use super::output::{self, Format};
-use super::{Desk, Since, invalid};
+use crate::cli::admin_api::AdminApi;
 use clap::Args;
 use formats::csv;
-use platform::store::Tx;
+use https::api::seen::Finding;
 use policy::Measure;
-use policy::admin::PolicyError;
-use policy::findings::{self, Finding};
 use serde_json::json;
-
-/// Findings shown at most.
-const ROWS_MAX: i64 = 1_000_000;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -30,64 +26,37 @@ pub(crate) struct Options {
     format: Format,
 }
 
-pub(super) async fn run(options: &Options, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let measure = match options.measure.as_deref() {
-        None => None,
-        Some(word) => Some(Measure::from_word(word).ok_or_else(|| {
-            let words: Vec<_> = Measure::built_in().map(|m| m.to_string()).collect();
-            invalid(format!(
-                "\"{word}\" is no measure; there are: {}, and rule/NAME",
-                words.join(", ")
-            ))
-        })?),
-    };
-    let account = match options.account.as_deref() {
-        None => None,
-        Some(text) => Some(super::address(text).map_err(invalid)?.to_string()),
-    };
-    desk.keep();
-    let mut found = desk
-        .store
-        .read(move |tx: &mut dyn Tx| findings::list(tx, measure.as_ref(), ROWS_MAX))
-        .await?;
-    let first_day = options.since.map(|since| since.first_day(desk.now));
-    found.retain(|(login, finding)| {
-        first_day.is_none_or(|first| finding.last_day >= first)
-            && account.as_ref().is_none_or(|account| account == login)
-    });
+pub(super) async fn run(options: &Options, api: &AdminApi) -> Result<String, String> {
+    let days = options.since.map(|since| since.days().to_string());
+    let mut query = Vec::new();
+    query.extend(options.measure.as_deref().map(|word| ("measure", word)));
+    query.extend(options.account.as_deref().map(|of| ("account", of)));
+    query.extend(days.as_deref().map(|days| ("days", days)));
+    let found: Vec<Finding> = super::whole_list(api, &["findings"], &query).await?;
     if options.csv {
         return Ok(sheet(&found));
     }
-    let values: Vec<_> = found
-        .iter()
-        .map(|(login, found)| {
-            json!({
-                "measure": found.measure.to_string(), "account": login, "detail": found.detail,
-                "seen": found.seen, "first_day": output::day(found.first_day),
-                "last_day": output::day(found.last_day),
-            })
-        })
-        .collect();
-    output::value(options.format, &json!(values), || {
+    output::shown(options.format, &json!(found), || {
         found.iter().map(line).collect()
     })
 }
 
 /// What was found of senders says it all; of other measures, their name has to be said.
-fn line((login, found): &(String, Finding)) -> String {
-    let measure = match &found.measure {
-        Measure::SenderOwnership => String::new(),
-        measure => format!("{measure}: "),
+fn line(found: &Finding) -> String {
+    let measure = match found.measure == Measure::SenderOwnership.to_string() {
+        true => String::new(),
+        false => format!("{}: ", found.measure),
     };
     format!(
-        "{measure}{login} -> {} ({}x, last {})\n",
+        "{measure}{} -> {} ({}x, last {})\n",
+        found.account,
         output::or_dash(&found.detail),
         found.seen,
-        output::day(found.last_day)
+        found.last_day
     )
 }
 
-fn sheet(found: &[(String, Finding)]) -> String {
+fn sheet(found: &[Finding]) -> String {
     let mut text = String::new();
     let head = [
         "measure",
@@ -98,12 +67,12 @@ fn sheet(found: &[(String, Finding)]) -> String {
         "last_day",
     ];
     csv::push(&mut text, &head);
-    for (login, one) in found {
-        let (first, last) = (output::day(one.first_day), output::day(one.last_day));
-        let (measure, seen) = (one.measure.to_string(), one.seen.to_string());
+    for one in found {
+        let seen = one.seen.to_string();
+        let (first, last) = (&one.first_day, &one.last_day);
         csv::push(
             &mut text,
-            &[&measure, login, &one.detail, &seen, &first, &last],
+            &[&one.measure, &one.account, &one.detail, &seen, first, last],
         );
     }
     text

@@ -1,19 +1,14 @@
-//! `rohrpost identity`: request, confirm, grant, list, remove.
+//! `rohrpost identity`: request, confirm, grant, list, remove. The admin API does it; this says it in words.
 
 use super::output::{self, Format};
-use super::{Desk, Why, address, dns, invalid, operator};
-use crate::control::{Request, ask};
+use super::{Why, address};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::Subcommand;
 use directory::{AddressKey, DomainName};
-use platform::clock::Clock;
-use policy::admin::PolicyError;
-use policy::dns_check::{addresses_of, pools_of, warn_about};
-use policy::identities::{Confirmed, Identities};
-use policy::{Scope, SendAs};
+use https::api::identities::{Code, Grant, MaySendAs};
+use https::api::senders::DnsLine;
+use policy::SendAs;
 use serde_json::json;
-
-/// Identities shown at most.
-const ROWS_MAX: i64 = 1_000_000;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -88,129 +83,101 @@ pub(super) fn send_as(text: &str) -> Result<SendAs, String> {
     }
 }
 
-pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyError> {
-    let identities = Identities::new(desk.store.clone());
+pub(super) async fn run(verb: &Verb, api: AdminApi) -> Result<String, String> {
     match verb {
         Verb::Request {
             account,
             address,
             by,
         } => {
-            let by = by.clone().unwrap_or_else(operator);
-            request(desk, account, address, by).await
+            let api = api.acting_for(by.as_deref());
+            let (login, wanted) = (account.to_string(), address.to_string());
+            let at = one(&login, &wanted, &["request"]);
+            api.send::<()>(Method::Post, &at, &()).await?;
+            let warnings = warnings(&api, &login, &wanted).await?;
+            Ok(format!(
+                "A code is on its way to {address}; give it back within 24 hours:\n  \
+                 rohrpost identity confirm {account} {address} CODE\n{warnings}"
+            ))
         }
         Verb::Confirm {
             account,
             address,
             code,
-        } => match identities.confirm(account, address, code, desk.now).await? {
-            Confirmed::Right => Ok(format!("{account} may now send as {address}.\n")),
-            Confirmed::Wrong { left: 0 } => Err(invalid(
-                "the code is wrong, for the last time; ask for a new one by `rohrpost identity request`",
-            )),
-            Confirmed::Wrong { left } => Err(invalid(format!(
-                "the code is wrong; {left} more tries are left"
-            ))),
-            Confirmed::NotWaiting => Err(invalid(format!(
-                "no code for {address} waits to be given back, or it is older than 24 hours; ask for one by \
-                 `rohrpost identity request {account} {address}`"
-            ))),
-        },
+        } => {
+            let code = Code { code: code.clone() };
+            let at = one(&account.to_string(), &address.to_string(), &["confirm"]);
+            api.send::<()>(Method::Post, &at, &code).await?;
+            Ok(format!("{account} may now send as {address}.\n"))
+        }
         Verb::Grant {
             account,
             send_as,
             why,
         } => {
-            identities.grant(account, send_as, desk.author(why)).await?;
-            let mut text = format!("{account} may now send as {send_as}.\n");
-            let domain = match send_as {
-                SendAs::Address(address) => address.domain(),
-                SendAs::AnyAt(domain) => domain,
+            let (login, wanted) = (account.to_string(), send_as.to_string());
+            let grant = Grant {
+                reason: why.reason.clone(),
             };
-            text.push_str(&warnings(desk, account, domain).await?);
-            Ok(text)
+            let api = why.author(api);
+            let at = one(&login, &wanted, &[]);
+            let _: Vec<MaySendAs> = api.send(Method::Put, &at, &grant).await?;
+            let warnings = warnings(&api, &login, &wanted).await?;
+            Ok(format!("{account} may now send as {send_as}.\n{warnings}"))
         }
-        Verb::List { account, format } => list(&identities, account.as_ref(), *format).await,
+        Verb::List { account, format } => list(&api, account.as_ref(), *format).await,
         Verb::Remove { account, send_as } => {
-            identities.remove(account, send_as).await?;
+            let at = one(&account.to_string(), &send_as.to_string(), &[]);
+            api.delete::<()>(&at).await?;
             Ok(format!("{account} may no longer send as {send_as}.\n"))
         }
     }
 }
 
-async fn request(
-    desk: &Desk<'_>,
-    account: &AddressKey,
-    address: &AddressKey,
-    by: String,
-) -> Result<String, PolicyError> {
-    let request = Request::Identity {
-        account: account.to_string(),
-        address: address.to_string(),
-        by,
-    };
-    let text = match ask(&desk.settings.data_dir, &request) {
-        Ok(Some(answer)) if answer.ok => answer.text,
-        Ok(Some(answer)) => return Err(invalid(answer.text)),
-        Ok(None) => {
-            return Err(invalid(format!(
-                "no node runs on {}, so nobody can mail the code; start it, or use `rohrpost identity grant`",
-                desk.settings.data_dir.display()
-            )));
-        }
-        Err(error) => return Err(invalid(format!("the node does not answer: {error}"))),
-    };
-    let warnings = warnings(desk, account, address.domain()).await?;
-    Ok(format!("{text}\n{warnings}"))
+/// The place of one identity, and what is below it.
+fn one(account: &str, identity: &str, below: &[&str]) -> String {
+    let mut segments = vec!["accounts", account, "identities", identity];
+    segments.extend(below);
+    path(&segments, &[])
 }
 
 /// What the author's domain says about mail from here; nothing for our own domains.
-async fn warnings(
-    desk: &Desk<'_>,
-    account: &AddressKey,
-    domain: &DomainName,
-) -> Result<String, PolicyError> {
-    if desk.admin.scope(&format!("domain:{domain}")).await.is_ok() {
-        return Ok(String::new());
-    }
-    let resolver = crate::node::resolver(desk.settings, &Clock::system()).map_err(invalid)?;
-    let scope: Scope = desk.admin.scope(&format!("account:{account}")).await?;
-    let (policies, host_name) = (desk.policies().await?, &desk.settings.host_name.0);
-    let pools = pools_of(&policies, &*resolver, host_name, &scope, desk.now).await?;
-    Ok(dns::shown(
-        &warn_about(&*resolver, domain, &addresses_of(&pools)).await,
-    ))
+async fn warnings(api: &AdminApi, account: &str, identity: &str) -> Result<String, String> {
+    let lines: Vec<DnsLine> = api.get(&one(account, identity, &["check"])).await?;
+    let line = |line: &DnsLine| format!("{:<8} {}.\n", line.verdict, line.text);
+    Ok(lines.iter().map(line).collect())
 }
 
 async fn list(
-    identities: &Identities,
+    api: &AdminApi,
     account: Option<&AddressKey>,
     format: Format,
-) -> Result<String, PolicyError> {
-    let found = identities.list(account, ROWS_MAX).await?;
-    let values: Vec<_> = found
-        .iter()
-        .map(|one| {
-            json!({
-                "account": one.login, "send_as": one.send_as.to_string(), "kind": one.kind.word(),
-                "since": one.created_at.0, "by": one.created_by, "reason": one.reason,
-            })
+) -> Result<String, String> {
+    let login = account.map(ToString::to_string);
+    let at = match &login {
+        None => path(&["identities"], &[]),
+        Some(login) => path(&["accounts", login, "identities"], &[]),
+    };
+    let found: Vec<MaySendAs> = api.get(&at).await?;
+    let value = |one: &MaySendAs| {
+        json!({
+            "account": one.account, "send_as": one.identity, "kind": one.how,
+            "since": output::ms(&one.since), "by": one.by, "reason": one.reason,
         })
-        .collect();
-    output::value(format, &json!(values), || {
-        let rows: Vec<_> = found
-            .iter()
-            .map(|one| {
-                vec![
-                    one.login.clone(),
-                    one.send_as.to_string(),
-                    one.kind.word().to_owned(),
-                    output::time(one.created_at),
-                    one.created_by.clone(),
-                    output::or_dash(&one.reason),
-                ]
-            })
-            .collect();
+    };
+    let values: Vec<_> = found.iter().map(value).collect();
+    output::shown(format, &json!(values), || {
+        let row = |one: &MaySendAs| {
+            vec![
+                one.account.clone(),
+                one.identity.clone(),
+                one.how.clone(),
+                output::moment(&one.since),
+                one.by.clone(),
+                output::or_dash(&one.reason),
+            ]
+        };
+        let rows: Vec<_> = found.iter().map(row).collect();
         output::table(
             &["ACCOUNT", "MAY SEND AS", "HOW", "SINCE", "BY", "REASON"],
             &rows,

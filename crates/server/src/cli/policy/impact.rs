@@ -138,6 +138,14 @@ struct AboutServers {
 fn about(found: &Preview) -> Option<AboutServers> {
     let out_of_reach = ("would be out of reach", "could not be written to any more");
     let refused = ("would be refused", "would be refused");
+    if let Some(destination) = found.change.strip_prefix("destination/") {
+        return Some(AboutServers {
+            whose: format!("recipient domains that {destination} stands for"),
+            nobody: out_of_reach.0,
+            those: out_of_reach.1,
+            lack: &TOO_LITTLE,
+        });
+    }
     let (whose, (nobody, those), lack) = match Proposed::from_word(&found.change)? {
         Proposed::OutboundTls(domain) => (
             format!("recipient domains of mail from {domain}"),
@@ -185,6 +193,12 @@ const OLD: Lack = Lack {
     they: "used TLS 1.2",
     others: "used TLS 1.3, none at all, or proved who they are",
     head: ["DOMAIN", "TLS 1.2", "TLS 1.3", "LAST WITH 1.2"],
+};
+
+const TOO_LITTLE: Lack = Lack {
+    they: "used less TLS than the rule demands",
+    others: "used as much TLS as the rule demands, as far as it was counted",
+    head: ["DOMAIN", "TOO LITTLE", "ENOUGH", "LAST TOO LITTLE"],
 };
 
 fn servers_told(found: &Preview, about: &AboutServers) -> String {

@@ -1,11 +1,11 @@
 //! Commands about what the provider decided: settings, pools, destinations, identities, findings, and the
-//! self-check of the DNS. A face over `policy::admin`, `policy::identities` and `policy::dns_check`; works
-//! on the store beside a running node or without one, and tells a running node.
+//! self-check of the DNS. Clients of the admin API, which does and looks; what is here takes command lines and says
+//! answers in words.
 
 mod audit;
 mod check;
 mod destination;
-mod dmarc;
+pub(super) mod dmarc;
 mod dns;
 mod findings;
 mod identity;
@@ -14,20 +14,19 @@ mod measure;
 pub(super) mod output;
 mod pool;
 mod settings;
-pub(super) mod state;
 
-use super::admin_api::AdminApi;
-use super::stores;
+use super::admin_api::{AdminApi, path};
 use crate::control::{Request, ask};
 use crate::settings::Settings;
 use clap::{Args, Subcommand};
 use directory::{AddressKey, DomainName};
 use platform::clock::{Clock, Timestamp};
-use platform::store::Store;
-use policy::Policies;
-use policy::admin::{Admin, Author, PolicyError};
 use policy::setting::{NAMES, Name};
+use serde::de::DeserializeOwned;
 use std::path::Path;
+
+/// As many entries as a part of a long list has.
+const PART_MAX: usize = https::api::seen::ROWS_MAX as usize;
 
 /// Commands about policy; flattened into the program's commands.
 #[derive(Subcommand)]
@@ -139,14 +138,6 @@ pub(crate) struct Why {
     by: Option<String>,
 }
 
-/// What a verb works with.
-struct Desk<'d> {
-    settings: &'d Settings,
-    store: Store,
-    admin: Admin,
-    now: Timestamp,
-}
-
 impl Why {
     /// The API, for whoever is named.
     fn author(&self, api: AdminApi) -> AdminApi {
@@ -154,32 +145,24 @@ impl Why {
     }
 }
 
-impl Desk<'_> {
-    fn author(&self, why: &Why) -> Author {
-        Author {
-            by: why.by.clone().unwrap_or_else(operator),
-            reason: why.reason.clone(),
-            now: self.now,
+/// All of a list that comes in parts.
+async fn whole_list<T: DeserializeOwned>(
+    api: &AdminApi,
+    segments: &[&str],
+    query: &[(&str, &str)],
+) -> Result<Vec<T>, String> {
+    let mut all = Vec::new();
+    loop {
+        let offset = all.len().to_string();
+        let mut query = query.to_vec();
+        query.push(("offset", &offset));
+        let part: Vec<T> = api.get(&path(segments, &query)).await?;
+        let is_last = part.len() < PART_MAX;
+        all.extend(part);
+        if is_last {
+            return Ok(all);
         }
     }
-}
-
-impl Desk<'_> {
-    /// The settings of the moment, and what mail programs are called.
-    async fn policies(&self) -> Result<Policies, PolicyError> {
-        Ok(Policies::open(self.store.clone(), Clock::settable(self.now)).await?)
-    }
-
-
-    /// A running node writes what it has counted; without one everything is written.
-    fn keep(&self) {
-        let _ = ask(&self.settings.data_dir, &Request::Keep);
-    }
-}
-
-/// Who sits at the terminal.
-pub(super) fn operator() -> String {
-    format!("uid {}", rustix::process::getuid().as_raw())
 }
 
 /// How far back to look, in whole days; today is one of them.
@@ -194,11 +177,6 @@ impl Since {
 
     fn days(self) -> u32 {
         self.days
-    }
-
-    /// The first day, in days since 1970 (UTC).
-    fn first_day(self, now: Timestamp) -> i64 {
-        now.0.div_euclid(24 * 3600 * 1000) - i64::from(self.days) + 1
     }
 }
 
@@ -236,18 +214,7 @@ impl From<String> for Done {
 /// # Errors
 /// A text for the person at the terminal.
 pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
-    let done = super::block_on(async {
-        match verb {
-            Verb::Policy(settings::Verb::Names) => Ok(names().into()),
-            Verb::Policy(_)
-            | Verb::Measure(_)
-            | Verb::Impact(_)
-            | Verb::Dns(_)
-            | Verb::Dmarc(_)
-            | Verb::Check(_) => over_the_api(settings, verb).await,
-            _ => on_the_store(settings, verb).await,
-        }
-    })??;
+    let done = super::block_on(carry_out(settings, verb))??;
     super::print(format_args!("{}", done.text));
     if done.found {
         return Err("the lines that begin with \"warning\" say what to do".to_owned());
@@ -255,48 +222,28 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
     Ok(())
 }
 
-async fn over_the_api(settings: &Settings, verb: &Verb) -> Result<Done, String> {
+async fn carry_out(settings: &Settings, verb: &Verb) -> Result<Done, String> {
+    if matches!(verb, Verb::Policy(settings::Verb::Names)) {
+        return Ok(names().into());
+    }
     let api = match verb.changes_something() {
         true => AdminApi::open_or_create(settings).await?,
         false => AdminApi::open(settings).await?,
     };
     let told = match verb {
         Verb::Policy(verb) => settings::run(verb, api).await?,
+        Verb::Pool(verb) => pool::run(verb, api).await?,
+        Verb::Destination(verb) => destination::run(verb, api).await?,
+        Verb::Identity(verb) => identity::run(verb, api).await?,
         Verb::Measure(verb) => measure::run(verb, api).await?,
+        Verb::Findings(options) => findings::run(options, &api).await?,
         Verb::Impact(options) => impact::run(options, &api).await?,
+        Verb::Audit(verb) => audit::run(verb, &api).await?,
         Verb::Dmarc(verb) => dmarc::run(verb, api).await?,
         Verb::Dns(verb) => return dns::run(verb, &api).await,
         Verb::Check(verb) => return check::run(verb, &api).await,
-        _ => String::new(),
     };
     Ok(told.into())
-}
-
-async fn on_the_store(settings: &Settings, verb: &Verb) -> Result<Done, String> {
-    let store = match verb.changes_something() {
-        true => stores::open_or_create_store(settings)?,
-        false => stores::open_store(settings)?,
-    };
-    let desk = Desk {
-        settings,
-        admin: Admin::new(store.clone()),
-        store,
-        now: now(settings),
-    };
-    let done = match verb {
-        Verb::Pool(verb) => pool::run(verb, &desk).await.map(Done::from),
-        Verb::Destination(verb) => destination::run(verb, &desk).await.map(Done::from),
-        Verb::Identity(verb) => identity::run(verb, &desk).await.map(Done::from),
-        Verb::Findings(options) => findings::run(options, &desk).await.map(Done::from),
-        Verb::Audit(verb) => audit::run(verb, &desk).await.map(Done::from),
-        _ => Ok(String::new().into()),
-    };
-    let done = done.map_err(|error| error.to_string())?;
-    if verb.changes_something() {
-        // Without a node there is nobody to tell; one that does not answer looks within a second.
-        let _ = ask(&settings.data_dir, &Request::Refresh);
-    }
-    Ok(done)
 }
 
 /// The running node's time, which a demo can have moved; else the machine's.
@@ -331,10 +278,6 @@ impl Verb {
             | Self::Check(_) => false,
         }
     }
-}
-
-fn invalid(text: impl ToString) -> PolicyError {
-    PolicyError::Invalid(text.to_string())
 }
 
 fn address(text: &str) -> Result<AddressKey, String> {

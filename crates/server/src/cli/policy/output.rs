@@ -3,7 +3,6 @@
 use clap::Args;
 use formats::rfc3339;
 use platform::clock::Timestamp;
-use policy::admin::PolicyError;
 use policy::measure::Zone;
 
 /// How results are printed.
@@ -33,15 +32,6 @@ pub(in crate::cli) fn shown(
     let json = serde_json::to_string_pretty(value);
     json.map(|text| text + "\n")
         .map_err(|error| error.to_string())
-}
-
-/// The same, for commands that work on the store.
-pub(in crate::cli) fn value(
-    format: Format,
-    value: &serde_json::Value,
-    plain: impl FnOnce() -> String,
-) -> Result<String, PolicyError> {
-    shown(format, value, plain).map_err(PolicyError::Invalid)
 }
 
 /// Rows in columns wide enough for what is in them, under their headings. Of a text with several lines the
@@ -89,12 +79,6 @@ pub(in crate::cli) fn moment(text: &str) -> String {
 pub(in crate::cli) fn local(text: &str, zone: &str) -> String {
     let zone = Zone::named(zone).unwrap_or_default();
     zone.shown(Timestamp(ms(text)))
-}
-
-/// A number of days since 1970 as a date.
-pub(in crate::cli) fn day(day: i64) -> String {
-    let text = rfc3339::format(day.saturating_mul(24 * 3600 * 1000));
-    text.chars().take(10).collect()
 }
 
 /// `-` for nothing.

@@ -1,11 +1,10 @@
-//! `rohrpost pool`: add, set, list, show, remove.
+//! `rohrpost pool`: add, set, list, remove. The admin API does it; this says it in words.
 
+use super::Why;
 use super::output::{self, Format};
-use super::{Desk, Why, invalid};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::Subcommand;
-use policy::admin::{PolicyError, Wanted};
-use policy::setting::{Name, Value};
-use policy::{Pool, Scope};
+use https::api::egress::{Pool, PoolDone, PutPool};
 use serde_json::json;
 use std::net::IpAddr;
 
@@ -53,7 +52,7 @@ impl Verb {
     }
 }
 
-pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyError> {
+pub(super) async fn run(verb: &Verb, api: AdminApi) -> Result<String, String> {
     match verb {
         Verb::Add {
             name,
@@ -61,11 +60,16 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
             hello,
             why,
         } => {
-            if find(desk, name).await?.is_some() {
-                return Err(invalid(format!("pool {name} exists already")));
+            if find(&api, name).await?.is_some() {
+                return Err(format!("pool {name} exists already"));
             }
-            put(desk, name, addresses, hello.as_deref(), why).await?;
-            Ok(format!("Pool {name} is added.\n"))
+            let pool = PutPool {
+                addresses: addresses.clone(),
+                hello: hello.clone(),
+                reason: why.reason.clone(),
+            };
+            let done = put(&why.author(api), name, &pool).await?;
+            Ok(told(&done, format!("Pool {name} is added.\n")))
         }
         Verb::Set {
             name,
@@ -73,94 +77,76 @@ pub(super) async fn run(verb: &Verb, desk: &Desk<'_>) -> Result<String, PolicyEr
             hello,
             why,
         } => {
-            let Some(old) = find(desk, name).await? else {
-                return Err(PolicyError::Missing(format!("pool {name} does not exist")));
+            let Some(old) = find(&api, name).await? else {
+                return Err(format!("pool {name} does not exist"));
             };
-            let v4 = old.v4.into_iter().map(IpAddr::V4);
-            let kept: Vec<IpAddr> = match addresses.as_slice() {
-                [] => v4.chain(old.v6.into_iter().map(IpAddr::V6)).collect(),
-                given => given.to_vec(),
+            let pool = PutPool {
+                addresses: match addresses.as_slice() {
+                    [] => old.addresses,
+                    given => given.to_vec(),
+                },
+                hello: match hello.as_deref() {
+                    None => old.hello,
+                    Some("") => None,
+                    Some(name) => Some(name.to_owned()),
+                },
+                reason: why.reason.clone(),
             };
-            let hello = match hello.as_deref() {
-                None => old.hello,
-                Some("") => None,
-                Some(name) => Some(name.to_owned()),
-            };
-            put(desk, name, &kept, hello.as_deref(), why).await?;
-            Ok(format!("Pool {name} is changed.\n"))
+            let done = put(&why.author(api), name, &pool).await?;
+            Ok(told(&done, format!("Pool {name} is changed.\n")))
         }
-        Verb::List(format) => list(desk, *format).await,
+        Verb::List(format) => list(&api, *format).await,
         Verb::Remove { name, why } => {
-            let author = desk.author(why);
-            let unset = desk.admin.unset(
-                Scope::Installation,
-                Name::PoolAddresses,
-                name.clone(),
-                author,
-            );
-            unset.await?;
+            let at = path(&["pools", name], &[("reason", &why.reason)]);
+            let api = why.author(api);
+            let _: PoolDone = api.delete(&at).await?;
             Ok(format!("Pool {name} is removed.\n"))
         }
     }
 }
 
-async fn find(desk: &Desk<'_>, name: &str) -> Result<Option<Pool>, PolicyError> {
-    let rows = desk.admin.settings().await?;
-    Ok(rows.into_iter().find_map(|row| match row.value {
-        Value::Pool(pool) if row.item == name => Some(pool),
-        _ => None,
-    }))
+async fn all(api: &AdminApi) -> Result<Vec<Pool>, String> {
+    api.get(&path(&["pools"], &[])).await
 }
 
-async fn put(
-    desk: &Desk<'_>,
-    name: &str,
-    addresses: &[IpAddr],
-    hello: Option<&str>,
-    why: &Why,
-) -> Result<(), PolicyError> {
-    let mut words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    words.extend(hello.map(|name| format!("hello={name}")));
-    let value = Value::parse(Name::PoolAddresses, &words.join(" ")).map_err(invalid)?;
-    let wanted = Wanted {
-        scope: Scope::Installation,
-        name: Name::PoolAddresses,
-        item: name.to_owned(),
-        value,
-        expires_at: None,
-        consent: None,
-        owner: None,
-    };
-    desk.admin.set(wanted, desk.author(why)).await.map(drop)
+async fn find(api: &AdminApi, name: &str) -> Result<Option<Pool>, String> {
+    let pools = all(api).await?.into_iter();
+    Ok(pools.into_iter().find(|pool| pool.name == name))
 }
 
-async fn list(desk: &Desk<'_>, format: Format) -> Result<String, PolicyError> {
-    let settings = desk.admin.settings().await?;
-    let mut rows = Vec::new();
-    let mut values = Vec::new();
-    for row in &settings {
-        let Value::Pool(pool) = &row.value else {
-            continue;
-        };
-        let mut users = Vec::new();
-        for user in &settings {
-            if user.name == Name::Pool && user.value.to_string() == row.item {
-                users.push(desk.admin.scope_text(&user.scope).await?);
-            }
-        }
-        let v4 = pool.v4.iter().map(ToString::to_string);
-        let addresses: Vec<_> = v4.chain(pool.v6.iter().map(ToString::to_string)).collect();
-        values.push(json!({
-            "name": row.item, "addresses": addresses, "hello": pool.hello, "used_by": users,
-        }));
-        rows.push(vec![
-            row.item.clone(),
-            addresses.join(" "),
-            output::or_dash(pool.hello.as_deref().unwrap_or_default()),
-            output::or_dash(&users.join(", ")),
-        ]);
+async fn put(api: &AdminApi, name: &str, pool: &PutPool) -> Result<PoolDone, String> {
+    api.send(Method::Put, &path(&["pools", name], &[]), pool)
+        .await
+}
+
+/// What was done, whose mail it concerns, and what to look after.
+fn told(done: &PoolDone, what: String) -> String {
+    let mut text = what;
+    if !done.used_by.is_empty() {
+        text.push_str(&format!(
+            "Mail of {} leaves from it.\n",
+            done.used_by.join(", ")
+        ));
     }
-    output::value(format, &json!(values), || {
+    for warning in &done.warnings {
+        text.push_str(&format!("Warning: {warning}.\n"));
+    }
+    text
+}
+
+async fn list(api: &AdminApi, format: Format) -> Result<String, String> {
+    let pools = all(api).await?;
+    output::shown(format, &json!(pools), || {
+        let row = |pool: &Pool| {
+            let addresses: Vec<_> = pool.addresses.iter().map(ToString::to_string).collect();
+            vec![
+                pool.name.clone(),
+                addresses.join(" "),
+                output::or_dash(pool.hello.as_deref().unwrap_or_default()),
+                output::or_dash(&pool.used_by.join(", ")),
+            ]
+        };
+        let rows: Vec<_> = pools.iter().map(row).collect();
         output::table(&["POOL", "ADDRESSES", "GREETS AS", "USED BY"], &rows)
     })
 }

@@ -20,9 +20,6 @@ use platform::clock::Timestamp;
 use platform::store::{Store, StoreError, Tx};
 use std::time::Duration;
 
-/// Services that the legacy hosts have.
-const SERVICES: [Service; 3] = [Service::Submission, Service::Imap, Service::Pop3];
-
 /// How long after the end the gateway still begins TLS 1.0 and 1.1, only so that whoever comes then can read why
 /// nobody is let in (RFC 8314 §4.1 leaves the choice). Nobody is asked for a password any more.
 const FAREWELL: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -235,9 +232,10 @@ impl Snapshot {
     /// not yet enforced for everybody at the normal ones; never what was switched off. Old TLS stays for a while
     /// after the end, so that refusals can be read.
     pub fn usable_at_gateway(&self, now: Timestamp) -> Usable {
-        let normal = SERVICES
-            .iter()
-            .any(|service| self.old_tls_for_somebody(*service, now));
+        let normal = Service::ALL
+            .into_iter()
+            .filter(|service| service.takes_old_tls())
+            .any(|service| self.old_tls_for_somebody(service, now));
         let stopped = self.stopped.versions;
         Usable {
             versions: OldVersions {

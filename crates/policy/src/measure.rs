@@ -71,6 +71,11 @@ impl Service {
         )
     }
 
+    /// Whether TLS below 1.2 can be spoken here at all: the legacy gateway does it, and speaks for these only.
+    pub fn takes_old_tls(self) -> bool {
+        matches!(self, Self::Submission | Self::Imap | Self::Pop3)
+    }
+
     /// What a listener of this role serves.
     pub fn of(role: Role) -> Self {
         match role {

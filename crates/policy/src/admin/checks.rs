@@ -94,6 +94,7 @@ fn check_dates(
     let Some(schedule) = wanted.value.schedule() else {
         return Ok(warnings);
     };
+    check_versions(wanted)?;
     if schedule.canary.is_some() && name == Name::InboundTls {
         return Err(PolicyError::Invalid(
             "inbound-tls holds for a whole domain; a canary chooses accounts".to_owned(),
@@ -122,6 +123,30 @@ fn check_dates(
         ));
     }
     Ok(warnings)
+}
+
+/// A service without old TLS has 1.2 whatever is set: nobody shall believe otherwise.
+fn check_versions(wanted: &Wanted) -> Result<(), PolicyError> {
+    let (Value::LowestTls(lowest), Some(service)) =
+        (&wanted.value, Service::from_word(&wanted.item))
+    else {
+        return Ok(());
+    };
+    let schedule = &lowest.schedule;
+    let enforced = schedule.paused.is_none()
+        && (schedule.steps.iter()).all(|step| step.stage == Stage::Enforce);
+    if lowest.version > TlsVersion::V1_2 || enforced || service.takes_old_tls() {
+        return Ok(());
+    }
+    let old = Service::ALL
+        .iter()
+        .filter(|service| service.takes_old_tls());
+    let words: Vec<_> = old.map(|service| service.word()).collect();
+    Err(PolicyError::Invalid(format!(
+        "{service} never takes TLS below 1.2, so that 1.2 is always enforced there; older versions can be let in at \
+         {} (through the legacy gateway)",
+        words.join(", ")
+    )))
 }
 
 pub(super) fn checked_item(name: Name, item: &str) -> Result<String, PolicyError> {

@@ -76,6 +76,31 @@ async fn what_lets_old_things_in_says_when_that_ends() {
 }
 
 #[tokio::test]
+async fn a_setting_that_could_never_have_an_effect_is_refused() {
+    let fixture = Fixture::new().await;
+    for item in ["mx", "http", "managesieve", "imap", "pop3", "submission"] {
+        for (value, only_where_old) in [
+            ("1.2 observe; 2099-01-01 enforce", true),
+            ("1.2 enforce; paused=observe", true),
+            ("1.2 enforce", false),
+            ("1.3 observe; 2099-01-01 enforce", false),
+        ] {
+            let mut wanted = wanted(Scope::Installation, Name::TlsVersion, value);
+            wanted.item = item.into();
+            let set = try_set(&fixture, wanted).await;
+            let old = ["imap", "pop3", "submission"].contains(&item);
+            match only_where_old && !old {
+                true => {
+                    let why = set.unwrap_err();
+                    assert!(why.contains("at submission, imap, pop3"), "{why}");
+                }
+                false => drop(set.unwrap()),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn legacy_access_ends_and_warns_where_it_lasts() {
     let fixture = Fixture::new().await;
     let policies = fixture.policies().await;

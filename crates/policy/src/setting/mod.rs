@@ -104,7 +104,7 @@ names! {
         "Whether accounts may send only as their own addresses.";
     TlsVersion "tls-version" [Installation Group Domain Account] MostSpecific
         "1.2 | 1.3 [SCHEDULE]", "1.2 enforce",
-        "The lowest TLS version of a service (mx, submission, imap, pop3, managesieve, http; * for all), and since when. With 1.3 what is below 1.2 is refused in any case.";
+        "The lowest TLS version of a service (mx, submission, imap, pop3, managesieve, http; * for all), and since when. What is below 1.2 can go on at submission, imap and pop3 while 1.2 is not enforced; with 1.3 it is refused in any case.";
     Cleartext "cleartext" [Installation Group Domain Account] MostSpecific
         "SCHEDULE", "enforce",
         "The end of logins in clear at a service (submission, imap, pop3, managesieve; * for all). Below enforce a SCHEDULE must say when it ends.";

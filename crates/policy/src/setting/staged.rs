@@ -44,6 +44,13 @@ pub(super) fn lowest_tls(text: &str) -> Result<LowestTls, String> {
     let version = match word {
         "1.2" => TlsVersion::V1_2,
         "1.3" => TlsVersion::V1_3,
+        "1.0" | "1.1" => {
+            return Err(format!(
+                "{word} is no value of tls-version: it names the version that is demanded, 1.2 or 1.3. What is older \
+                 goes on at submission, imap and pop3 while 1.2 is not enforced, as in `1.2 warn; 2025-03-05 \
+                 enforce`, or at the legacy hosts (legacy-access)"
+            ));
+        }
         _ => return Err(no_value(Name::TlsVersion, text)),
     };
     let schedule = maybe_schedule(Name::TlsVersion, rest)?;

@@ -16,25 +16,25 @@ const SECRETS: [&str; 4] = ["password", "token", "code", "secret"];
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its number; they rise.
-    pub entry: i64,
+    pub(crate) entry: i64,
     /// Milliseconds since 1970.
-    pub at: i64,
+    pub(crate) at: i64,
     /// Who.
-    pub who: String,
+    pub(crate) who: String,
     /// As what.
-    pub role: String,
+    pub(crate) role: String,
     /// Method and path.
-    pub route: String,
+    pub(crate) route: String,
     /// About what.
-    pub subject: String,
+    pub(crate) subject: String,
     /// `begun` (and never finished), `done`, or `refused` with the status.
-    pub outcome: String,
+    pub(crate) outcome: String,
     /// What was before, as JSON.
-    pub before: Option<String>,
+    pub(crate) before: Option<String>,
     /// What was asked for, or is after, as JSON.
-    pub after: Option<String>,
+    pub(crate) after: Option<String>,
 }
 
 /// What is known before anything is done.
@@ -49,15 +49,15 @@ pub(crate) struct Begun {
 
 /// Which entries are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Only those about this, as `Entry::subject` says it.
-    pub subject: Option<String>,
+    pub(crate) subject: Option<String>,
     /// Only those of this caller.
-    pub who: Option<String>,
+    pub(crate) who: Option<String>,
     /// Only those before this one.
-    pub before: Option<i64>,
+    pub(crate) before: Option<i64>,
     /// At most so many.
-    pub lines_max: i64,
+    pub(crate) lines_max: i64,
 }
 
 /// Writes that something begins; gives the number of the row.
@@ -97,36 +97,11 @@ pub(crate) fn end(
     Ok(())
 }
 
-/// Writes a change that the CLI makes in this very transaction.
-///
-/// # Errors
-/// Those of the store.
-pub fn note(
-    tx: &mut dyn Tx,
-    by: &str,
-    route: &str,
-    subject: &str,
-    after: &Value,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let entry = begin(
-        tx,
-        &Begun {
-            at: now,
-            who: by.to_owned(),
-            role: "operator",
-            route: route.to_owned(),
-            subject: subject.to_owned(),
-        },
-    )?;
-    end(tx, entry, "done", None, kept(after).as_deref())
-}
-
 /// The entries, newest first.
 ///
 /// # Errors
 /// Those of the store.
-pub fn entries(tx: &mut dyn Tx, wanted: &Wanted) -> Result<Vec<Entry>, StoreError> {
+pub(crate) fn entries(tx: &mut dyn Tx, wanted: &Wanted) -> Result<Vec<Entry>, StoreError> {
     let (subject, who) = (wanted.subject.as_deref(), wanted.who.as_deref());
     tx.all(
         "SELECT entry, at, who, role, route, subject, outcome, before, after FROM api_audit \

@@ -10,17 +10,17 @@ use platform::store::{StoreError, Tx};
 
 /// One grant as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantView {
+pub(crate) struct GrantView {
     /// The account's login address.
-    pub account: String,
+    pub(crate) account: String,
     /// What it is.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Of which domain; `None` for roles of the whole installation.
-    pub domain: Option<String>,
+    pub(crate) domain: Option<String>,
     /// Milliseconds since 1970.
-    pub granted_at: i64,
+    pub(crate) granted_at: i64,
     /// By whom.
-    pub granted_by: String,
+    pub(crate) granted_by: String,
 }
 
 /// What an account is by all its grants.
@@ -32,13 +32,13 @@ pub(crate) struct Granted {
 
 /// A grant to be made or taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
+pub(crate) struct Grant {
     /// To whom.
-    pub account: AddressKey,
+    pub(crate) account: AddressKey,
     /// What.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Of which domain; exactly for `DomainAdmin`.
-    pub domain: Option<DomainName>,
+    pub(crate) domain: Option<DomainName>,
 }
 
 /// Everything an account was granted.
@@ -74,7 +74,7 @@ pub(crate) fn of_login(tx: &mut dyn Tx, login: &AddressKey) -> Result<Granted, C
 ///
 /// # Errors
 /// Those of the store.
-pub fn grants(tx: &mut dyn Tx) -> Result<Vec<GrantView>, StoreError> {
+pub(crate) fn grants(tx: &mut dyn Tx) -> Result<Vec<GrantView>, StoreError> {
     let rows = tx.all(
         "SELECT a.local, a.domain, g.role, g.domain, g.granted_at, g.granted_by FROM api_grants g \
          JOIN directory_accounts a ON a.account = g.account ORDER BY a.domain, a.local, g.role, g.domain",
@@ -103,7 +103,7 @@ pub fn grants(tx: &mut dyn Tx) -> Result<Vec<GrantView>, StoreError> {
 ///
 /// # Errors
 /// `Invalid` where role and domain do not fit, `Missing` for the account or the domain.
-pub fn add_grant(
+pub(crate) fn add_grant(
     tx: &mut dyn Tx,
     grant: &Grant,
     by: &str,
@@ -126,7 +126,7 @@ pub fn add_grant(
 ///
 /// # Errors
 /// `Missing` where it was not made.
-pub fn remove_grant(tx: &mut dyn Tx, grant: &Grant) -> Result<(), CredentialError> {
+pub(crate) fn remove_grant(tx: &mut dyn Tx, grant: &Grant) -> Result<(), CredentialError> {
     check(grant)?;
     let account = account_of(tx, &grant.account)?;
     let gone = tx.execute(

@@ -6,7 +6,7 @@ mod access;
 mod advisories;
 mod answer;
 pub mod api;
-pub mod audit;
+mod audit;
 mod call;
 pub mod client;
 mod connecting;
@@ -43,7 +43,6 @@ pub use credentials::{
     CredentialError, NewToken, TokenSecret, TokenView, add_token, revoke_token, tokens,
 };
 pub use face::Face;
-pub use grants::{Grant, GrantView, add_grant, grants, remove_grant};
 pub use legacy_hosts::{AskGateway, GatewayReport, LegacyHosts, Port};
 pub use schema::{SCHEMA, remove_account, remove_domain};
 pub use serve::{serve, serve_local};

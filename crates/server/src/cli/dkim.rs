@@ -1,24 +1,16 @@
-//! `rohrpost dkim`: keys that sign what leaves. Each verb is a function from the keyring and what was typed to the
-//! text that is printed. Private keys are never printed, exported or passed as arguments.
+//! `rohrpost dkim`: keys that sign what leaves, over the admin API. Private keys are never printed, exported or passed
+//! as arguments. Only `reset` works on the store itself: the node must be stopped for it.
 
+use super::admin_api::{AdminApi, Method, path};
 use super::stores;
 use crate::control::{Request, ask};
-use crate::node::{open_signing, resolver};
 use crate::settings::Settings;
 use clap::{Args, Subcommand};
-use directory::{Directory, DomainName};
-use formats::rfc3339;
-use platform::clock::{Clock, Timestamp};
-use platform::random::Random;
-use platform::store::Store;
+use directory::DomainName;
+use https::api::dkim::{AddDkimKeys, CheckedKey, DkimKey, DkimKeys};
 use serde_json::{Value, json};
-use signing::keyring::{Begin, Checked, Force, NewKeys, forget_all};
-use signing::lifecycle::{KEPT_PUBLISHED, KeyState, Publication, active_from};
-use signing::{Algorithm, KeyRow, Keyring, Naming, RsaSize, Signing};
-use std::time::Duration;
-
-/// Keys that sign for longer than this are due for rotation (twice a year).
-const ROTATE_AFTER: Duration = Duration::from_secs(183 * 86_400);
+use signing::RsaSize;
+use signing::keyring::forget_all;
 
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -122,15 +114,11 @@ pub(super) struct Format {
 }
 
 impl New {
-    fn read(&self) -> NewKeys {
-        NewKeys {
-            rsa: RsaSize::from_bits(self.rsa_bits).unwrap_or_default(),
-            naming: self.fixed_selectors.then_some(Naming::Fixed),
-            begin: if self.now {
-                Begin::Now
-            } else {
-                Begin::WhenSeen
-            },
+    fn wanted(&self) -> AddDkimKeys {
+        AddDkimKeys {
+            rsa_bits: Some(self.rsa_bits),
+            fixed_selectors: self.fixed_selectors,
+            now: self.now,
         }
     }
 }
@@ -152,63 +140,32 @@ fn rsa_bits(text: &str) -> Result<u32, String> {
 /// # Errors
 /// A text for the person at the terminal; also where `check` found something.
 pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
-    let store = match verb {
-        Verb::Add { .. } => stores::open_or_create_store(settings)?,
-        _ => stores::open_store(settings)?,
-    };
     if let Verb::Reset { .. } = verb {
-        return reset(settings, &store);
+        return reset(settings);
     }
-    let work = async {
-        let (clock, random) = (Clock::system(), Random::from_os());
-        let resolver = resolver(settings, &clock).map_err(|error| error.to_string())?;
-        let signing = open_signing(settings, &store, &clock, &random, resolver)
-            .await
-            .map_err(|error| error.to_string())?;
-        let rules = crate::node::directory_settings(settings);
-        let directory = Directory::open(store.clone(), rules, random)
-            .await
-            .map_err(|error| error.to_string())?;
-        let desk = Desk {
-            domains: hosted_domains(&directory, &clock).await?,
-            signing,
-            now: clock.now(),
+    let done = super::block_on(async {
+        let api = match verb {
+            Verb::Add { .. } => AdminApi::open_or_create(settings).await?,
+            _ => AdminApi::open(settings).await?,
         };
-        desk.carry_out(verb).await
-    };
-    let done = super::block_on(work)??;
+        carry_out(&api, verb).await
+    })??;
     super::print(format_args!("{}", done.text));
-    if !matches!(verb, Verb::List(_) | Verb::Show { .. }) {
-        // Without a node there is nobody to tell; one that does not answer looks within a second.
-        let _ = ask(&settings.data_dir, &Request::Refresh);
-    }
     done.problem.map_or(Ok(()), Err)
 }
 
-fn reset(settings: &Settings, store: &Store) -> Result<(), String> {
+fn reset(settings: &Settings) -> Result<(), String> {
+    let store = stores::open_store(settings)?;
     if ask(&settings.data_dir, &Request::Refresh).is_ok_and(|answer| answer.is_some()) {
         return Err(
             "the node runs, so its secret is not lost; stop it if you want this".to_owned(),
         );
     }
-    let forgotten = super::block_on(forget_all(store))?.map_err(|error| error.to_string())?;
+    let forgotten = super::block_on(forget_all(&store))?.map_err(|error| error.to_string())?;
     super::say(format_args!(
         "{forgotten} keys are forgotten; take their records out of DNS"
     ));
     Ok(())
-}
-
-async fn hosted_domains(directory: &Directory, clock: &Clock) -> Result<Vec<String>, String> {
-    let admin = crate::accounts::admin(directory.clone(), clock.clone());
-    let domains = admin.domains().await.map_err(|error| error.to_string())?;
-    Ok(domains.into_iter().map(|domain| domain.name).collect())
-}
-
-/// What a verb works with.
-struct Desk {
-    signing: Signing,
-    domains: Vec<String>,
-    now: Timestamp,
 }
 
 /// What is printed, and what makes the exit code 1.
@@ -226,320 +183,208 @@ impl Done {
     }
 }
 
-impl Desk {
-    async fn carry_out(&self, verb: &Verb) -> Result<Done, String> {
-        let keyring = self.signing.keyring();
-        let failed = |error: signing::SigningError| error.to_string();
-        match verb {
-            Verb::Add {
-                domain,
-                new,
-                format,
-                ..
-            } => self.add(&keyring, domain.as_ref(), new, *format).await,
-            Verb::List(format) => {
-                let keys = keyring.list().await.map_err(failed)?;
-                Ok(Done::text(self.list(&keys, *format)))
-            }
-            Verb::Show { domain, format } => {
-                let keys = keyring.of_domain(domain.as_str()).await.map_err(failed)?;
-                if keys.is_empty() {
-                    return Err(format!(
-                        "{domain} has no DKIM keys; `rohrpost dkim add {domain}` makes them"
-                    ));
-                }
-                Ok(Done::text(self.show(&keys, *format)))
-            }
-            Verb::Check { domain, format } => self.check(&keyring, domain.as_ref(), *format).await,
-            Verb::Rotate {
-                domain,
-                new,
-                format,
-            } => {
-                let keys = keyring
-                    .rotate(domain.as_str(), new.read())
-                    .await
-                    .map_err(failed)?;
-                Ok(Done::text(self.show(&keys, *format)))
-            }
-            Verb::Reset { .. } => Ok(Done::text(String::new())),
-            Verb::Remove {
-                domain,
-                selector,
-                force,
-                format,
-            } => {
-                let force = if *force { Force::Yes } else { Force::No };
-                let keys = keyring.remove(domain.as_str(), selector.as_deref(), force);
-                let keys = keys.await.map_err(failed)?;
-                Ok(Done::text(self.removed(&keys, *format)))
-            }
-        }
-    }
+fn place(domain: &str, more: &[&str], asked: &[(&str, &str)]) -> String {
+    let mut place = vec!["domains", domain, "dkim"];
+    place.extend(more);
+    path(&place, asked)
+}
 
-    async fn add(
-        &self,
-        keyring: &Keyring<'_>,
-        domain: Option<&DomainName>,
-        new: &New,
-        format: Format,
-    ) -> Result<Done, String> {
-        let failed = |error: signing::SigningError| error.to_string();
-        let host = self.signing.host();
-        let wanted: Vec<String> = match domain {
-            Some(domain) => {
-                let known = |name: &String| name == domain.as_str();
-                if !self.domains.iter().any(known) && domain.as_str() != host {
-                    return Err(format!(
-                        "{domain} is no domain of this server; `rohrpost domain add {domain}` makes it one"
-                    ));
-                }
-                vec![domain.to_string()]
-            }
-            None => {
-                let mut wanted = Vec::new();
-                for name in self.domains.iter().cloned().chain([host.to_owned()]) {
-                    if keyring.of_domain(&name).await.map_err(failed)?.is_empty() {
-                        wanted.push(name);
-                    }
-                }
-                wanted
-            }
-        };
-        let mut made = Vec::new();
-        for name in &wanted {
-            made.extend(keyring.add(name, new.read()).await.map_err(failed)?);
-        }
-        if made.is_empty() && !format.json {
-            return Ok(Done::text("Every domain has DKIM keys.\n".to_owned()));
-        }
-        Ok(Done::text(self.show(&made, format)))
-    }
+async fn all(api: &AdminApi) -> Result<DkimKeys, String> {
+    api.get(&path(&["dkim"], &[])).await
+}
 
-    async fn check(
-        &self,
-        keyring: &Keyring<'_>,
-        domain: Option<&DomainName>,
-        format: Format,
-    ) -> Result<Done, String> {
-        let failed = |error: signing::SigningError| error.to_string();
-        let mut names: Vec<String> = match domain {
-            Some(domain) => vec![domain.to_string()],
-            None => {
-                let keys = keyring.list().await.map_err(failed)?;
-                keys.into_iter().map(|key| key.domain).collect()
-            }
-        };
-        names.dedup();
-        let (mut text, mut problems, mut values) = (String::new(), 0, Vec::new());
-        for name in &names {
-            for checked in keyring.check(name).await.map_err(failed)? {
-                problems += usize::from(is_problem(&checked));
-                text.push_str(&checked_line(&checked, self.now));
-                values.push(self.value(&checked.key));
-            }
-        }
-        if format.json {
-            text = pretty(&Value::Array(values));
-        } else if text.is_empty() {
-            text = "There are no keys; `rohrpost dkim add` makes them.\n".to_owned();
-        }
-        let problem = (problems > 0).then(|| {
-            format!(
-                "{problems} records are not as they should be; `rohrpost dkim show DOMAIN` prints what to publish"
-            )
-        });
-        Ok(Done { text, problem })
-    }
-
-    fn value(&self, key: &KeyRow) -> Value {
-        let record = key.record();
-        json!({
-            "domain": key.domain,
-            "selector": key.selector,
-            "algorithm": key.algorithm.record_word(),
-            "state": key.state.word(),
-            "created": key.created.0,
-            "activated": key.activated.map(|at| at.0),
-            "retired": key.retired.map(|at| at.0),
-            "checked": key.checked.map(|at| at.0),
-            "published": publication_word(&key.publication),
-            "finding": publication_text(&key.publication),
-            "record": { "name": record.name(), "value": record.value(),
-                        "zone_line": record.zone_line(),
-                        "cname_target": record.hosted_name(self.signing.host()) },
-        })
-    }
-
-    fn list(&self, keys: &[KeyRow], format: Format) -> String {
-        if format.json {
-            return pretty(&keys.iter().map(|key| self.value(key)).collect());
-        }
-        let mut text = String::new();
-        for key in keys {
-            text.push_str(&format!(
-                "{}  {}  {}: {}\n",
-                key.domain,
-                key.selector,
-                algorithm_word(key),
-                sentence(key, self.now)
-            ));
-        }
-        let without = |name: &&String| !keys.iter().any(|key| key.domain == **name);
-        for name in self.domains.iter().filter(without) {
-            text.push_str(&format!(
-                "{name}  has no keys; its mail is signed for {} only. Run: rohrpost dkim add {name}\n",
-                self.signing.host()
-            ));
-        }
-        text
-    }
-
-    fn show(&self, keys: &[KeyRow], format: Format) -> String {
-        if format.json {
-            return pretty(&keys.iter().map(|key| self.value(key)).collect());
-        }
-        let mut text = String::new();
-        for key in keys {
-            let record = key.record();
-            text.push_str(&format!(
-                "{}  {}  {}: {}\n",
-                key.domain,
-                key.selector,
-                algorithm_word(key),
-                sentence(key, self.now)
-            ));
-            if key.state != KeyState::Revoked {
-                text.push_str(&format!(
-                    "  TXT record in one line, for web forms:\n    {}\n    {}\n  for a zone file:\n    {}\n  \
-                     or an alias to the provider's zone, which then has the TXT record:\n    {}\n",
-                    record.name(),
-                    record.value(),
-                    record.zone_line(),
-                    record.cname_line(self.signing.host()),
+async fn carry_out(api: &AdminApi, verb: &Verb) -> Result<Done, String> {
+    match verb {
+        Verb::Add {
+            domain,
+            new,
+            format,
+            ..
+        } => add(api, domain.as_ref(), new, *format).await,
+        Verb::List(format) => Ok(Done::text(list(&all(api).await?, *format))),
+        Verb::Show { domain, format } => {
+            let place = place(domain.as_str(), &[], &[]);
+            let keys: Vec<DkimKey> = api.get(&place).await?;
+            if keys.is_empty() {
+                return Err(format!(
+                    "{domain} has no DKIM keys; `rohrpost dkim add {domain}` makes them"
                 ));
             }
-            text.push('\n');
+            Ok(Done::text(show(&keys, *format)))
         }
-        text
+        Verb::Check { domain, format } => check(api, domain.as_ref(), *format).await,
+        Verb::Rotate {
+            domain,
+            new,
+            format,
+        } => {
+            let place = place(domain.as_str(), &["rotate"], &[]);
+            let keys: Vec<DkimKey> = api.send(Method::Post, &place, &new.wanted()).await?;
+            Ok(Done::text(show(&keys, *format)))
+        }
+        Verb::Remove {
+            domain,
+            selector,
+            force,
+            format,
+        } => {
+            let mut asked = vec![("force", if *force { "true" } else { "false" })];
+            asked.extend(selector.as_deref().map(|selector| ("selector", selector)));
+            let place = place(domain.as_str(), &[], &asked);
+            let keys: Vec<DkimKey> = api.send(Method::Delete, &place, &()).await?;
+            Ok(Done::text(removed(&keys, *format)))
+        }
+        Verb::Reset { .. } => Ok(Done::text(String::new())),
     }
+}
 
-    fn removed(&self, keys: &[KeyRow], format: Format) -> String {
-        if format.json {
-            return pretty(&keys.iter().map(|key| self.value(key)).collect());
+async fn add(
+    api: &AdminApi,
+    domain: Option<&DomainName>,
+    new: &New,
+    format: Format,
+) -> Result<Done, String> {
+    let wanted: Vec<String> = match domain {
+        Some(domain) => vec![domain.to_string()],
+        None => {
+            let DkimKeys {
+                host,
+                keys,
+                without,
+            } = all(api).await?;
+            let is_own_missing = !keys.iter().any(|key| key.domain == host);
+            let own = is_own_missing.then_some(host).into_iter();
+            let own = own.filter(|host| !without.contains(host));
+            without.iter().cloned().chain(own).collect()
         }
-        let line = |key: &KeyRow| {
-            format!(
-                "{} is removed; take its record out of DNS.\n",
-                key.record().name()
-            )
-        };
-        keys.iter().map(line).collect()
+    };
+    let mut made: Vec<DkimKey> = Vec::new();
+    for name in &wanted {
+        let place = place(name, &[], &[]);
+        let keys: Vec<DkimKey> = api.send(Method::Post, &place, &new.wanted()).await?;
+        made.extend(keys);
     }
+    if made.is_empty() && !format.json {
+        return Ok(Done::text("Every domain has DKIM keys.\n".to_owned()));
+    }
+    Ok(Done::text(show(&made, format)))
+}
+
+async fn check(
+    api: &AdminApi,
+    domain: Option<&DomainName>,
+    format: Format,
+) -> Result<Done, String> {
+    let mut names: Vec<String> = match domain {
+        Some(domain) => vec![domain.to_string()],
+        None => {
+            let keys = all(api).await?.keys;
+            keys.into_iter().map(|key| key.domain).collect()
+        }
+    };
+    names.dedup();
+    let (mut text, mut problems, mut values) = (String::new(), 0, Vec::new());
+    for name in &names {
+        let place = place(name, &["check"], &[]);
+        let checked: Vec<CheckedKey> = api.send(Method::Post, &place, &()).await?;
+        for checked in checked {
+            problems += usize::from(checked.is_problem);
+            text.push_str(&checked_line(&checked));
+            values.push(value(&checked.key));
+        }
+    }
+    if format.json {
+        text = pretty(&Value::Array(values));
+    } else if text.is_empty() {
+        text = "There are no keys; `rohrpost dkim add` makes them.\n".to_owned();
+    }
+    let problem = (problems > 0).then(|| {
+        format!(
+            "{problems} records are not as they should be; `rohrpost dkim show DOMAIN` prints what to publish"
+        )
+    });
+    Ok(Done { text, problem })
+}
+
+/// Milliseconds since 1970 of a time that the API told.
+fn ms(time: &String) -> Option<i64> {
+    formats::rfc3339::parse(time).ok()
+}
+
+fn value(key: &DkimKey) -> Value {
+    json!({
+        "domain": key.domain,
+        "selector": key.selector,
+        "algorithm": key.algorithm,
+        "state": key.state,
+        "created": ms(&key.created),
+        "activated": key.activated.as_ref().and_then(ms),
+        "retired": key.retired.as_ref().and_then(ms),
+        "checked": key.checked.as_ref().and_then(ms),
+        "published": key.published,
+        "finding": key.finding,
+        "record": { "name": key.name, "value": key.value, "zone_line": key.zone_line,
+                    "cname_target": key.cname_target },
+    })
+}
+
+fn line(key: &DkimKey) -> String {
+    format!(
+        "{}  {}  {}: {}\n",
+        key.domain, key.selector, key.kind, key.says
+    )
+}
+
+fn list(all: &DkimKeys, format: Format) -> String {
+    if format.json {
+        return pretty(&all.keys.iter().map(value).collect());
+    }
+    let mut text: String = all.keys.iter().map(line).collect();
+    for name in &all.without {
+        text.push_str(&format!(
+            "{name}  has no keys; its mail is signed for {} only. Run: rohrpost dkim add {name}\n",
+            all.host
+        ));
+    }
+    text
+}
+
+fn show(keys: &[DkimKey], format: Format) -> String {
+    if format.json {
+        return pretty(&keys.iter().map(value).collect());
+    }
+    let mut text = String::new();
+    for key in keys {
+        text.push_str(&line(key));
+        if key.state != "revoked" {
+            text.push_str(&format!(
+                "  TXT record in one line, for web forms:\n    {}\n    {}\n  for a zone file:\n    {}\n  \
+                 or an alias to the provider's zone, which then has the TXT record:\n    {}\n",
+                key.name, key.value, key.zone_line, key.cname_line,
+            ));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn removed(keys: &[DkimKey], format: Format) -> String {
+    if format.json {
+        return pretty(&keys.iter().map(value).collect());
+    }
+    let line = |key: &DkimKey| format!("{} is removed; take its record out of DNS.\n", key.name);
+    keys.iter().map(line).collect()
 }
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
-fn algorithm_word(key: &KeyRow) -> String {
-    match key.algorithm {
-        // The bytes of the modulus and some 38 around it.
-        Algorithm::Rsa => format!(
-            "RSA {}",
-            key.public_key.len().saturating_sub(38) / 128 * 1024
-        ),
-        Algorithm::Ed25519 => "Ed25519".to_owned(),
-    }
-}
-
-fn day(at: Timestamp) -> String {
-    rfc3339::format(at.0)
-        .chars()
-        .take(16)
-        .collect::<String>()
-        .replace('T', " ")
-        + " UTC"
-}
-
-/// Where a key is and whose move it is.
-fn sentence(key: &KeyRow, now: Timestamp) -> String {
-    let at = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), day);
-    match key.state {
-        KeyState::New => format!(
-            "waits for its DNS record{}; publish it, `rohrpost dkim check {}` looks at once",
-            finding(key),
-            key.domain
-        ),
-        KeyState::Published => format!(
-            "its record is in DNS; it signs from {} on, when no cache can still lack it",
-            at(key.seen.map(active_from))
-        ),
-        KeyState::Active => {
-            let old = key
-                .activated
-                .is_some_and(|since| now.since(since) > ROTATE_AFTER);
-            let advice = if old {
-                format!(
-                    "; older than six months, run: rohrpost dkim rotate {}",
-                    key.domain
-                )
-            } else {
-                String::new()
-            };
-            format!("signs since {}{}{advice}", at(key.activated), finding(key))
-        }
-        KeyState::Retiring => format!(
-            "signed until {}; its record must stay in DNS until {}",
-            at(key.retired),
-            at(key.retired.map(|retired| retired.plus(KEPT_PUBLISHED)))
-        ),
-        KeyState::Revoked => format!(
-            "its private half is destroyed; take its record out of DNS, then: rohrpost dkim remove {} {}",
-            key.domain, key.selector
-        ),
-    }
-}
-
-fn finding(key: &KeyRow) -> String {
-    match &key.publication {
-        Publication::Seen => String::new(),
-        Publication::Unknown(why) if why.is_empty() => String::new(),
-        Publication::Unknown(why) => format!(" (DNS did not answer: {why})"),
-        Publication::Absent => " (DNS has no such record)".to_owned(),
-        Publication::Differs(what) => format!(" (the record in DNS is wrong: {what})"),
-    }
-}
-
-fn publication_word(publication: &Publication) -> &'static str {
-    match publication {
-        Publication::Unknown(_) => "unknown",
-        Publication::Seen => "seen",
-        Publication::Absent => "absent",
-        Publication::Differs(_) => "differs",
-    }
-}
-
-fn publication_text(publication: &Publication) -> &str {
-    match publication {
-        Publication::Unknown(text) | Publication::Differs(text) => text,
-        Publication::Seen | Publication::Absent => "",
-    }
-}
-
-fn is_problem(checked: &Checked) -> bool {
-    checked.key.state < KeyState::Retiring && checked.key.publication != Publication::Seen
-}
-
-fn checked_line(checked: &Checked, now: Timestamp) -> String {
-    let moved = if checked.before == checked.key.state {
-        String::new()
-    } else {
-        format!(" (was {})", checked.before.word())
+fn checked_line(checked: &CheckedKey) -> String {
+    let key = &checked.key;
+    let moved = match checked.state_before == key.state {
+        true => String::new(),
+        false => format!(" (was {})", checked.state_before),
     };
-    format!(
-        "{}: {}{moved}\n",
-        checked.key.record().name(),
-        sentence(&checked.key, now)
-    )
+    format!("{}: {}{moved}\n", key.name, key.says)
 }

@@ -276,17 +276,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
     match arguments.command {
         Command::Serve => serve::run(read_settings(&config)?),
         Command::Demo(options) => crate::demo::run(&options),
-        Command::Directory(verb) => {
-            let settings = read_settings(&config)?;
-            // A command that only reads must not make an empty installation out of a typing error.
-            let store = if verb.changes_something() {
-                stores::open_or_create_store(&settings)?
-            } else {
-                stores::open_store(&settings)?
-            };
-            let rules = crate::node::directory_settings(&settings);
-            directory::command(store, rules, &settings.data_dir, &verb)
-        }
+        Command::Directory(verb) => directory::command(&read_settings(&config)?, &verb),
         Command::Policy(verb) => policy::run(&read_settings(&config)?, &verb),
         Command::Rules(verb) => rules::run(&read_settings(&config)?, &verb),
         Command::Dkim(verb) => dkim::run(&read_settings(&config)?, &verb),

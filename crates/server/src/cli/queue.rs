@@ -1,16 +1,14 @@
-//! `rohrpost queue`: who waits, why, and when it is tried next; and orders for what waits. Reads the
-//! store itself. Changes go through a running node, which knows what is being sent just now.
+//! `rohrpost queue`: who waits, why, and when it is tried next; and orders for what waits. All of it over the admin
+//! API: a running node knows what is being sent just now.
 
 mod change;
 mod show;
 
-use crate::control::{self, QueueState, Request};
+use super::admin_api::AdminApi;
+use crate::control::Request;
 use crate::settings::{Settings, Span, Value};
 use clap::{Args, Subcommand};
-use platform::clock::{Clock, Timestamp};
-use platform::store::{Store, StoreError};
 use queue::TraceId;
-use queue::list::Filter;
 use std::time::Duration;
 
 #[derive(Args)]
@@ -110,59 +108,25 @@ pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> 
     if options.run {
         return super::tell(settings, &Request::Queue);
     }
-    let desk = Desk::open(settings)?;
-    match &options.what {
-        None => show::list(&desk, options),
-        Some(What::Show { id, json }) => show::one(&desk, *id, *json),
-        Some(what) => change::run(&desk, what),
-    }
+    super::block_on(async {
+        let api = AdminApi::open(settings).await?;
+        match &options.what {
+            None => show::list(&api, options).await,
+            Some(What::Show { id, json }) => show::one(&api, *id, *json).await,
+            Some(what) => change::run(&api, what).await,
+        }
+    })?
 }
 
-/// What every subcommand works with.
-struct Desk<'a> {
-    settings: &'a Settings,
-    store: Store,
-    /// What the running node does; `None` where none runs.
-    running: Option<QueueState>,
-}
-
-impl<'a> Desk<'a> {
-    fn open(settings: &'a Settings) -> Result<Self, String> {
-        let store = super::stores::open_store(settings)?;
-        let running = match control::ask(&settings.data_dir, &Request::QueueState) {
-            Ok(Some(answer)) if answer.ok => serde_json::from_str(&answer.text).ok(),
-            Ok(Some(answer)) => return Err(answer.text),
-            Ok(None) => None,
-            Err(error) => return Err(format!("the node does not answer: {error}")),
-        };
-        Ok(Self {
-            settings,
-            store,
-            running,
-        })
-    }
-
-    /// The node's time, which a demo may have moved.
-    fn now(&self) -> Timestamp {
-        let told = self.running.as_ref().map(|state| Timestamp(state.now_ms));
-        told.unwrap_or_else(|| Clock::system().now())
-    }
-
-    fn filter(&self, which: &Which) -> Filter {
-        let before = which.older_than.map(|age| {
-            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            self.now().0.saturating_sub(age)
-        });
-        Filter {
-            message: None,
-            to_domain: which.to_domain.as_deref().map(str::to_lowercase),
-            from: which.from.as_deref().map(str::to_lowercase),
-            group: which.group.clone(),
-            accepted_before: before,
+impl Which {
+    fn wanted(&self) -> https::api::waiting::WhichWait {
+        let ms = |age: Duration| i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        https::api::waiting::WhichWait {
+            to_domain: self.to_domain.clone(),
+            from: self.from.clone(),
+            group: self.group.clone(),
+            older_than_ms: self.older_than.map(ms),
+            ..Default::default()
         }
     }
-}
-
-fn said(error: StoreError) -> String {
-    error.to_string()
 }

@@ -1,17 +1,11 @@
 //! `rohrpost reports`: what others report about a hosted domain, counted and put in words.
 
+use super::admin_api::{AdminApi, path};
 use crate::settings::Settings;
 use clap::{Args, Subcommand};
-use directory::{Directory, DomainName};
-use formats::rfc3339;
-use platform::clock::Clock;
-use platform::random::Random;
-use platform::store::{Store, StoreError};
-use reports::figures::{self, DmarcLine, Kind, Received, TlsLine};
+use https::api::figures::{DmarcFigure, DmarcFigures, TlsFigure, TlsFigures};
 use std::collections::BTreeMap;
 
-/// Milliseconds of a day.
-const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Sources that are listed of those that failed.
 const SOURCES_SHOWN: usize = 20;
 
@@ -46,63 +40,35 @@ struct About {
 }
 
 pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> {
-    let store = super::stores::open_store(settings)?;
     super::block_on(async {
-        let (What::Dmarc(about) | What::Tls(about)) = &options.what;
-        must_be_hosted(settings, &store, &about.name()).await?;
-        let shown = match &options.what {
-            What::Dmarc(about) => dmarc(&store, about).await,
-            What::Tls(about) => tls(&store, about).await,
-        };
-        shown.map_err(|error| error.to_string())
+        let api = AdminApi::open(settings).await?;
+        match &options.what {
+            What::Dmarc(about) => dmarc(&api, about).await,
+            What::Tls(about) => tls(&api, about).await,
+        }
     })?
 }
 
-/// "No reports" about a name that was mistyped would sound like good news.
-async fn must_be_hosted(settings: &Settings, store: &Store, name: &str) -> Result<(), String> {
-    let (clock, random) = (Clock::system(), Random::from_os());
-    let rules = crate::node::directory_settings(settings);
-    let directory = Directory::open(store.clone(), rules, random)
-        .await
-        .map_err(|error| error.to_string())?;
-    let admin = crate::accounts::admin(directory, clock);
-    let domains = admin.domains().await.map_err(|error| error.to_string())?;
-    if domains.iter().any(|domain| domain.name == name) {
-        return Ok(());
-    }
-    Err(format!(
-        "{name} is no domain of this server; `rohrpost domain list` shows those there are"
-    ))
-}
-
 impl About {
-    fn name(&self) -> String {
-        let written = self.domain.trim_end_matches('.');
-        DomainName::parse(written).map_or_else(
-            |_| written.to_ascii_lowercase(),
-            |name| name.as_str().to_owned(),
+    fn name(&self) -> &str {
+        self.domain.trim_end_matches('.')
+    }
+
+    fn place(&self, kind: &str) -> String {
+        let days = self.days.to_string();
+        path(
+            &["domains", self.name(), "reports", kind],
+            &[("days", &days)],
         )
     }
-
-    fn since(&self) -> i64 {
-        let today = Clock::system().now().0.div_euclid(DAY_MS);
-        today - i64::from(self.days.saturating_sub(1))
-    }
 }
 
-async fn dmarc(store: &Store, about: &About) -> Result<(), StoreError> {
-    let (domain, since) = (about.name(), about.since());
-    let name = domain.clone();
-    let (received, lines) = store
-        .read(move |tx| {
-            let received = figures::received(tx, Kind::Dmarc, &name, since)?;
-            Ok::<_, StoreError>((received, figures::dmarc(tx, &name, since)?))
-        })
-        .await?;
+async fn dmarc(api: &AdminApi, about: &About) -> Result<(), String> {
+    let told: DmarcFigures = api.get(&about.place("dmarc")).await?;
     if about.json {
-        for line in &lines {
+        for line in &told.lines {
             let json = serde_json::json!({
-                "day": date(line.day), "reporter": line.reporter, "source": line.source,
+                "day": line.day, "reporter": line.reporter, "source": line.source,
                 "disposition": line.disposition, "dkim": line.dkim, "spf": line.spf,
                 "messages": line.messages,
             });
@@ -110,15 +76,14 @@ async fn dmarc(store: &Store, about: &About) -> Result<(), StoreError> {
         }
         return Ok(());
     }
-    if !is_any(received, &domain, about.days) {
-        return Ok(());
+    if is_any((told.reports, told.proven), about) {
+        say_dmarc(&told.lines);
     }
-    say_dmarc(&lines);
     Ok(())
 }
 
-fn is_any(received: Received, domain: &str, days: u32) -> bool {
-    let Received { reports, proven } = received;
+fn is_any((reports, proven): (i64, i64), about: &About) -> bool {
+    let (domain, days) = (about.name(), about.days);
     if reports == 0 {
         super::say(format_args!(
             "No reports about {domain} in the last {days} days. They come to reports.address; the \
@@ -133,12 +98,12 @@ fn is_any(received: Received, domain: &str, days: u32) -> bool {
     true
 }
 
-fn say_dmarc(lines: &[DmarcLine]) {
-    let sum = |wanted: &dyn Fn(&DmarcLine) -> bool| -> i64 {
+fn say_dmarc(lines: &[DmarcFigure]) {
+    let sum = |wanted: &dyn Fn(&DmarcFigure) -> bool| -> i64 {
         let some = lines.iter().filter(|line| wanted(line));
         some.map(|line| line.messages).sum()
     };
-    let is_good = |line: &DmarcLine| line.dkim == "pass" || line.spf == "pass";
+    let is_good = |line: &DmarcFigure| line.dkim == "pass" || line.spf == "pass";
     let (all, good) = (sum(&|_| true), sum(&is_good));
     super::say(format_args!(
         "{all} {}: {good} passed DMARC ({}), {} failed.",
@@ -154,10 +119,10 @@ fn say_dmarc(lines: &[DmarcLine]) {
         sum(&|line| line.disposition == "quarantine"),
         sum(&|line| line.disposition == "reject"),
     ));
-    let mut days: BTreeMap<(i64, &str), (i64, i64)> = BTreeMap::new();
+    let mut days: BTreeMap<(&str, &str), (i64, i64)> = BTreeMap::new();
     let mut sources: BTreeMap<&str, i64> = BTreeMap::new();
     for line in lines {
-        let day = days.entry((line.day, &line.reporter)).or_default();
+        let day = days.entry((&line.day, &line.reporter)).or_default();
         day.0 += line.messages;
         if is_good(line) {
             day.1 += line.messages;
@@ -169,8 +134,7 @@ fn say_dmarc(lines: &[DmarcLine]) {
     for ((day, reporter), (all, good)) in days {
         let share = percent(good, all);
         super::say(format_args!(
-            "  {}  {reporter}: {good} of {all} passed ({share})",
-            date(day)
+            "  {day}  {reporter}: {good} of {all} passed ({share})"
         ));
     }
     let mut sources: Vec<_> = sources.into_iter().collect();
@@ -183,33 +147,25 @@ fn say_dmarc(lines: &[DmarcLine]) {
     }
 }
 
-async fn tls(store: &Store, about: &About) -> Result<(), StoreError> {
-    let (domain, since) = (about.name(), about.since());
-    let name = domain.clone();
-    let (received, lines) = store
-        .read(move |tx| {
-            let received = figures::received(tx, Kind::Tls, &name, since)?;
-            Ok::<_, StoreError>((received, figures::tls(tx, &name, since)?))
-        })
-        .await?;
+async fn tls(api: &AdminApi, about: &About) -> Result<(), String> {
+    let told: TlsFigures = api.get(&about.place("tls")).await?;
     if about.json {
-        for line in &lines {
+        for line in &told.lines {
             let json = serde_json::json!({
-                "day": date(line.day), "reporter": line.reporter, "policy": line.policy,
+                "day": line.day, "reporter": line.reporter, "policy": line.policy,
                 "result": line.result, "host": line.host, "sessions": line.sessions,
             });
             super::say(format_args!("{json}"));
         }
         return Ok(());
     }
-    if !is_any(received, &domain, about.days) {
-        return Ok(());
+    if is_any((told.reports, told.proven), about) {
+        say_tls(&told.lines);
     }
-    say_tls(&lines);
     Ok(())
 }
 
-fn say_tls(lines: &[TlsLine]) {
+fn say_tls(lines: &[TlsFigure]) {
     let all: i64 = lines.iter().map(|line| line.sessions).sum();
     let good = lines.iter().filter(|line| line.result.is_empty());
     let good: i64 = good.map(|line| line.sessions).sum();
@@ -231,17 +187,9 @@ fn say_tls(lines: &[TlsLine]) {
         };
         super::say(format_args!(
             "  {}  {}: {} {result}{host} (policy {})",
-            date(line.day),
-            line.reporter,
-            line.sessions,
-            line.policy
+            line.day, line.reporter, line.sessions, line.policy
         ));
     }
-}
-
-fn date(day: i64) -> String {
-    let text = rfc3339::format(day.saturating_mul(DAY_MS));
-    text.get(..10).unwrap_or_default().to_owned()
 }
 
 fn percent(part: i64, all: i64) -> String {

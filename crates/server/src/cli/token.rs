@@ -1,18 +1,17 @@
-//! `rohrpost token` and `rohrpost admin`: credentials of programs, who administers what, and the log of what was changed
-//! over the API. Works on the store, beside a running node or without one; everything holds at once.
+//! `rohrpost token` and `rohrpost admin`: credentials of programs, who administers what, and the log of what was
+//! changed, over the admin API.
 
-use super::policy::{now, operator};
-use super::{say, stores};
+use super::admin_api::{AdminApi, Method, path};
+use super::say;
 use crate::settings::Settings;
 use clap::{Subcommand, ValueEnum};
 use directory::{AddressKey, DomainName};
-use formats::rfc3339;
-use https::audit::{self, Wanted};
-use https::{CredentialError, Grant, NewToken, Role, TokenSecret};
-use platform::clock::Timestamp;
-use platform::random::Random;
-use platform::store::{Store, Tx};
-use serde_json::json;
+use https::api::administration::{
+    self as api, AddToken, Administrator, Granted, Line, MadeToken, Token,
+};
+
+/// Lines of the log that are asked for at once.
+const LINES_AT_ONCE: i64 = 1000;
 
 /// Commands about tokens.
 #[derive(Subcommand)]
@@ -96,7 +95,7 @@ pub(super) enum RoleWord {
     User,
 }
 
-impl From<RoleWord> for Role {
+impl From<RoleWord> for api::RoleWord {
     fn from(word: RoleWord) -> Self {
         match word {
             RoleWord::Operator => Self::Operator,
@@ -104,6 +103,16 @@ impl From<RoleWord> for Role {
             RoleWord::DomainAdmin => Self::DomainAdmin,
             RoleWord::User => Self::User,
         }
+    }
+}
+
+/// As it is typed.
+fn word(role: api::RoleWord) -> &'static str {
+    match role {
+        api::RoleWord::Operator => "operator",
+        api::RoleWord::Support => "support",
+        api::RoleWord::DomainAdmin => "domain-admin",
+        api::RoleWord::User => "user",
     }
 }
 
@@ -131,177 +140,165 @@ impl std::str::FromStr for AddressText {
     }
 }
 
-/// A change of the store with its line in the log, in one transaction.
-fn change(
-    settings: &Settings,
-    route: &'static str,
-    about: (String, serde_json::Value),
-    mut work: impl FnMut(&mut dyn Tx, &str, Timestamp) -> Result<(), CredentialError> + Send + 'static,
-) -> Result<(), String> {
-    let store = stores::open_store(settings)?;
-    let (by, now) = (operator(), now(settings));
-    let (subject, after) = about;
-    let written = store.write(move |tx: &mut dyn Tx| {
-        work(tx, &by, now)?;
-        audit::note(tx, &by, route, &subject, &after, now)?;
-        Ok::<_, CredentialError>(())
-    });
-    super::block_on(written)?.map_err(|error| error.to_string())
-}
-
 pub(super) fn run_token(settings: &Settings, verb: &TokenVerb) -> Result<(), String> {
-    match verb {
-        TokenVerb::Add {
-            role,
-            label,
-            domains,
-            account,
-            expires,
-        } => {
-            let expires = expires.as_deref().map(rfc3339::parse).transpose()?;
-            let new = NewToken {
-                role: (*role).into(),
-                account: account.clone().map(|account| account.0),
-                domains: domains.iter().map(|domain| domain.0.clone()).collect(),
-                label: label.clone(),
-                expires_at: expires.map(Timestamp),
-            };
-            let secret = TokenSecret::new(&Random::from_os());
-            let clear = secret.clear().to_owned();
-            let domains: Vec<_> = domains.iter().map(|domain| domain.0.as_str()).collect();
-            let about = json!({ "role": new.role.word(), "label": label, "domains": domains });
-            let subject = format!("token {}", secret.id());
-            change(
-                settings,
-                "token add",
-                (subject, about),
-                move |tx, by, now| https::add_token(tx, &new, &secret, by, now),
-            )?;
-            say(format_args!("{clear}"));
-            Ok(())
+    super::block_on(async {
+        let api = AdminApi::open(settings).await?;
+        match verb {
+            TokenVerb::Add {
+                role,
+                label,
+                domains,
+                account,
+                expires,
+            } => {
+                let wanted = AddToken {
+                    role: (*role).into(),
+                    account: account.as_ref().map(|account| account.0.to_string()),
+                    domains: domains.iter().map(|domain| domain.0.to_string()).collect(),
+                    label: label.clone(),
+                    expires: expires.clone(),
+                };
+                let place = path(&["tokens"], &[]);
+                let made: MadeToken = api.send(Method::Post, &place, &wanted).await?;
+                say(format_args!("{}", made.token));
+                Ok(())
+            }
+            TokenVerb::List => list_tokens(&api).await,
+            TokenVerb::Revoke { id } => {
+                let place = path(&["tokens", id], &[]);
+                api.send(Method::Delete, &place, &()).await
+            }
         }
-        TokenVerb::List => list_tokens(&stores::open_store(settings)?),
-        TokenVerb::Revoke { id } => {
-            let (subject, id) = (format!("token {id}"), id.clone());
-            change(
-                settings,
-                "token revoke",
-                (subject, serde_json::Value::Null),
-                move |tx, _, _| https::revoke_token(tx, &id),
-            )
-        }
-    }
+    })?
 }
 
-fn list_tokens(store: &Store) -> Result<(), String> {
-    let tokens = super::block_on(store.read(https::tokens))?.map_err(|error| error.to_string())?;
+async fn list_tokens(api: &AdminApi) -> Result<(), String> {
+    let tokens: Vec<Token> = api.get(&path(&["tokens"], &[])).await?;
     for token in tokens {
         let whose = token.account.unwrap_or_else(|| token.domains.join(" "));
-        let ends = token.expires_at.map(rfc3339::format);
-        let used = token.last_used_day.map(|day| {
-            let text = rfc3339::format(day.saturating_mul(86_400_000));
-            text.get(..10).unwrap_or_default().to_owned()
-        });
         say(format_args!(
             "{}  {:<12} {}  {}  made {} by {}, ends {}, last used {}",
             token.id,
-            token.role.word(),
+            word(token.role),
             whose,
             token.label,
-            rfc3339::format(token.created_at),
+            token.created,
             token.created_by,
-            ends.as_deref().unwrap_or("never"),
-            used.as_deref().unwrap_or("never"),
+            token.expires.as_deref().unwrap_or("never"),
+            token.last_used.as_deref().unwrap_or("never"),
         ));
     }
     Ok(())
 }
 
-fn grant(named: &Named) -> Grant {
-    Grant {
-        account: named.account.0.clone(),
-        role: named.role.into(),
-        domain: named.domain.clone().map(|domain| domain.0),
+impl Named {
+    fn wanted(&self) -> api::Named {
+        api::Named {
+            account: self.account.0.to_string(),
+            role: self.role.into(),
+            domain: self.domain.as_ref().map(|domain| domain.0.to_string()),
+        }
+    }
+
+    /// `domain-admin of firma.example`.
+    fn words(&self) -> String {
+        let role = word(self.role.into());
+        match &self.domain {
+            None => role.to_owned(),
+            Some(domain) => format!("{role} of {}", domain.0),
+        }
     }
 }
 
 pub(super) fn run_admin(settings: &Settings, verb: &AdminVerb) -> Result<(), String> {
-    match verb {
-        AdminVerb::Add(named) => {
-            let grant = grant(named);
-            change(settings, "admin add", about(&grant), move |tx, by, now| {
-                https::add_grant(tx, &grant, by, now)
-            })
-        }
-        AdminVerb::Remove(named) => {
-            let grant = grant(named);
-            change(settings, "admin remove", about(&grant), move |tx, _, _| {
-                https::remove_grant(tx, &grant)
-            })
-        }
-        AdminVerb::List => {
-            let store = stores::open_store(settings)?;
-            let grants = super::block_on(store.read(https::grants))?;
-            for grant in grants.map_err(|error| error.to_string())? {
+    super::block_on(async {
+        let api = AdminApi::open(settings).await?;
+        let place = path(&["administrators"], &[]);
+        match verb {
+            AdminVerb::Add(named) => {
+                let made: Granted = api.send(Method::Post, &place, &named.wanted()).await?;
                 say(format_args!(
-                    "{}  {} {}  since {} by {}",
-                    grant.account,
-                    grant.role.word(),
-                    grant.domain.as_deref().unwrap_or(""),
-                    rfc3339::format(grant.granted_at),
-                    grant.granted_by,
+                    "{} is {} now.\nLog in at {} with the address and the password of the account (no app password); \
+                     then: {}",
+                    made.account,
+                    named.words(),
+                    made.login_page,
+                    made.page
                 ));
+                Ok(())
             }
-            Ok(())
+            AdminVerb::Remove(named) => {
+                api.send::<()>(Method::Delete, &place, &named.wanted())
+                    .await?;
+                say(format_args!(
+                    "{} is no {} any more.",
+                    named.account.0,
+                    named.words()
+                ));
+                Ok(())
+            }
+            AdminVerb::List => {
+                let administrators: Vec<Administrator> = api.get(&place).await?;
+                for one in administrators {
+                    say(format_args!(
+                        "{}  {} {}  since {} by {}",
+                        one.account,
+                        word(one.role),
+                        one.domain.as_deref().unwrap_or(""),
+                        one.granted,
+                        one.granted_by,
+                    ));
+                }
+                Ok(())
+            }
+            AdminVerb::Log {
+                subject,
+                who,
+                limit,
+                json,
+            } => {
+                let wanted = [("subject", subject.as_deref()), ("who", who.as_deref())];
+                log(&api, wanted, *limit, *json).await
+            }
         }
-        AdminVerb::Log {
-            subject,
-            who,
-            limit,
-            json,
-        } => {
-            let wanted = Wanted {
-                subject: subject.clone(),
-                who: who.clone(),
-                before: None,
-                lines_max: *limit,
-            };
-            log(&stores::open_store(settings)?, wanted, *json)
-        }
-    }
+    })?
 }
 
-fn about(grant: &Grant) -> (String, serde_json::Value) {
-    let domain = grant.domain.as_ref().map(DomainName::as_str);
-    (
-        format!("account {}", grant.account),
-        json!({ "role": grant.role.word(), "domain": domain }),
-    )
-}
-
-fn log(store: &Store, wanted: Wanted, as_json: bool) -> Result<(), String> {
-    let read = store.read(move |tx: &mut dyn Tx| audit::entries(tx, &wanted));
-    let entries = super::block_on(read)?.map_err(|error| error.to_string())?;
-    for entry in entries {
-        let at = rfc3339::format(entry.at);
-        if as_json {
-            let read = |text: Option<String>| {
-                text.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
-            };
-            say(format_args!(
-                "{}",
-                json!({
-                    "entry": entry.entry, "at": at, "who": entry.who, "role": entry.role,
-                    "route": entry.route, "subject": entry.subject, "outcome": entry.outcome,
-                    "before": read(entry.before), "after": read(entry.after),
-                })
-            ));
-            continue;
+async fn log(
+    api: &AdminApi,
+    wanted: [(&str, Option<&str>); 2],
+    limit: i64,
+    as_json: bool,
+) -> Result<(), String> {
+    let (mut left, mut before) = (limit, None::<String>);
+    while left > 0 {
+        let at_once = left.min(LINES_AT_ONCE).to_string();
+        let mut asked = vec![("limit", at_once.as_str())];
+        let wanted = wanted
+            .into_iter()
+            .chain([("before", before.as_deref())])
+            .filter_map(|(name, value)| Some((name, value?)));
+        asked.extend(wanted);
+        let lines: Vec<Line> = api.get(&path(&["audit"], &asked)).await?;
+        let Some(last) = lines.last() else {
+            return Ok(());
+        };
+        left -= i64::try_from(lines.len()).unwrap_or(left);
+        before = Some(last.entry.to_string());
+        for line in &lines {
+            tell(line, as_json);
         }
-        say(format_args!(
-            "{at}  {} ({})  {}  {}  {}",
-            entry.who, entry.role, entry.route, entry.subject, entry.outcome
-        ));
     }
     Ok(())
+}
+
+fn tell(line: &Line, as_json: bool) {
+    if as_json {
+        let line = serde_json::to_string(line).unwrap_or_default();
+        return say(format_args!("{line}"));
+    }
+    say(format_args!(
+        "{}  {} ({})  {}  {}  {}",
+        line.at, line.who, line.role, line.route, line.subject, line.outcome
+    ));
 }

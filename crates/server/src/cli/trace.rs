@@ -1,18 +1,16 @@
 //! `rohrpost trace`: the story of a message, in sentences, found by its name, an address or a
-//! Message-ID. Who looks is recorded before anything is shown (S3-30).
+//! Message-ID. Who looks is recorded behind the API before anything is shown (S3-30).
 
+use super::admin_api::{AdminApi, path};
 use crate::settings::{Settings, Span, Value};
 use clap::{Args, ValueEnum};
-use formats::language::Language;
 use formats::rfc3339;
-use platform::clock::{Clock, Timestamp};
-use platform::store::{Store, StoreError};
+use https::api::stories::{CameFrom, Look, Story};
 use queue::TraceId;
-use queue::trace::{self, Entry, Origin, Query, View};
 use std::time::Duration;
 
-/// Views listed at once.
-const VIEWS_MAX: i64 = 10_000;
+/// Stories that are told at once.
+const LIMIT_MAX: usize = 1000;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -45,10 +43,10 @@ enum Spoken {
 }
 
 impl Spoken {
-    fn language(self) -> Language {
+    fn tag(self) -> &'static str {
         match self {
-            Self::De => Language::German,
-            Self::En => Language::English,
+            Self::De => "de",
+            Self::En => "en",
         }
     }
 }
@@ -58,185 +56,109 @@ fn span(text: &str) -> Result<Duration, String> {
     Span::read(&raw).map(|span| span.0)
 }
 
-/// A story with what the store knows beside its lines.
-struct Story {
-    id: TraceId,
-    entries: Vec<Entry>,
-    origin: Origin,
-}
-
 pub(super) fn run(settings: &Settings, options: &Options) -> Result<(), String> {
-    let store = super::stores::open_store(settings)?;
     super::block_on(async {
+        let api = AdminApi::open(settings).await?;
         let Some(text) = &options.text else {
-            return views(&store, options).await;
+            return views(&api, options).await;
         };
-        let ids = ids(&store, options, text).await?;
-        let stories = read(&store, &ids).await?;
-        if stories.is_empty() {
-            return Err(format!("no message {text} among the stories that are kept"));
-        }
-        record(&store, &stories).await?;
-        for story in &stories {
-            print(story, options);
-        }
-        if !options.json && ids.len() == options.limit && text.contains('@') {
-            super::say(format_args!(
-                "\n{}",
-                match options.lang {
-                    Spoken::De =>
-                        "Es kann weitere geben; --limit erzählt mehr, --since blickt weniger weit zurück.",
-                    Spoken::En =>
-                        "There may be more; --limit tells more of them, --since looks less far back.",
-                }
-            ));
-        }
-        Ok(())
+        tell(&api, options, text).await
     })?
 }
 
-/// So long ago.
-fn back(span: Duration) -> Timestamp {
-    let ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp(Clock::system().now().0.saturating_sub(ms))
-}
-
-async fn ids(store: &Store, options: &Options, text: &str) -> Result<Vec<TraceId>, String> {
-    if let Ok(id) = text.parse::<TraceId>() {
-        return Ok(vec![id]);
-    }
-    if !text.contains('@') {
+async fn tell(api: &AdminApi, options: &Options, text: &str) -> Result<(), String> {
+    if text.parse::<TraceId>().is_err() && !text.contains('@') {
         return Err(format!(
             "{text} is no trace id (13 characters, for example 01hq3w8k2m4p0), no address and no Message-ID"
         ));
     }
-    let since = options
-        .since
-        .map_or(TraceId(0), |since| TraceId::first_at(back(since)));
-    let query = Query {
-        text: text.to_owned(),
-        since,
-        limit: options.limit,
-    };
-    trace::find(store, &query).await.map_err(said)
-}
-
-async fn read(store: &Store, ids: &[TraceId]) -> Result<Vec<Story>, String> {
-    let mut stories = Vec::new();
-    for &id in ids {
-        let story = store
-            .read(move |tx| {
-                let entries = trace::read(tx, id)?;
-                let origin = trace::origin(tx, id, entries.first())?;
-                Ok(Story {
-                    id,
-                    entries,
-                    origin,
-                })
-            })
-            .await
-            .map_err(said)?;
-        if !story.entries.is_empty() {
-            stories.push(story);
-        }
+    let limit = options.limit.clamp(1, LIMIT_MAX).to_string();
+    let since = since_ms(options);
+    let mut asked = vec![
+        ("text", text),
+        ("limit", &limit),
+        ("lang", options.lang.tag()),
+    ];
+    asked.extend(since.as_deref().map(|ms| ("since_ms", ms)));
+    let stories: Vec<Story> = api.get(&path(&["trace"], &asked)).await?;
+    if stories.is_empty() {
+        return Err(format!("no message {text} among the stories that are kept"));
     }
-    Ok(stories)
+    for story in &stories {
+        print(story, options);
+    }
+    if !options.json && stories.len() == options.limit && text.contains('@') {
+        super::say(format_args!(
+            "\n{}",
+            match options.lang {
+                Spoken::De =>
+                    "Es kann weitere geben; --limit erzählt mehr, --since blickt weniger weit zurück.",
+                Spoken::En =>
+                    "There may be more; --limit tells more of them, --since looks less far back.",
+            }
+        ));
+    }
+    Ok(())
 }
 
-async fn record(store: &Store, stories: &[Story]) -> Result<(), String> {
-    let (at, viewer) = (Clock::system().now(), viewer());
-    let views: Vec<_> = stories
-        .iter()
-        .map(|story| View {
-            at,
-            trace: story.id,
-            viewer: viewer.clone(),
-        })
-        .collect();
-    store
-        .write(move |tx| {
-            views
-                .iter()
-                .try_for_each(|view| trace::record_view(tx, view))
-        })
-        .await
-        .map_err(|error| {
-            format!(
-                "that you looked could not be recorded, so nothing is shown: {}",
-                said(error)
-            )
-        })
-}
-
-/// The user of the operating system who asks, with the number, which cannot be made up.
-fn viewer() -> String {
-    let id = rustix::process::getuid().as_raw();
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
-    });
-    format!("{} (uid {id})", name.unwrap_or("?"))
+fn since_ms(options: &Options) -> Option<String> {
+    let since = options.since?;
+    Some(since.as_millis().min(i64::MAX as u128).to_string())
 }
 
 fn print(story: &Story, options: &Options) {
     if options.json {
         return print_json(story);
     }
-    let language = options.lang.language();
     super::say(format_args!(
         "{}",
-        match language {
-            Language::German => format!("Nachricht {} (Zeiten in UTC)", story.id),
-            Language::English => format!("Message {} (times in UTC)", story.id),
+        match options.lang {
+            Spoken::De => format!("Nachricht {} (Zeiten in UTC)", story.message),
+            Spoken::En => format!("Message {} (times in UTC)", story.message),
         }
     ));
-    for sentence in trace::tell(&story.entries, &story.origin, language) {
+    for sentence in &story.sentences {
         super::say(format_args!("  {}  {}", sentence.time, sentence.text));
     }
 }
 
 fn print_json(story: &Story) {
-    for (n, entry) in story.entries.iter().enumerate() {
-        let detail = serde_json::from_str(&entry.detail)
-            .unwrap_or_else(|_| serde_json::Value::String(entry.detail.clone()));
+    for (n, happened) in story.happened.iter().enumerate() {
         let mut line = serde_json::json!({
-            "trace": story.id.to_string(), "at": entry.at.0, "event": entry.event, "detail": detail,
+            "trace": story.message, "at": happened.at_ms, "event": happened.event,
+            "detail": happened.detail,
         });
         if n == 0 {
             line["origin"] = match &story.origin {
-                Origin::Known { client, hello } => {
-                    serde_json::json!({ "client": client, "hello": hello })
+                CameFrom::Client { address, hello } => {
+                    serde_json::json!({ "client": address, "hello": hello })
                 }
-                Origin::Expired => "expired".into(),
-                Origin::None => serde_json::Value::Null,
+                CameFrom::Expired => "expired".into(),
+                CameFrom::Here => serde_json::Value::Null,
             };
         }
         super::say(format_args!("{line}"));
     }
 }
 
-async fn views(store: &Store, options: &Options) -> Result<(), String> {
-    let since = options.since.map_or(Timestamp(0), back);
-    let views = store
-        .read(move |tx| trace::views(tx, since, VIEWS_MAX))
-        .await
-        .map_err(said)?;
-    for view in views {
-        let at = rfc3339::format(view.at.0);
+async fn views(api: &AdminApi, options: &Options) -> Result<(), String> {
+    let since = since_ms(options);
+    let asked: Vec<_> = since
+        .as_deref()
+        .map(|ms| ("since_ms", ms))
+        .into_iter()
+        .collect();
+    let looks: Vec<Look> = api.get(&path(&["trace", "views"], &asked)).await?;
+    for look in looks {
         if options.json {
             let line = serde_json::json!({
-                "at": view.at.0, "trace": view.trace.to_string(), "viewer": view.viewer,
+                "at": look.at_ms, "trace": look.message, "viewer": look.viewer,
             });
             super::say(format_args!("{line}"));
         } else {
-            super::say(format_args!("{at}  {}  {}", view.trace, view.viewer));
+            let at = rfc3339::format(look.at_ms);
+            super::say(format_args!("{at}  {}  {}", look.message, look.viewer));
         }
     }
     Ok(())
-}
-
-fn said(error: StoreError) -> String {
-    error.to_string()
 }

@@ -1,11 +1,19 @@
 //! `rohrpost account`: add, list, show, set, password, remove.
 
-use super::{Desk, Format, address, domain_name, output, setting};
+use super::{
+    Desk, Format, address, app_password, dependents, domain_name, output, seconds, status_word,
+    whole,
+};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::{Args, Subcommand};
-use directory::admin::{AccountView, AdminError, Dependents, NewAccount, NewPassword};
-use directory::password::Verifier;
-use directory::resolution::Status;
-use directory::{AddressKey, DomainName, Pop3Delete};
+use directory::{AddressKey, DomainName};
+use https::api::WhatChanged;
+use https::api::accounts::{
+    Account, AddAccount, Added, ChangeAccount, ChoosePassword, PasswordSet, Pop3DeleteWord,
+    SetPassword,
+};
+use https::api::domains::StatusWord;
+use serde_json::{Value, json};
 use std::io::Read;
 
 /// Longest line read as a password.
@@ -77,23 +85,32 @@ pub(crate) enum Verb {
 #[derive(Args)]
 pub(crate) struct Settings {
     /// active or suspended; a suspended account gets no mail and is not let in.
-    #[arg(long, value_parser = ["active", "suspended"])]
-    status: Option<String>,
+    #[arg(long, value_parser = status_word)]
+    status: Option<StatusWord>,
     /// Its own group; "" for its domain's.
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
     /// What POP3 DELE does: remove, trash (move to Trash) or keep (refuse).
-    #[arg(long, value_parser = ["remove", "trash", "keep"])]
-    pop3_delete: Option<String>,
+    #[arg(long, value_parser = pop3_delete_word)]
+    pop3_delete: Option<Pop3DeleteWord>,
+}
+
+fn pop3_delete_word(text: &str) -> Result<Pop3DeleteWord, String> {
+    match text {
+        "remove" => Ok(Pop3DeleteWord::Remove),
+        "trash" => Ok(Pop3DeleteWord::Trash),
+        "keep" => Ok(Pop3DeleteWord::Keep),
+        _ => Err("remove, trash or keep".to_owned()),
+    }
 }
 
 impl Settings {
-    fn read(&self) -> Result<NewAccount, AdminError> {
-        Ok(NewAccount {
-            status: self.status.as_deref().and_then(Status::from_word),
-            group: setting(self.group.as_ref(), |text| Ok(text.to_owned()))?,
-            pop3_delete: self.pop3_delete.as_deref().and_then(Pop3Delete::from_word),
-        })
+    fn wanted(&self) -> ChangeAccount {
+        ChangeAccount {
+            status: self.status,
+            group: self.group.clone(),
+            pop3_delete: self.pop3_delete,
+        }
     }
 }
 
@@ -113,124 +130,143 @@ pub(crate) struct Password {
     no_password: bool,
 }
 
-/// A password that was made here is shown once.
-struct Chosen {
-    password: NewPassword,
-    shown: Option<String>,
-}
-
 impl Password {
-    fn choose(&self, desk: &mut Desk<'_>) -> Result<Chosen, AdminError> {
-        if self.no_password {
-            return Ok(Chosen {
-                password: NewPassword::None,
-                shown: None,
-            });
-        }
-        if let Some(hash) = &self.password_hash {
-            let hash = Verifier::parse(hash).map_err(|e| AdminError::Invalid(e.to_string()))?;
-            return Ok(Chosen {
-                password: NewPassword::Hash(hash),
-                shown: None,
-            });
-        }
-        if self.password_stdin {
-            let password = NewPassword::clear(first_line(desk.input)?);
-            return Ok(Chosen {
-                password,
-                shown: None,
-            });
-        }
-        let made = desk.admin.generate_password();
-        Ok(Chosen {
-            password: NewPassword::clear(made.as_str()),
-            shown: Some(made.to_string()),
+    fn choose(&self, input: &mut dyn Read) -> Result<ChoosePassword, String> {
+        let password = match self.password_stdin {
+            true => Some(first_line(input)?),
+            false => None,
+        };
+        Ok(ChoosePassword {
+            password,
+            password_hash: self.password_hash.clone(),
+            no_password: self.no_password,
         })
     }
 }
 
 /// The first line, without its end.
-fn first_line(input: &mut dyn Read) -> Result<String, AdminError> {
+fn first_line(input: &mut dyn Read) -> Result<String, String> {
     let mut text = String::new();
     input
         .take(PASSWORD_LINE_BYTES_MAX)
         .read_to_string(&mut text)
-        .map_err(|error| AdminError::Invalid(format!("reading the password failed: {error}")))?;
+        .map_err(|error| format!("reading the password failed: {error}"))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        return Err(AdminError::Invalid(
-            "standard input has no password in its first line".into(),
-        ));
+        return Err("standard input has no password in its first line".into());
     }
     Ok(line.to_owned())
 }
 
-pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, AdminError> {
-    let (admin, now) = (desk.admin, desk.now);
-    match verb {
+fn place(login: &AddressKey) -> String {
+    path(&["accounts", &login.to_string()], &[])
+}
+
+pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, String> {
+    let api = desk.api;
+    Ok(match verb {
         Verb::Add {
             login,
             settings,
             password,
             format,
-        } => {
-            let chosen = password.choose(desk)?;
-            let id = admin
-                .add_account(login, &settings.read()?, &chosen.password, now)
-                .await?;
-            let made = serde_json::json!({ "login": login.to_string(), "id": id.0, "password": chosen.shown });
-            output::value(*format, &made, |_| {
-                with_password(&format!("Account {login} is added."), chosen.shown.as_ref())
-            })
+        } => add(api, login, settings, password.choose(desk.input)?, *format).await?,
+        Verb::List { domain, format } => {
+            let accounts: Vec<Account> = match domain {
+                None => whole(api, &["accounts"]).await?,
+                Some(domain) => whole(api, &["domains", domain.as_str(), "accounts"]).await?,
+            };
+            let values: Vec<Value> = accounts.iter().map(value).collect();
+            output::value(*format, &values, |_| list(&accounts))
         }
-        Verb::List { domain, format } => output::value(
-            *format,
-            &admin.accounts(domain.as_ref()).await?,
-            |accounts| list(accounts),
-        ),
-        Verb::Show { login, format } => output::value(*format, &admin.account(login).await?, show),
+        Verb::Show { login, format } => {
+            let account = api.get(&place(login)).await?;
+            output::value(*format, &value(&account), |_| show(&account))
+        }
         Verb::Set {
             login,
             settings,
             format,
-        } => output::changes(
-            *format,
-            &admin.set_account(login, &settings.read()?, now).await?,
-        ),
+        } => {
+            let done: WhatChanged = api
+                .send(Method::Patch, &place(login), &settings.wanted())
+                .await?;
+            output::sentences(*format, done.changes)
+        }
         Verb::Password {
             login,
             password,
             format,
-        } => {
-            let chosen = password.choose(desk)?;
-            admin.set_password(login, &chosen.password, now).await?;
-            let made = serde_json::json!({ "login": login.to_string(), "password": chosen.shown });
-            output::value(*format, &made, |_| {
-                let done = match chosen.password {
-                    NewPassword::None => {
-                        format!("Account {login} has no password now; only app passwords open it.")
-                    }
-                    _ => format!("The password of account {login} is replaced."),
-                };
-                with_password(&done, chosen.shown.as_ref())
-            })
-        }
+        } => set_password(api, login, password.choose(desk.input)?, *format).await?,
         Verb::Remove {
             login,
             with_aliases,
             format,
         } => {
-            let dependents = if *with_aliases {
-                Dependents::Remove
-            } else {
-                Dependents::Keep
-            };
-            output::changes(
-                *format,
-                &admin.remove_account(login, dependents, now).await?,
-            )
+            let asked = [dependents(*with_aliases)];
+            let place = path(&["accounts", &login.to_string()], &asked);
+            let done: WhatChanged = api.send(Method::Delete, &place, &()).await?;
+            output::sentences(*format, done.changes)
         }
-    }
+    })
+}
+
+async fn add(
+    api: &AdminApi,
+    login: &AddressKey,
+    settings: &Settings,
+    password: ChoosePassword,
+    format: Format,
+) -> Result<String, String> {
+    let wanted = AddAccount {
+        local: login.local().to_owned(),
+        password,
+        change: settings.wanted(),
+    };
+    let place = path(&["domains", login.domain().as_str(), "accounts"], &[]);
+    let made: Added = api.send(Method::Post, &place, &wanted).await?;
+    let (account, password) = (made.account, made.password);
+    let value = json!({ "login": account.login, "id": account.id, "password": password });
+    Ok(output::value(format, &value, |_| {
+        with_password(
+            &format!("Account {} is added.", account.login),
+            password.as_ref(),
+        )
+    }))
+}
+
+async fn set_password(
+    api: &AdminApi,
+    login: &AddressKey,
+    password: ChoosePassword,
+    format: Format,
+) -> Result<String, String> {
+    let wanted = SetPassword {
+        password: password.password,
+        password_hash: password.password_hash,
+        no_password: password.no_password,
+        old_password: None,
+    };
+    let place = path(&["accounts", &login.to_string(), "password"], &[]);
+    let set: PasswordSet = api.send(Method::Put, &place, &wanted).await?;
+    Ok(output::value(format, &set, |set| {
+        let done = match wanted.no_password {
+            true => format!("Account {login} has no password now; only app passwords open it."),
+            false => format!("The password of account {login} is replaced."),
+        };
+        with_password(&done, set.password.as_ref())
+    }))
+}
+
+fn value(account: &Account) -> Value {
+    let apps = account.app_password_list.iter().flatten();
+    json!({
+        "login": account.login, "id": account.id, "status": account.status,
+        "group": account.group, "pop3_delete": account.pop3_delete,
+        "password_scheme": account.password_scheme, "scram": account.scram,
+        "app_passwords": apps.map(app_password::value).collect::<Vec<_>>(),
+        "aliases": account.aliases, "created": seconds(&account.created),
+    })
 }
 
 fn with_password(sentence: &str, shown: Option<&String>) -> String {
@@ -240,14 +276,14 @@ fn with_password(sentence: &str, shown: Option<&String>) -> String {
     }
 }
 
-fn list(accounts: &[AccountView]) -> String {
-    let row = |account: &AccountView| {
+fn list(accounts: &[Account]) -> String {
+    let row = |account: &Account| {
         vec![
             account.login.clone(),
-            account.status.to_owned(),
+            account.status.clone(),
             output::or_dash(account.group.as_ref()),
             output::or_dash(account.password_scheme.as_ref()),
-            account.app_passwords.len().to_string(),
+            account.app_passwords.to_string(),
         ]
     };
     let rows: Vec<_> = accounts.iter().map(row).collect();
@@ -257,19 +293,16 @@ fn list(accounts: &[AccountView]) -> String {
     )
 }
 
-fn show(account: &AccountView) -> String {
-    let apps: Vec<&str> = account
-        .app_passwords
-        .iter()
-        .map(|app| app.label.as_str())
-        .collect();
+fn show(account: &Account) -> String {
+    let apps = account.app_password_list.iter().flatten();
+    let apps: Vec<&str> = apps.map(|app| app.label.as_str()).collect();
     let listed = |items: String| (!items.is_empty()).then_some(items);
     output::fields(&[
         ("login", Some(account.login.clone())),
         ("number", Some(account.id.to_string())),
-        ("status", Some(account.status.to_owned())),
+        ("status", Some(account.status.clone())),
         ("group", account.group.clone()),
-        ("pop3 dele", Some(account.pop3_delete.to_owned())),
+        ("pop3 dele", Some(account.pop3_delete.clone())),
         (
             "password",
             Some(output::or_dash(account.password_scheme.as_ref())),
@@ -287,6 +320,6 @@ fn show(account: &AccountView) -> String {
         ),
         ("app pws", listed(apps.join(", "))),
         ("aliases", listed(account.aliases.join(", "))),
-        ("created", Some(output::date(account.created))),
+        ("created", Some(output::date(&account.created))),
     ])
 }

@@ -1,10 +1,12 @@
 //! `rohrpost alias`: add, list, show, set, remove.
 
-use super::{Desk, Format, address, domain_name, output, target};
+use super::{Format, address, dependents, domain_name, output, target, whole};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::Subcommand;
-use directory::admin::{AdminError, AliasView, Dependents};
 use directory::{AddressKey, DomainName};
 use formats::address::Address;
+use https::api::WhatChanged;
+use https::api::aliases::{Alias, Targets};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -59,48 +61,63 @@ pub(crate) enum Verb {
     },
 }
 
-pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, AdminError> {
-    let (admin, now) = (desk.admin, desk.now);
-    match verb {
+fn place(address: &AddressKey, asked: &[(&str, &str)]) -> String {
+    let (domain, local) = (address.domain().as_str(), address.local());
+    path(&["domains", domain, "aliases", local], asked)
+}
+
+fn targets(to: &[Address]) -> Targets {
+    Targets {
+        to: to.iter().map(ToString::to_string).collect(),
+    }
+}
+
+pub(super) async fn run(verb: &Verb, api: &AdminApi) -> Result<String, String> {
+    Ok(match verb {
         Verb::Add {
             address,
             to,
             format,
-        } => output::changes(*format, &admin.add_alias(address, to, now).await?),
+        } => {
+            let place = place(address, &[]);
+            let done: WhatChanged = api.send(Method::Post, &place, &targets(to)).await?;
+            output::sentences(*format, done.changes)
+        }
         Verb::List { domain, format } => {
-            output::value(*format, &admin.aliases(domain.as_ref()).await?, |aliases| {
-                list(aliases)
-            })
+            let aliases: Vec<Alias> = match domain {
+                None => whole(api, &["aliases"]).await?,
+                Some(domain) => whole(api, &["domains", domain.as_str(), "aliases"]).await?,
+            };
+            output::value(*format, &aliases, |aliases| list(aliases))
         }
         Verb::Show { address, format } => {
-            output::value(*format, &admin.alias(address).await?, |alias| {
-                list(std::slice::from_ref(alias))
-            })
+            let alias: Alias = api.get(&place(address, &[])).await?;
+            output::value(*format, &alias, |alias| list(std::slice::from_ref(alias)))
         }
         Verb::Set {
             address,
             to,
             format,
-        } => output::changes(*format, &admin.set_alias(address, to, now).await?),
+        } => {
+            let place = place(address, &[]);
+            // The API would make one; a mistyped alias is not meant to come about.
+            let _: Alias = api.get(&place).await?;
+            let done: WhatChanged = api.send(Method::Put, &place, &targets(to)).await?;
+            output::sentences(*format, done.changes)
+        }
         Verb::Remove {
             address,
             with_aliases,
             format,
         } => {
-            let dependents = if *with_aliases {
-                Dependents::Remove
-            } else {
-                Dependents::Keep
-            };
-            output::changes(
-                *format,
-                &admin.remove_alias(address, dependents, now).await?,
-            )
+            let place = place(address, &[dependents(*with_aliases)]);
+            let done: WhatChanged = api.send(Method::Delete, &place, &()).await?;
+            output::sentences(*format, done.changes)
         }
-    }
+    })
 }
 
-fn list(aliases: &[AliasView]) -> String {
+fn list(aliases: &[Alias]) -> String {
     let rows: Vec<_> = aliases
         .iter()
         .map(|alias| vec![alias.address.clone(), alias.to.join(", ")])

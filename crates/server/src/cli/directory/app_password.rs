@@ -1,10 +1,12 @@
 //! `rohrpost app-password`: add, list, remove.
 
-use super::{Desk, Format, address, output};
+use super::{Format, address, output, seconds};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::Subcommand;
-use directory::admin::{AdminError, AppPasswordView};
 use directory::password::{AppLimits, Party, Services};
 use directory::{AddressBlock, AddressKey};
+use https::api::accounts::{AddAppPassword, AppPassword, MadeAppPassword};
+use serde_json::{Value, json};
 
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
@@ -91,9 +93,8 @@ impl Limits {
     }
 }
 
-pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, AdminError> {
-    let (admin, now) = (desk.admin, desk.now);
-    match verb {
+pub(super) async fn run(verb: &Verb, api: &AdminApi) -> Result<String, String> {
+    Ok(match verb {
         Verb::Add {
             login,
             label,
@@ -101,11 +102,15 @@ pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, Admi
             format,
         } => {
             let limits = limits.wanted();
-            let made = admin.add_app_password(login, label, &limits, now).await?;
-            let made = made.password;
-            let value = serde_json::json!({
-                "login": login.to_string(), "label": label, "password": made.as_str(),
-                "limits": limits.to_string(),
+            let wanted = AddAppPassword {
+                label: label.clone(),
+                limits: limits.to_string(),
+            };
+            let place = path(&["accounts", &login.to_string(), "app-passwords"], &[]);
+            let made: MadeAppPassword = api.send(Method::Post, &place, &wanted).await?;
+            let value = json!({
+                "login": login.to_string(), "label": label, "password": made.password,
+                "limits": wanted.limits,
             });
             output::value(*format, &value, |_| {
                 let limited = match limits.is_unlimited() {
@@ -114,36 +119,46 @@ pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, Admi
                 };
                 format!(
                     "The app password \"{label}\" of account {login}, shown only now: {}\n{limited}",
-                    made.as_str()
+                    made.password
                 )
             })
         }
         Verb::List { login, format } => {
-            output::value(*format, &admin.app_passwords(login).await?, |apps| {
-                list(apps)
-            })
+            let place = path(&["accounts", &login.to_string(), "app-passwords"], &[]);
+            let apps: Vec<AppPassword> = api.get(&place).await?;
+            let values: Vec<Value> = apps.iter().map(value).collect();
+            output::value(*format, &values, |_| list(&apps))
         }
         Verb::Remove {
             login,
             label,
             format,
         } => {
-            admin.remove_app_password(login, label, now).await?;
-            output::done(
-                *format,
-                &format!("account {login} loses the app password \"{label}\""),
-            )
+            let place = ["accounts", &login.to_string(), "app-passwords", label];
+            api.send::<()>(Method::Delete, &path(&place, &[]), &())
+                .await?;
+            let done = format!("account {login} loses the app password \"{label}\"");
+            output::done(*format, done)
         }
-    }
+    })
 }
 
-fn list(apps: &[AppPasswordView]) -> String {
-    let row = |app: &AppPasswordView| {
-        let last_used = app.last_used_day.map(|day| output::date(day * DAY_SECONDS));
+/// As JSON.
+pub(super) fn value(app: &AppPassword) -> Value {
+    // The API tells a day as a date.
+    let day = |date: &String| seconds(&format!("{date}T00:00:00Z")) / DAY_SECONDS;
+    json!({
+        "label": app.label, "created": seconds(&app.created),
+        "last_used_day": app.last_used.as_ref().map(day), "limits": app.limits,
+    })
+}
+
+fn list(apps: &[AppPassword]) -> String {
+    let row = |app: &AppPassword| {
         vec![
             app.label.clone(),
-            output::date(app.created),
-            output::or_dash(last_used.as_ref()),
+            output::date(&app.created),
+            output::or_dash(app.last_used.as_ref()),
             match app.limits.as_str() {
                 "" => "-".to_owned(),
                 limits => limits.to_owned(),

@@ -1,13 +1,13 @@
 //! `rohrpost group`: add, list, show, set, remove, defaults.
 
-use super::{Desk, Format, output};
+use super::{Format, address, domain_name, output};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::Subcommand;
-use directory::admin::{AdminError, GroupView, NewAccount, NewDomain, Setting};
-use directory::{AddressKey, DomainName};
-use policy::Scope;
-use policy::admin::{Author, Wanted};
-use policy::groups::{DEFAULT_GROUPS, DefaultGroup};
-use policy::setting::Value;
+use https::api::WhatChanged;
+use https::api::accounts::ChangeAccount;
+use https::api::domains::ChangeDomain;
+use https::api::groups::{AddGroup, Description, Group, UsualGroups};
+use policy::groups::DefaultGroup;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -64,38 +64,42 @@ pub(crate) enum Verb {
     },
 }
 
-pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, AdminError> {
-    let (admin, now) = (desk.admin, desk.now);
-    match verb {
+pub(super) async fn run(verb: &Verb, api: &AdminApi) -> Result<String, String> {
+    Ok(match verb {
         Verb::Add {
             name,
             description,
             format,
         } => {
-            admin.add_group(name, description, now).await?;
-            output::done(*format, &format!("group {name} is added"))
+            let wanted = AddGroup {
+                name: name.clone(),
+                description: description.clone(),
+            };
+            let _: Group = api
+                .send(Method::Post, &path(&["groups"], &[]), &wanted)
+                .await?;
+            output::done(*format, format!("group {name} is added"))
         }
-        Verb::List(format) => output::value(*format, &admin.groups().await?, |groups| list(groups)),
-        Verb::Show { name, format } => output::value(*format, &admin.group(name).await?, |group| {
-            list(std::slice::from_ref(group))
-        }),
+        Verb::List(format) => {
+            let groups: Vec<Group> = api.get(&path(&["groups"], &[])).await?;
+            output::value(*format, &groups, |groups| list(groups))
+        }
+        Verb::Show { name, format } => {
+            let group: Group = api.get(&path(&["groups", name], &[])).await?;
+            output::value(*format, &group, |group| list(std::slice::from_ref(group)))
+        }
         Verb::Set {
             name,
             group: Some(group),
             format,
             ..
         } => {
-            put_into(desk, name, group).await?;
-            output::done(*format, &format!("the group of {name} is now {group}"))
+            put_into(api, name, group).await?;
+            output::done(*format, format!("the group of {name} is now {group}"))
         }
         Verb::Defaults(format) => {
-            let mut made = Vec::new();
-            for group in DEFAULT_GROUPS {
-                if make_default(desk, group).await? {
-                    made.push(format!("group {} is added", group.name));
-                }
-            }
-            output::sentences(*format, made)
+            let made = usual(api, UsualGroups::default()).await?;
+            output::sentences(*format, made.changes)
         }
         Verb::Set {
             name,
@@ -103,77 +107,54 @@ pub(super) async fn run(verb: &Verb, desk: &mut Desk<'_>) -> Result<String, Admi
             format,
             ..
         } => {
-            let description = description.as_deref().unwrap_or_default();
-            admin.set_group(name, description, now).await?;
-            output::done(
-                *format,
-                &format!("group {name} is now described as \"{description}\""),
-            )
+            let place = path(&["groups", name], &[]);
+            // The API would make one; a mistyped group is not meant to come about.
+            let _: Group = api.get(&place).await?;
+            let wanted = Description {
+                description: description.clone().unwrap_or_default(),
+            };
+            let done: WhatChanged = api.send(Method::Put, &place, &wanted).await?;
+            output::sentences(*format, done.changes)
         }
         Verb::Remove { name, format } => {
-            admin.remove_group(name, now).await?;
-            output::done(*format, &format!("group {name} is removed"))
+            let place = path(&["groups", name], &[]);
+            api.send::<()>(Method::Delete, &place, &()).await?;
+            output::done(*format, format!("group {name} is removed"))
         }
-    }
+    })
 }
 
-async fn put_into(desk: &mut Desk<'_>, name: &str, group: &str) -> Result<(), AdminError> {
-    if let Some(usual) = DefaultGroup::named(group) {
-        make_default(desk, usual).await?;
+async fn usual(api: &AdminApi, which: UsualGroups) -> Result<WhatChanged, String> {
+    let place = path(&["usual-groups"], &[]);
+    api.send(Method::Post, &place, &which).await
+}
+
+async fn put_into(api: &AdminApi, name: &str, group: &str) -> Result<(), String> {
+    if DefaultGroup::named(group).is_some() {
+        let name = Some(group.to_owned());
+        usual(api, UsualGroups { name }).await?;
     }
-    let to = Setting::To(group.to_owned());
-    if name.contains('@') {
-        let login = AddressKey::parse(name)?;
-        let new = NewAccount {
-            group: to,
-            ..NewAccount::default()
+    let group = Some(group.to_owned());
+    let _: WhatChanged = if name.contains('@') {
+        let new = ChangeAccount {
+            group,
+            ..ChangeAccount::default()
         };
-        desk.admin.set_account(&login, &new, desk.now).await?;
+        let place = path(&["accounts", &address(name)?.to_string()], &[]);
+        api.send(Method::Patch, &place, &new).await?
     } else {
-        let domain = DomainName::parse(name)?;
-        let new = NewDomain {
-            group: to,
-            ..NewDomain::default()
+        let new = ChangeDomain {
+            group,
+            ..ChangeDomain::default()
         };
-        desk.admin.set_domain(&domain, &new, desk.now).await?;
-    }
+        let place = path(&["domains", domain_name(name)?.as_str()], &[]);
+        api.send(Method::Patch, &place, &new).await?
+    };
     Ok(())
 }
 
-/// Makes one of the usual groups with its settings; false where it is there already.
-async fn make_default(desk: &mut Desk<'_>, group: &DefaultGroup) -> Result<bool, AdminError> {
-    match desk
-        .admin
-        .add_group(group.name, group.description, desk.now)
-        .await
-    {
-        Err(AdminError::Exists(_)) => return Ok(false),
-        made => made?,
-    }
-    let settings = policy::admin::Admin::new(desk.admin.directory().store().clone());
-    for (name, value) in group.settings() {
-        let wanted = Wanted {
-            scope: Scope::Group(group.name.to_owned()),
-            name,
-            item: String::new(),
-            value: Value::parse(name, value).map_err(AdminError::Invalid)?,
-            expires_at: None,
-            consent: None,
-            owner: None,
-        };
-        let author = Author {
-            by: "rohrpost group".to_owned(),
-            reason: "usual group".to_owned(),
-            now: desk.now,
-        };
-        let set = settings.set(wanted, author).await;
-        set.map_err(|error| AdminError::Invalid(error.to_string()))?;
-    }
-    Ok(true)
-}
-
-fn list(groups: &[GroupView]) -> String {
-    let row = |group: &GroupView| {
+fn list(groups: &[Group]) -> String {
+    let row = |group: &Group| {
         vec![
             group.name.clone(),
             group.domains.to_string(),

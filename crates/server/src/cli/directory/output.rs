@@ -1,8 +1,6 @@
 //! How results are printed: columns for people, JSON for programs.
 
 use super::Format;
-use directory::admin::AdminError;
-use directory::state::Change;
 use serde::Serialize;
 
 /// The value as JSON, or the text `plain` makes of it.
@@ -10,22 +8,15 @@ pub(super) fn value<T: Serialize>(
     format: Format,
     value: &T,
     plain: impl FnOnce(&T) -> String,
-) -> Result<String, AdminError> {
-    if !format.json {
-        return Ok(plain(value));
+) -> String {
+    match format.json {
+        true => serde_json::to_string_pretty(value).unwrap_or_default() + "\n",
+        false => plain(value),
     }
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(|error| AdminError::Invalid(format!("the result has no JSON form: {error}")))
-}
-
-/// What was changed: a sentence each, or a JSON list of them.
-pub(super) fn changes(format: Format, changes: &[Change]) -> Result<String, AdminError> {
-    sentences(format, changes.iter().map(ToString::to_string).collect())
 }
 
 /// What was changed, as sentences.
-pub(super) fn sentences(format: Format, sentences: Vec<String>) -> Result<String, AdminError> {
+pub(super) fn sentences(format: Format, sentences: Vec<String>) -> String {
     value(format, &serde_json::json!({ "changes": sentences }), |_| {
         if sentences.is_empty() {
             return "Nothing changes.\n".to_owned();
@@ -38,12 +29,8 @@ pub(super) fn sentences(format: Format, sentences: Vec<String>) -> Result<String
 }
 
 /// One sentence about what was done, or a JSON list with it.
-pub(super) fn done(format: Format, sentence: &str) -> Result<String, AdminError> {
-    value(
-        format,
-        &serde_json::json!({ "changes": [sentence] }),
-        |_| capitalised(sentence) + ".\n",
-    )
+pub(super) fn done(format: Format, sentence: String) -> String {
+    sentences(format, vec![sentence])
 }
 
 fn capitalised(sentence: &str) -> String {
@@ -87,10 +74,9 @@ pub(super) fn fields(fields: &[(&str, Option<String>)]) -> String {
         .collect()
 }
 
-/// A number of seconds since 1970 as a date in UTC.
-pub(super) fn date(seconds: i64) -> String {
-    let day = formats::rfc3339::format(seconds.saturating_mul(1000));
-    day.chars().take(10).collect()
+/// The date of a time that the API told, in UTC.
+pub(super) fn date(time: &str) -> String {
+    time.chars().take(10).collect()
 }
 
 /// `-` for nothing.

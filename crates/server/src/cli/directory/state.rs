@@ -1,15 +1,14 @@
-//! `rohrpost export`, and `plan` and `apply` of a state file: the directory, and with it the policy, which
-//! stands in the same file and is carried out in a transaction of its own after the directory's.
+//! `rohrpost export`, and `plan` and `apply` of a state file: everything that an installation's operator decided, as the
+//! admin API writes and reads it. Reads the file and prints what the API says.
 
-use super::super::policy::state as policy;
 use super::{Desk, Format, output};
+use crate::cli::admin_api::{AdminApi, Method, path};
 use clap::Args;
-use directory::admin::{AdminError, Removals};
-use directory::state::Change;
-use std::io::Read as _;
+use https::api::state::Changes;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Largest state file that is read; a million accounts need about half of it.
+/// Largest state file that is read, in bytes; the API takes as much from here.
 const STATE_BYTES_MAX: u64 = 1 << 30;
 
 #[derive(Args)]
@@ -31,79 +30,50 @@ pub(crate) struct Apply {
     format: Format,
 }
 
-pub(super) async fn export(desk: &mut Desk<'_>) -> Result<String, AdminError> {
-    let mut text = desk.admin.export().await?;
-    let settings = policy::export(desk.admin.directory().store(), desk.now)
-        .await
-        .map_err(AdminError::Invalid)?;
-    if !settings.is_empty() {
-        text.push('\n');
-        text.push_str(&settings);
-    }
-    Ok(text)
+pub(super) async fn export(api: &AdminApi) -> Result<String, String> {
+    api.text(&path(&["state"], &[])).await
 }
 
-pub(super) async fn plan(verb: &Plan, desk: &mut Desk<'_>) -> Result<String, AdminError> {
-    let text = read(&verb.file, desk)?;
-    let (directory, wish) = policy::split(&text).map_err(AdminError::Invalid)?;
-    let planned = desk.admin.plan(&directory).await?.changes;
-    let store = desk.admin.directory().store();
-    let settings = policy::plan(store, &wish, desk.now)
-        .await
-        .map_err(AdminError::Invalid)?;
-    let breaks = policy::breaks(store, &settings, desk.now)
-        .await
-        .map_err(AdminError::Invalid)?;
-    let mut sentences = all(&planned, settings.sentences);
-    sentences.extend(breaks);
-    output::sentences(verb.format, sentences)
+pub(super) async fn plan(verb: &Plan, desk: &mut Desk<'_>) -> Result<String, String> {
+    let text = read(&verb.file, desk.input)?;
+    let place = path(&["state", "plan"], &[]);
+    let planned = desk.api.send_text(Method::Post, &place, text).await?;
+    Ok(told(verb.format, &planned))
 }
 
-pub(super) async fn apply(verb: &Apply, desk: &mut Desk<'_>) -> Result<String, AdminError> {
-    let text = read(&verb.file, desk)?;
-    let (directory, wish) = policy::split(&text).map_err(AdminError::Invalid)?;
-    let removals = if verb.remove_accounts {
-        Removals::Allowed
-    } else {
-        Removals::Refused
+pub(super) async fn apply(verb: &Apply, desk: &mut Desk<'_>) -> Result<String, String> {
+    let text = read(&verb.file, desk.input)?;
+    let removals = match verb.remove_accounts {
+        true => "allowed",
+        false => "refused",
     };
-    let done = desk.admin.apply(&directory, removals, desk.now).await?;
-    let store = desk.admin.directory().store();
-    // What went with its account is gone already, so this is planned after the directory's part.
-    let halfway = |why: String| {
-        AdminError::Invalid(format!(
-            "domains, accounts, aliases and groups are as the file says; of its policy and identities \
-             nothing was done: {}. Mend the file and apply it again",
-            why.trim_end_matches('.')
-        ))
-    };
-    let settings = policy::plan(store, &wish, desk.now)
-        .await
-        .map_err(halfway)?;
-    policy::apply(store, &settings, desk.now)
-        .await
-        .map_err(halfway)?;
-    output::sentences(verb.format, all(&done.changes, settings.sentences))
+    let place = path(&["state"], &[("removals", removals)]);
+    let done = desk.api.send_text(Method::Put, &place, text).await?;
+    Ok(told(verb.format, &done))
 }
 
-fn all(directory: &[Change], policy: Vec<String>) -> Vec<String> {
-    let mut sentences: Vec<String> = directory.iter().map(ToString::to_string).collect();
-    sentences.extend(policy);
-    sentences
+/// Warnings, then a sentence for each change, then whom it cuts off.
+fn told(format: Format, changes: &Changes) -> String {
+    output::value(format, changes, |changes| {
+        let mut text = String::new();
+        for warning in &changes.warnings {
+            text.push_str(&format!("warning: {warning}\n"));
+        }
+        let breaks = changes.breaks.iter().map(|one| &one.told);
+        let all = changes.changes.iter().chain(breaks).cloned().collect();
+        text + &output::sentences(Format { json: false }, all)
+    })
 }
 
-fn read(file: &Path, desk: &mut Desk<'_>) -> Result<String, AdminError> {
+fn read(file: &Path, input: &mut dyn Read) -> Result<String, String> {
     let mut text = String::new();
-    let outcome = if file == Path::new("-") {
-        desk.input.take(STATE_BYTES_MAX).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|f| f.take(STATE_BYTES_MAX).read_to_string(&mut text))
+    let outcome = match file == Path::new("-") {
+        true => input.take(STATE_BYTES_MAX).read_to_string(&mut text),
+        false => std::fs::File::open(file)
+            .and_then(|f| f.take(STATE_BYTES_MAX).read_to_string(&mut text)),
     };
     match outcome {
         Ok(_) => Ok(text),
-        Err(error) => Err(AdminError::Invalid(format!(
-            "{} cannot be read: {error}",
-            file.display()
-        ))),
+        Err(error) => Err(format!("{} cannot be read: {error}", file.display())),
     }
 }

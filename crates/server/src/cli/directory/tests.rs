@@ -1,14 +1,9 @@
 //! The verbs as they are typed, on a real store.
 
 use super::*;
+use crate::settings;
 use clap::Parser;
-use directory::admin::NoHooks;
-use directory::settings::Hashing;
-use directory::{Directory, SCHEMA, Settings};
-use platform::random::Random;
-use platform::store::{Engine, Options, Store};
-use std::sync::Arc;
-use std::time::Duration;
+use platform::clock::Clock;
 
 #[derive(Parser)]
 struct Typed {
@@ -17,47 +12,24 @@ struct Typed {
 }
 
 struct Terminal {
-    admin: Admin,
+    api: AdminApi,
     _files: tempfile::TempDir,
 }
 
 impl Terminal {
+    /// At the API of this process, over a data directory in which nothing is yet.
     async fn new() -> Self {
         let files = tempfile::tempdir().unwrap();
-        let options = Options {
-            engine: Engine::Sqlite {
-                path: files.path().join("test.db"),
-            },
-            readers: 1,
-            gather_max: Duration::ZERO,
-            before_commit: None,
-        };
-        let settings = Settings {
-            hashing: Hashing {
-                memory_kib: 8,
-                passes: 1,
-                lanes: 1,
-                scram_iterations: 4096,
-            },
-            ..Settings::default()
-        };
-        let store = Store::open(
-            options,
-            &[
-                SCHEMA,
-                policy::SCHEMA,
-                policy::CLIENTS_SCHEMA,
-                policy::CONNECTIONS_SCHEMA,
-                policy::LEGACY_SCHEMA,
-                policy::RULES_SCHEMA,
-            ],
-        )
-        .unwrap();
-        let directory = Directory::open(store, settings, Random::seeded(1))
-            .await
-            .unwrap();
+        let dir = files.path().join("data");
+        let text = format!(
+            "[node]\nhost_name = \"mx.rp.test\"\ndata_dir = \"{0}\"\n[tls]\ncertificate_dir = \"{0}\"\n",
+            dir.display()
+        );
+        let file = files.path().join("rohrpost.toml");
+        std::fs::write(&file, text).unwrap();
+        let settings = settings::load(&file).unwrap();
         Self {
-            admin: Admin::new(directory, Arc::new(NoHooks)),
+            api: AdminApi::open_or_create(&settings).await.unwrap(),
             _files: files,
         }
     }
@@ -67,8 +39,7 @@ impl Terminal {
             std::iter::once("rohrpost").chain(line.split(' ').map(|word| word.trim_matches('"')));
         let typed = Typed::try_parse_from(words).map_err(|error| error.to_string())?;
         let mut desk = Desk {
-            admin: &self.admin,
-            now: Timestamp::from_seconds(1_800_000_000),
+            api: &self.api,
             input: &mut input,
         };
         run(&typed.verb, &mut desk).await
@@ -143,9 +114,11 @@ async fn a_provider_is_made_word_by_word() {
             .await
             .contains("shown only now")
     );
+    let today = Clock::system().now();
+    let today = output::date(&formats::rfc3339::format(today.0));
     assert_eq!(
         terminal.ok("app-password list anna@bücher.test").await,
-        "LABEL  CREATED     LAST USED  LIMITED TO\nphone  2027-01-15  -          -\n"
+        format!("LABEL  CREATED     LAST USED  LIMITED TO\nphone  {today}  -          -\n")
     );
     assert_eq!(
         terminal

@@ -3,17 +3,17 @@
 //! `legacy.socket` is set; without it TLS below 1.2 exists nowhere.
 
 use super::listeners::Contexts;
-use super::{Parts, StartError};
-use crate::settings::Settings;
+use super::{Bound, Parts, StartError};
+use crate::settings::{Settings, Words as _};
 use gateway_link::{Allowed, Cleartext, Version, VersionSet};
+use https::{GatewayReport, LegacyHosts, Port};
 use platform::clock::{Clock, Timestamp};
 use platform::net::{
     Connection, Gateway, GatewayListener, GatewayParts, GatewayUser, OlderTls, Role,
 };
 use platform::tls::ClientHello;
-use policy::legacy::{Enrolment, Enrolments, Usable};
+use policy::legacy::{Enrolments, Usable};
 use policy::{LegacyClear, Policies, Service, Snapshot};
-use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
@@ -23,8 +23,6 @@ use tokio::task::JoinHandle;
 
 /// How soon the gateway hears what clients may use from now on.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Accounts that count as using legacy access logged in there within so many days.
-pub(crate) const USED_WITHIN_DAYS: i64 = 30;
 /// Enrolments looked at.
 const ENROLMENTS_MAX: u32 = 1_000_000;
 /// The version in a ClientHello of TLS 1.0; below it there is only SSL.
@@ -175,7 +173,7 @@ async fn look_back(parts: &Parts, policy: &Snapshot, now: Timestamp, over: Optio
     match enrolments.list(ENROLMENTS_MAX).await {
         Ok(all) if all.is_empty() => {}
         Ok(all) => {
-            let used = all.iter().filter(|one| is_used(one, now)).count();
+            let used = all.iter().filter(|one| one.is_used(now)).count();
             let ends_in_days = policy
                 .legacy_end()
                 .map(|end| policy.day(end) - policy.day(now));
@@ -185,26 +183,14 @@ async fn look_back(parts: &Parts, policy: &Snapshot, now: Timestamp, over: Optio
     }
 }
 
-/// Whether an enrolled account logged in at the legacy hosts of late.
-pub(crate) fn is_used(enrolment: &Enrolment, now: Timestamp) -> bool {
-    let today = now.0.div_euclid(24 * 3600 * 1000);
-    let last = enrolment.last_used_day;
-    last.is_some_and(|day| today - day <= USED_WITHIN_DAYS)
-}
-
-/// How the gateway is, as `rohrpost legacy status` hears it over the control socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct GatewayReport {
-    /// Its TLS library.
-    pub library: String,
-    /// TLS versions it speaks now.
-    pub versions: String,
-    /// Whether sessions in clear may log in.
-    pub cleartext: bool,
-    /// Open sessions in clear, over TLS 1.0, 1.1 and 1.2.
-    pub sessions: [u32; 4],
-    /// Its listeners, such as `imaps 192.0.2.10:993`.
-    pub listeners: Vec<String>,
+/// Tells the API where connections are taken.
+pub(super) fn tell_ports(hosts: &LegacyHosts, bound: &[Bound]) {
+    let port = |bound: &Bound| Port {
+        role: bound.listener.role.word().to_owned(),
+        mode: bound.listener.mode.word().to_owned(),
+        address: bound.address,
+    };
+    hosts.bound(bound.iter().map(port).collect());
 }
 
 /// What the gateway says of itself; `None` where none is connected and ready.

@@ -20,7 +20,7 @@ mod zones;
 
 pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
-    open_signing, parts_beside, resolver, segments_dir,
+    parts_beside, resolver, segments_dir,
 };
 pub(crate) use policies::keep;
 pub(crate) use secret::{installation_secret, secret_path};
@@ -91,6 +91,7 @@ impl Node {
         let (bound, mut tasks) =
             listeners::bind(&parts, &certificates, &contexts, &shutdown, observer)?;
         http::tell_ports(&settings, &contexts.https, &bound);
+        legacy::tell_ports(contexts.https.legacy(), &bound);
         let relay = relay(&parts, &bound)?;
         let relaying = tokio::spawn(relay.clone().run());
         tasks.extend(chores::start(&parts));
@@ -102,7 +103,7 @@ impl Node {
         let local = http::listen_locally(&parts.settings.data_dir, contexts.https, shutdown)
             .map_err(|error| StartError::new("the API's local socket", error))?;
         tasks.push(local);
-        let control = control::listen(&parts, certificates.clone(), &bound)
+        let control = control::listen(&parts, certificates.clone())
             .map_err(|error| StartError::new("the control socket", error))?;
         tasks.push(tokio::spawn(control));
         Ok(Self {

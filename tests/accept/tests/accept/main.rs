@@ -73,6 +73,7 @@ mod s3_26;
 mod s3_28;
 mod s3_29_s3_33_s3_34;
 mod s3_30;
+mod s3_36_s3_39_s3_43;
 mod s3_45;
 mod s3_49_s3_50;
 mod s3_51;

@@ -77,6 +77,18 @@ fn without_a_setting_the_ports_are_those_that_listen() {
     }
 }
 
+/// All of the records but one, and that one otherwise.
+fn publish(lab: &Lab) {
+    lab.dns.txt("news.firma.test", SPF);
+    lab.dns.txt("nl1.dkim.tool.test", "v=DKIM1; p=MIIB");
+    lab.dns
+        .cname("nl1._domainkey.news.firma.test", "nl1.dkim.tool.test");
+    lab.dns.txt("_dmarc.news.firma.test", "v=DMARC1; p=none");
+    lab.dns.mx("bounce.news.firma.test", 10, "mx.tool.test");
+    // Answers that nothing is there are kept for a while, by the server's clock.
+    lab.forward(std::time::Duration::from_secs(24 * 3600));
+}
+
 #[test]
 fn the_wizard_emits_the_records_and_sees_them_published() {
     let lab = lab();
@@ -115,14 +127,7 @@ fn the_wizard_emits_the_records_and_sees_them_published() {
     }
     assert_eq!(page.matches(">fehlt<").count(), 5, "{page}");
 
-    lab.dns.txt("news.firma.test", SPF);
-    lab.dns.txt("nl1.dkim.tool.test", "v=DKIM1; p=MIIB");
-    lab.dns
-        .cname("nl1._domainkey.news.firma.test", "nl1.dkim.tool.test");
-    lab.dns.txt("_dmarc.news.firma.test", "v=DMARC1; p=none");
-    lab.dns.mx("bounce.news.firma.test", 10, "mx.tool.test");
-    // Answers that nothing is there are kept for a while, by the server's clock.
-    lab.forward(std::time::Duration::from_secs(24 * 3600));
+    publish(&lab);
     let records = lab.cli(&[
         "domain",
         "delegate",

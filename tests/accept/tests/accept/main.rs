@@ -5,6 +5,7 @@ mod announcement;
 mod api_measures;
 mod api_roles;
 mod calendar;
+mod commands_over_the_api;
 mod letter_to_a_website;
 mod n_d1;
 mod n_d3_n_d4_n_d5;

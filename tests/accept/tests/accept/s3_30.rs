@@ -46,7 +46,7 @@ fn the_origin_is_shown_recorded_and_expires() {
         views.lines().filter(|view| view.contains(&id)).count() >= 2,
         "{views}"
     );
-    assert!(views.contains("uid "), "{views}");
+    assert!(views.contains("  local "), "{views}");
 
     lab.forward(6 * DAY);
     assert!(lab.cli(&["trace", &id]).contains("127.0.0.1"));

@@ -1,152 +1,181 @@
-//! Commands that make a new version of the rules. Each reads the set that holds, changes it, and writes it only if
-//! nobody else changed it meanwhile.
+//! Commands that make a new version of the rules: each sends what is to be changed, and is refused where somebody else
+//! changed the rules meanwhile.
 
-use super::{Desk, Done, Place, Verb, Why, invalid, read_set};
-use platform::store::Tx;
-use policy::admin::PolicyError;
-use policy::rules::store::{self, Change};
-use policy::rules::{Rule, RuleSet, lint};
+use super::{Done, Place, Verb, current, read_set, text_of_error};
+use crate::cli::admin_api::{AdminApi, Method, path};
+use https::api::rules::{ChangedRule, Differs, Judged, NewPlace, NewRules, NewSchedule, OneRule};
+use https::api::trying::Restore;
+use policy::rules::{Rule, RuleSet};
+use serde_json::Value;
 
-pub(super) async fn run(desk: &Desk<'_>, verb: &Verb) -> Result<Done, PolicyError> {
-    let (version, before) = desk.current().await?;
-    let (after, why) = match verb {
-        Verb::Add { file, place, why } => (add(&before, read_set(file)?, place)?, why),
+pub(super) async fn run(api: &AdminApi, verb: &Verb) -> Result<Done, String> {
+    let reason = verb.why().map(|why| why.reason.clone()).unwrap_or_default();
+    let judged: Judged = match verb {
+        Verb::Add { file, place, .. } => {
+            let (version, before) = current(api).await?;
+            let after = insert(&before, read_set(file)?.rules(), place)?;
+            put(api, &after, Some(version), reason).await?
+        }
         Verb::Set {
             name,
-            file,
-            schedule,
-            note,
-            why,
+            file: None,
+            schedule: Some(schedule),
+            note: None,
+            ..
         } => {
-            let mut rules = before.rules().to_vec();
-            let rule = &mut rules[place_of(&before, name)?];
-            match file {
-                Some(file) => *rule = only(read_set(file)?)?,
-                None => change(rule, schedule.as_deref(), note.as_deref())?,
+            let body = NewSchedule {
+                schedule: schedule.clone(),
+                reason,
+            };
+            let place = path(&["rules", "named", name, "schedule"], &[]);
+            api.send(Method::Put, &place, &body).await?
+        }
+        Verb::Set { name, .. } => {
+            let rule = changed(api, verb, name).await?;
+            let body = ChangedRule { rule, reason };
+            api.send(Method::Put, &of(name), &body).await?
+        }
+        Verb::Move { name, place, .. } => {
+            let (_, before) = current(api).await?;
+            let rest = before.without(name).map_err(text_of_error)?;
+            let place = index(&rest, place)? + 1;
+            let body = NewPlace { place, reason };
+            let at = path(&["rules", "named", name, "place"], &[]);
+            api.send(Method::Put, &at, &body).await?
+        }
+        Verb::Remove { name, .. } => {
+            let of = path(&["rules", "named", name], &[("reason", &reason)]);
+            api.send(Method::Delete, &of, &()).await?
+        }
+        Verb::Rollback { number, .. } => {
+            let version = number.to_string();
+            let of = path(&["rules", "versions", &version, "restore"], &[]);
+            api.send(Method::Post, &of, &Restore { reason }).await?
+        }
+        Verb::Import { file, plan, .. } => {
+            let after = read_set(file)?;
+            match plan {
+                true => {
+                    let planned: Judged = planned(api, &after, "en").await?;
+                    return Ok(told(&planned).into());
+                }
+                false => put(api, &after, None, reason).await?,
             }
-            (RuleSet::new(rules).map_err(invalid)?, why)
         }
-        Verb::Move { name, place, why } => {
-            let mut rules = before.rules().to_vec();
-            let rule = rules.remove(place_of(&before, name)?);
-            let rest = RuleSet::new(rules).map_err(invalid)?;
-            (insert(&rest, vec![rule], place)?, why)
-        }
-        Verb::Remove { name, why } => {
-            let mut rules = before.rules().to_vec();
-            rules.remove(place_of(&before, name)?);
-            (RuleSet::new(rules).map_err(invalid)?, why)
-        }
-        Verb::Rollback { number, why } => {
-            let number = *number;
-            let found = desk
-                .store
-                .read(move |tx: &mut dyn Tx| store::version(tx, number))
-                .await?;
-            let (_, set) = found.ok_or_else(|| {
-                PolicyError::Missing(format!(
-                    "there is no version {number}; see `rohrpost rules history`"
-                ))
-            })?;
-            (set, why)
-        }
-        Verb::Import { file, why, .. } => (read_set(file)?, why),
-        _ => return Err(invalid("this changes nothing")),
+        _ => return Err("this changes nothing".to_owned()),
     };
-    let planned = matches!(verb, Verb::Import { plan: true, .. });
-    finish(desk, version, (&before, after), why, planned).await
-}
-
-async fn finish(
-    desk: &Desk<'_>,
-    version: i64,
-    (before, after): (&RuleSet, RuleSet),
-    why: &Why,
-    planned: bool,
-) -> Result<Done, PolicyError> {
-    let mut text = String::new();
-    for change in store::diff(before, &after) {
-        text.push_str(&said(&change));
-    }
-    for remark in lint(&after, &desk.existing().await?) {
-        text.push_str(&format!("warning: {remark}\n"));
-    }
-    if planned {
-        return Ok(text.into());
-    }
-    let author = desk.author(why);
-    let written = desk
-        .store
-        .write(move |tx: &mut dyn Tx| store::put(tx, &after, Some(version), &author))
-        .await?;
-    text.push_str(&match written == version {
+    let mut text = told(&judged);
+    let version = judged.version;
+    text.push_str(&match judged.changes.is_empty() {
         true => format!("Nothing changed; version {version} holds.\n"),
-        false => format!("Version {written} holds.\n"),
+        false => format!("Version {version} holds.\n"),
     });
     Ok(text.into())
 }
 
+fn of(name: &str) -> String {
+    path(&["rules", "named", name], &[])
+}
+
+async fn put(
+    api: &AdminApi,
+    after: &RuleSet,
+    based_on: Option<i64>,
+    reason: String,
+) -> Result<Judged, String> {
+    let body = NewRules {
+        rules: as_json(after)?,
+        based_on,
+        reason,
+    };
+    api.send(Method::Put, &path(&["rules"], &[]), &body).await
+}
+
+/// What the linter says of a set, and what it would change.
+pub(super) async fn planned(api: &AdminApi, set: &RuleSet, lang: &str) -> Result<Judged, String> {
+    let body = NewRules {
+        rules: as_json(set)?,
+        based_on: None,
+        reason: String::new(),
+    };
+    let plan = path(&["rules", "plan"], &[("lang", lang)]);
+    api.send(Method::Post, &plan, &body).await
+}
+
+pub(super) fn as_json(value: &impl serde::Serialize) -> Result<Value, String> {
+    serde_json::to_value(value).map_err(text_of_error)
+}
+
+fn told(judged: &Judged) -> String {
+    let changes = judged.changes.iter().map(said);
+    let warnings = judged.remarks.iter();
+    let warnings = warnings.map(|remark| format!("warning: {}\n", remark.text));
+    changes.chain(warnings).collect()
+}
+
 /// A change in a line.
-pub(super) fn said(change: &Change) -> String {
-    match change {
-        Change::Added(name) => format!("+ {name}\n"),
-        Change::Removed(name) => format!("- {name}\n"),
-        Change::Changed(name) => format!("~ {name}\n"),
-        Change::Moved(name) => format!("> {name}\n"),
-    }
+pub(super) fn said(change: &Differs) -> String {
+    let sign = match change.how.as_str() {
+        "added" => '+',
+        "removed" => '-',
+        "changed" => '~',
+        _ => '>',
+    };
+    format!("{sign} {}\n", change.rule)
 }
 
-fn change(rule: &mut Rule, schedule: Option<&str>, note: Option<&str>) -> Result<(), PolicyError> {
-    if schedule.is_none() && note.is_none() {
-        return Err(invalid("say what to change: a FILE, --schedule or --note"));
+/// The whole rule as it shall be.
+async fn changed(api: &AdminApi, verb: &Verb, name: &str) -> Result<Value, String> {
+    let Verb::Set {
+        file,
+        schedule,
+        note,
+        ..
+    } = verb
+    else {
+        return Err("this changes nothing".to_owned());
+    };
+    if let Some(file) = file {
+        return match read_set(file)?.rules() {
+            [one] => as_json(one),
+            all => Err(format!("one rule is expected, the file has {}", all.len())),
+        };
     }
+    let Some(note) = note else {
+        return Err("say what to change: a FILE, --schedule or --note".to_owned());
+    };
+    let mut held: OneRule = api.get(&of(name)).await?;
+    held.rule["note"] = Value::from(note.as_str());
     if let Some(schedule) = schedule {
-        rule.schedule = schedule.parse().map_err(invalid)?;
+        held.rule["schedule"] = Value::from(schedule.as_str());
     }
-    if let Some(note) = note {
-        rule.note = note.to_owned();
-    }
-    Ok(())
+    Ok(held.rule)
 }
 
-fn only(set: RuleSet) -> Result<Rule, PolicyError> {
-    match set.rules() {
-        [one] => Ok(one.clone()),
-        all => Err(invalid(format!(
-            "one rule is expected, the file has {}",
-            all.len()
-        ))),
-    }
-}
-
-fn place_of(set: &RuleSet, name: &str) -> Result<usize, PolicyError> {
-    let place = set.rules().iter().position(|rule| rule.name == name);
-    place.ok_or_else(|| {
-        PolicyError::Missing(format!(
-            "there is no rule {name}; see `rohrpost rules list`"
-        ))
-    })
-}
-
-fn add(before: &RuleSet, new: RuleSet, place: &Place) -> Result<RuleSet, PolicyError> {
-    if new.rules().is_empty() {
-        return Err(invalid("the file has no rule"));
-    }
-    insert(before, new.rules().to_vec(), place)
-}
-
-fn insert(rest: &RuleSet, new: Vec<Rule>, place: &Place) -> Result<RuleSet, PolicyError> {
-    let at = match place {
+/// Where among the rules a place is, counted from 0.
+fn index(set: &RuleSet, place: &Place) -> Result<usize, String> {
+    let of = |name: &str| {
+        let found = set.rules().iter().position(|rule| rule.name == name);
+        found.ok_or_else(|| format!("there is no rule {name}; see `rohrpost rules list`"))
+    };
+    match place {
         Place {
             before: Some(name), ..
-        } => place_of(rest, name)?,
+        } => of(name),
         Place {
             after: Some(name), ..
-        } => place_of(rest, name)? + 1,
-        Place { first: true, .. } => 0,
-        _ => rest.rules().len(),
-    };
-    let mut rules = rest.rules().to_vec();
-    rules.splice(at..at, new);
-    RuleSet::new(rules).map_err(invalid)
+        } => Ok(of(name)? + 1),
+        Place { first: true, .. } => Ok(0),
+        _ => Ok(set.rules().len()),
+    }
+}
+
+fn insert(before: &RuleSet, new: &[Rule], place: &Place) -> Result<RuleSet, String> {
+    if new.is_empty() {
+        return Err("the file has no rule".to_owned());
+    }
+    let at = index(before, place)?;
+    let mut rules = before.rules().to_vec();
+    rules.splice(at..at, new.iter().cloned());
+    RuleSet::new(rules)
 }

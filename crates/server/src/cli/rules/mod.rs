@@ -1,21 +1,16 @@
-//! `rohrpost rules`: the operator's rules on the command line. A face over `policy::rules`; every change is a new
-//! version in the store, which running nodes notice at once. Decides nothing itself.
+//! `rohrpost rules`: the operator's rules on the command line. Every verb asks the admin API, which makes a new version
+//! of each change; here files are read and answers are put into lines. Decides nothing itself.
 
 mod change;
 mod show;
 mod try_out;
 
-use super::policy::{now, operator};
-use super::stores;
-use crate::control::{Request, ask};
+use super::admin_api::{AdminApi, path};
 use crate::settings::Settings;
 use clap::{Args, Subcommand, ValueEnum};
 use formats::language::Language;
-use platform::clock::{Clock, Timestamp};
-use platform::store::{Store, Tx};
-use policy::Policies;
-use policy::admin::{Author, PolicyError};
-use policy::rules::{Existing, RuleSet, store};
+use https::api::rules::Rules;
+use policy::rules::RuleSet;
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read, in bytes.
@@ -182,6 +177,15 @@ pub(crate) enum Lang {
     De,
 }
 
+impl Lang {
+    fn tag(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::De => "de",
+        }
+    }
+}
+
 impl From<Lang> for Language {
     fn from(lang: Lang) -> Self {
         match lang {
@@ -218,52 +222,31 @@ pub(crate) struct Why {
 }
 
 impl Verb {
-    fn changes_something(&self) -> bool {
+    /// Why something is changed, where it is.
+    fn why(&self) -> Option<&Why> {
         match self {
-            Self::Add { .. }
-            | Self::Set { .. }
-            | Self::Move { .. }
-            | Self::Remove { .. }
-            | Self::Rollback { .. } => true,
-            Self::Import { plan, .. } => !plan,
-            _ => false,
+            Self::Add { why, .. }
+            | Self::Set { why, .. }
+            | Self::Move { why, .. }
+            | Self::Remove { why, .. }
+            | Self::Rollback { why, .. }
+            | Self::Import { why, .. } => Some(why),
+            _ => None,
         }
     }
 }
 
-/// What a verb works with.
-struct Desk<'d> {
-    settings: &'d Settings,
-    store: Store,
-    now: Timestamp,
+/// The rules that hold, and their version.
+async fn current(api: &AdminApi) -> Result<(i64, RuleSet), String> {
+    let held: Rules = api.get(&path(&["rules"], &[])).await?;
+    Ok((
+        held.version,
+        serde_json::from_value(held.rules).map_err(text_of_error)?,
+    ))
 }
 
-impl Desk<'_> {
-    fn author(&self, why: &Why) -> Author {
-        Author {
-            by: why.by.clone().unwrap_or_else(operator),
-            reason: why.reason.clone(),
-            now: self.now,
-        }
-    }
-
-    /// The rules that hold, and their version.
-    async fn current(&self) -> Result<(i64, RuleSet), PolicyError> {
-        Ok(self.store.read(store::current).await?)
-    }
-
-    async fn policies(&self) -> Result<Policies, PolicyError> {
-        Ok(Policies::open(self.store.clone(), Clock::settable(self.now)).await?)
-    }
-
-    /// What rules may name.
-    async fn existing(&self) -> Result<Existing, PolicyError> {
-        let snapshot = self.policies().await?.snapshot();
-        Ok(self
-            .store
-            .read(move |tx: &mut dyn Tx| store::existing(tx, &snapshot))
-            .await?)
-    }
+fn text_of_error(error: impl ToString) -> String {
+    error.to_string()
 }
 
 /// What is printed, and how the program ends.
@@ -284,49 +267,37 @@ impl From<String> for Done {
 /// # Errors
 /// A text for the person at the terminal.
 pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
-    let store = match verb.changes_something() {
-        true => stores::open_or_create_store(settings)?,
-        false => stores::open_store(settings)?,
-    };
-    let desk = Desk {
-        settings,
-        store,
-        now: now(settings),
-    };
     let done = super::block_on(async {
-        let done = match verb {
-            Verb::List { json, lang } => show::list(&desk, *json, (*lang).into()).await,
-            Verb::Show { name, json } => show::one(&desk, name, *json).await,
-            Verb::Lint { file, lang } => show::lint(&desk, file.as_deref(), (*lang).into()).await,
-            Verb::Seen { rule, json } => show::seen(&desk, rule.clone(), *json).await,
-            Verb::History { json } => show::history(&desk, *json).await,
-            Verb::Diff { from, to } => show::diff(&desk, *from, *to).await,
-            Verb::Export { json } => show::export(&desk, *json).await,
-            Verb::Words { lang } => Ok(show::words((*lang).into()).into()),
-            Verb::Test(options) => try_out::test(&desk, options).await,
-            Verb::Replay(options) => try_out::replay(&desk, options).await,
-            changing => change::run(&desk, changing).await,
+        let api = match verb.why() {
+            Some(why) => {
+                let api = AdminApi::open_or_create(settings).await?;
+                api.acting_for(why.by.as_deref())
+            }
+            None => AdminApi::open(settings).await?,
         };
-        done.map_err(|error| error.to_string())
+        match verb {
+            Verb::List { json, lang } => show::list(&api, *json, (*lang).into()).await,
+            Verb::Show { name, json } => show::one(&api, name, *json).await,
+            Verb::Lint { file, lang } => show::lint(&api, file.as_deref(), *lang).await,
+            Verb::Seen { rule, json } => show::seen(&api, rule.as_deref(), *json).await,
+            Verb::History { json } => show::history(&api, *json).await,
+            Verb::Diff { from, to } => show::diff(&api, *from, *to).await,
+            Verb::Export { json } => show::export(&api, *json).await,
+            Verb::Words { lang } => Ok(show::words((*lang).into()).into()),
+            Verb::Test(options) => try_out::test(&api, options).await,
+            Verb::Replay(options) => try_out::replay(&api, options).await,
+            changing => change::run(&api, changing).await,
+        }
     })??;
     super::print(format_args!("{}", done.text));
-    if verb.changes_something() {
-        // Without a node there is nobody to tell; one that does not answer looks within a second.
-        let _ = ask(&settings.data_dir, &Request::Refresh);
-    }
     done.found.map_or(Ok(()), |why| Err(why.to_owned()))
 }
 
-fn invalid(text: impl ToString) -> PolicyError {
-    PolicyError::Invalid(text.to_string())
-}
-
 /// The text of a file, or of standard input.
-fn text_of(path: &Path) -> Result<String, PolicyError> {
+fn text_of(path: &Path) -> Result<String, String> {
     use std::io::Read;
     let mut text = String::new();
-    let cannot =
-        |error: std::io::Error| invalid(format!("{} cannot be read: {error}", path.display()));
+    let cannot = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
     let read = match path.to_str() {
         Some("-") => std::io::stdin()
             .take(FILE_BYTES_MAX)
@@ -341,11 +312,11 @@ fn text_of(path: &Path) -> Result<String, PolicyError> {
 }
 
 /// A set, or one rule, as TOML or JSON.
-fn read_set(path: &Path) -> Result<RuleSet, PolicyError> {
+fn read_set(path: &Path) -> Result<RuleSet, String> {
     let text = text_of(path)?;
     let is_json = text.trim_start().starts_with(['{', '['])
         && serde_json::from_str::<serde_json::Value>(&text).is_ok();
-    let set = match is_json {
+    match is_json {
         true => RuleSet::from_json(&text).or_else(|error| {
             let one = serde_json::from_str(&text);
             one.map_err(|_| error)
@@ -360,6 +331,5 @@ fn read_set(path: &Path) -> Result<RuleSet, PolicyError> {
                     .and_then(|rule| RuleSet::new(vec![rule])),
             }
         }),
-    };
-    set.map_err(invalid)
+    }
 }

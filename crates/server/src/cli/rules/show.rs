@@ -1,26 +1,19 @@
 //! Commands that show rules: list, one, remarks of the linter, versions and their differences, and the words rules are
 //! written with. Change nothing.
 
-use super::{Desk, Done, read_set};
+use super::change::{planned, said};
+use super::{Done, Lang, current, read_set, text_of_error};
+use crate::cli::admin_api::{AdminApi, path};
 use crate::cli::policy::output;
 use formats::language::Language;
-use platform::store::Tx;
-use policy::admin::PolicyError;
-use policy::rules::{self, FACTS, Op, Point, RuleSet, store};
+use https::api::rules::{Differs, OneRule, RulesVersion};
+use https::api::seen::RuleFinding;
+use policy::rules::{FACTS, Op, Point, Rule};
 use serde_json::json;
 use std::path::Path;
 
-/// Versions shown.
-const VERSIONS_MAX: i64 = 1_000;
-/// Findings shown.
-const SEEN_MAX: i64 = 100_000;
-
-pub(super) async fn list(
-    desk: &Desk<'_>,
-    json: bool,
-    language: Language,
-) -> Result<Done, PolicyError> {
-    let (version, set) = desk.current().await?;
+pub(super) async fn list(api: &AdminApi, json: bool, language: Language) -> Result<Done, String> {
+    let (version, set) = current(api).await?;
     if json {
         return pretty(&set);
     }
@@ -53,140 +46,82 @@ pub(super) async fn list(
     Ok(text.into())
 }
 
-fn pretty(value: &impl serde::Serialize) -> Result<Done, PolicyError> {
-    let text = serde_json::to_string_pretty(value).map_err(super::invalid)?;
+fn pretty(value: &impl serde::Serialize) -> Result<Done, String> {
+    let text = serde_json::to_string_pretty(value).map_err(text_of_error)?;
     Ok((text + "\n").into())
 }
 
-pub(super) async fn one(desk: &Desk<'_>, name: &str, json: bool) -> Result<Done, PolicyError> {
-    let (_, set) = desk.current().await?;
-    let rule = set.named(name).ok_or_else(|| {
-        PolicyError::Missing(format!(
-            "there is no rule {name}; see `rohrpost rules list`"
-        ))
-    })?;
+pub(super) async fn one(api: &AdminApi, name: &str, json: bool) -> Result<Done, String> {
+    let found: OneRule = api.get(&path(&["rules", "named", name], &[])).await?;
+    let rule: Rule = serde_json::from_value(found.rule).map_err(text_of_error)?;
     match json {
-        true => pretty(rule),
-        false => Ok(toml::to_string(rule).map_err(super::invalid)?.into()),
+        true => pretty(&rule),
+        false => Ok(toml::to_string(&rule).map_err(text_of_error)?.into()),
     }
 }
 
-pub(super) async fn lint(
-    desk: &Desk<'_>,
-    file: Option<&Path>,
-    language: Language,
-) -> Result<Done, PolicyError> {
+pub(super) async fn lint(api: &AdminApi, file: Option<&Path>, lang: Lang) -> Result<Done, String> {
     let set = match file {
         Some(file) => read_set(file)?,
-        None => desk.current().await?.1,
+        None => current(api).await?.1,
     };
-    let remarks = rules::lint(&set, &desk.existing().await?);
-    if remarks.is_empty() {
+    let judged = planned(api, &set, lang.tag()).await?;
+    if judged.remarks.is_empty() {
         return Ok("Nothing to say.\n".to_owned().into());
     }
-    let lines = remarks.iter().map(|remark| {
-        let (word, text) = (remark.problem.word(), remark.in_words(language));
-        format!("warning: {word}: {text}\n")
-    });
+    let lines = judged.remarks.iter();
+    let lines = lines.map(|one| format!("warning: {}: {}\n", one.problem, one.text));
     Ok(Done {
         text: lines.collect(),
         found: Some("the rules are likely to hold mistakes"),
     })
 }
 
-pub(super) async fn seen(
-    desk: &Desk<'_>,
-    rule: Option<String>,
-    json: bool,
-) -> Result<Done, PolicyError> {
-    let _ = crate::control::ask(&desk.settings.data_dir, &crate::control::Request::Keep);
-    let found = desk
-        .store
-        .read(move |tx: &mut dyn Tx| rules::servers::list(tx, rule.as_deref(), SEEN_MAX))
-        .await?;
+pub(super) async fn seen(api: &AdminApi, rule: Option<&str>, json: bool) -> Result<Done, String> {
+    let query = rule.map(|rule| ("rule", rule));
+    let place = path(&["rules", "findings"], query.as_slice());
+    let found: Vec<RuleFinding> = api.get(&place).await?;
     if json {
-        let rows: Vec<_> = found
-            .iter()
-            .map(|one| {
-                json!({"rule": one.rule, "domain": one.domain, "seen": one.seen,
-                       "first_day": output::day(one.first_day), "last_day": output::day(one.last_day)})
-            })
-            .collect();
-        return pretty(&rows);
+        return pretty(&found);
     }
     let lines = found.iter().map(|one| {
         let domain = output::or_dash(&one.domain);
-        format!(
-            "rule/{}: {domain} ({}x, last {})\n",
-            one.rule,
-            one.seen,
-            output::day(one.last_day)
-        )
+        let (rule, seen, last) = (&one.rule, one.seen, &one.last_day);
+        format!("rule/{rule}: {domain} ({seen}x, last {last})\n")
     });
     Ok(lines.collect::<String>().into())
 }
 
-pub(super) async fn history(desk: &Desk<'_>, json: bool) -> Result<Done, PolicyError> {
-    let versions = desk
-        .store
-        .read(|tx: &mut dyn Tx| store::versions(tx, VERSIONS_MAX))
-        .await?;
+pub(super) async fn history(api: &AdminApi, json: bool) -> Result<Done, String> {
+    let versions: Vec<RulesVersion> = api.get(&path(&["rules", "versions"], &[])).await?;
     if json {
-        let rows: Vec<_> = versions
-            .iter()
-            .map(|one| {
-                json!({"version": one.number, "at": output::time(one.changed_at),
-                       "by": one.changed_by, "reason": one.reason})
-            })
-            .collect();
-        return pretty(&rows);
+        let rows = versions.iter().map(|one| {
+            json!({"version": one.version, "at": output::moment(&one.changed),
+                   "by": one.changed_by, "reason": one.reason})
+        });
+        return pretty(&rows.collect::<Vec<_>>());
     }
     let lines = versions.iter().map(|one| {
-        let at = output::time(one.changed_at);
-        format!(
-            "{}  {at}  {}  {}\n",
-            one.number,
-            one.changed_by,
-            output::or_dash(&one.reason)
-        )
+        let at = output::moment(&one.changed);
+        let (number, by) = (one.version, &one.changed_by);
+        format!("{number}  {at}  {by}  {}\n", output::or_dash(&one.reason))
     });
     Ok(lines.collect::<String>().into())
 }
 
-pub(super) async fn diff(desk: &Desk<'_>, from: i64, to: Option<i64>) -> Result<Done, PolicyError> {
-    let before = version(desk, from).await?;
-    let after = match to {
-        Some(to) => version(desk, to).await?,
-        None => desk.current().await?.1,
-    };
-    let lines = store::diff(&before, &after)
-        .iter()
-        .map(super::change::said)
-        .collect::<String>();
-    Ok(lines.into())
+pub(super) async fn diff(api: &AdminApi, from: i64, to: Option<i64>) -> Result<Done, String> {
+    let (from, to) = (from.to_string(), to.map(|to| to.to_string()));
+    let query = to.as_deref().map(|to| ("to", to));
+    let place = path(&["rules", "versions", &from, "diff"], query.as_slice());
+    let changes: Vec<Differs> = api.get(&place).await?;
+    Ok(changes.iter().map(said).collect::<String>().into())
 }
 
-/// Version 0 is no rules.
-async fn version(desk: &Desk<'_>, number: i64) -> Result<RuleSet, PolicyError> {
-    if number == 0 {
-        return Ok(RuleSet::default());
-    }
-    let found = desk
-        .store
-        .read(move |tx: &mut dyn Tx| store::version(tx, number))
-        .await?;
-    found.map(|(_, set)| set).ok_or_else(|| {
-        PolicyError::Missing(format!(
-            "there is no version {number}; see `rohrpost rules history`"
-        ))
-    })
-}
-
-pub(super) async fn export(desk: &Desk<'_>, json: bool) -> Result<Done, PolicyError> {
-    let (_, set) = desk.current().await?;
+pub(super) async fn export(api: &AdminApi, json: bool) -> Result<Done, String> {
+    let (_, set) = current(api).await?;
     match json {
         true => pretty(&set),
-        false => Ok(set.to_toml().map_err(super::invalid)?.into()),
+        false => Ok(set.to_toml()?.into()),
     }
 }
 

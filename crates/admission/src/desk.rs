@@ -165,6 +165,29 @@ impl Desk {
         );
     }
 
+    /// A server that speaks for an account hands mail in over TLS, without a login: it needs the TLS version that the
+    /// account needs, and is seen among its connections.
+    ///
+    /// # Errors
+    /// What it is told.
+    pub fn relayed(
+        &self,
+        visit: &Visit<'_>,
+        identity: &Identity,
+        now: Timestamp,
+    ) -> Result<(), Barred> {
+        let policy = self.inner.parts.policies.snapshot();
+        let attempt = self.attempt(&policy, visit.facts(), Some(scope(identity)), now);
+        match gate::login(&policy, &attempt) {
+            Ruling::Admit(noticed) => {
+                // Nobody reads a notice there; letters are for people.
+                self.admitted(visit, identity, &noticed, now);
+                Ok(())
+            }
+            Ruling::Refuse(refusal) => Err(Barred::new(refusal)),
+        }
+    }
+
     /// What watches whether a session may go on; see `Standing`.
     pub fn standing(&self, visit: &Visit<'_>, identity: Option<&Identity>) -> Standing {
         Standing::new(self, visit, identity)

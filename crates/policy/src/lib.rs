@@ -19,6 +19,7 @@ pub mod model;
 pub mod nodes;
 pub mod ownership;
 pub mod regression;
+pub mod relay_source;
 mod rows;
 pub mod rules;
 pub mod samples;

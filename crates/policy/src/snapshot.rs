@@ -11,6 +11,7 @@ use crate::legacy::Stopped;
 use crate::local_time;
 use crate::measure::Zone;
 use crate::model::*;
+use crate::relay_source::{self, Relaying};
 use crate::rules::Compiled;
 use build::SetLimits;
 use directory::{AccountId, DomainName};
@@ -57,6 +58,7 @@ pub struct Snapshot {
     pub(crate) domains: HashMap<Box<str>, Scoped>,
     pub(crate) accounts: HashMap<AccountId, Scoped>,
     pub(crate) pools: HashMap<Box<str>, Pool>,
+    pub(crate) relay_sources: Vec<Relaying>,
     pub(crate) send_as: HashMap<AccountId, Box<[Usable]>>,
     pub(crate) dane: DaneMode,
     pub(crate) help_url: Option<Box<str>>,
@@ -83,6 +85,7 @@ impl Default for Snapshot {
             domains: HashMap::new(),
             accounts: HashMap::new(),
             pools: HashMap::new(),
+            relay_sources: Vec::new(),
             send_as: HashMap::new(),
             dane: DaneMode::Enforce,
             help_url: None,
@@ -267,6 +270,11 @@ impl Snapshot {
         let own = own.map_or(&[][..], |at| &at.trusted_relays);
         let mut known = self.installation.trusted_relays.iter().chain(own);
         known.any(|network| network.contains(client))
+    }
+
+    /// The relay source that this client is.
+    pub fn relay_source(&self, client: IpAddr) -> Option<&Relaying> {
+        relay_source::find(&self.relay_sources, client)
     }
 
     /// The calendar day of `now` where the installation is, counted from 1970-01-01.

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod pool;
 mod record;
 mod sends;
+mod stand_in;
 pub(crate) mod verified;
 
 #[cfg(test)]
@@ -157,13 +158,18 @@ pub enum Credential {
         /// What it may be used for; `None` for everything.
         limits: Option<Arc<AppLimits>>,
     },
+    /// None: a server that speaks for the account because of where it is.
+    RelaySource {
+        /// Its name.
+        name: Arc<str>,
+    },
 }
 
 impl Identity {
     /// What the session may be used for beyond what the account may; `None` for everything.
     pub fn limits(&self) -> Option<&AppLimits> {
         match &self.credential {
-            Credential::Password => None,
+            Credential::Password | Credential::RelaySource { .. } => None,
             Credential::AppPassword { limits, .. } => limits.as_deref(),
         }
     }

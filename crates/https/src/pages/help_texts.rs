@@ -40,6 +40,45 @@ pub(crate) const TOPICS: &[Topic] = &[
         ),
     },
     Topic {
+        word: "spoofed",
+        german: (
+            "Die Nachricht ist nicht nachweislich von diesem Absender",
+            "Eine Nachricht kam von einem fremden Server und nennt als Absender eine Adresse, deren Domain hier liegt. \
+             Nichts belegt, dass sie wirklich von dort ist: weder SPF noch eine DKIM-Signatur im Namen der Domain, noch \
+             ein Weiterleiter, dem wir vertrauen. So sehen gefälschte Nachrichten aus; deshalb wurde sie nicht \
+             angenommen.\n\n\
+             ## Sie haben sie selbst geschickt\n\n\
+             - Senden Sie über den Server Ihres Anbieters (Port 465 oder 587, mit Ihrem Passwort), nicht über den eines \
+             anderen.\n\
+             - Ein Newsletter-Dienst, ein Shop oder eine Warenwirtschaft, die in Ihrem Namen schreibt, muss mit DKIM im \
+             Namen Ihrer Domain signieren. Der Dienst nennt dafür DNS-Einträge; der Administrator Ihrer Domain trägt sie \
+             ein.\n\
+             - Ein Webserver kann sich mit einem Passwort anmelden, das nur senden darf.\n\n\
+             ## Sie betreiben eine Mailingliste oder eine Weiterleitung\n\n\
+             Lassen Sie Kopfzeilen und Text unverändert, dann bleibt die Signatur gültig, oder schreiben Sie die Adresse \
+             der Liste in das Feld From. Wer mit ARC versiegelt, kann uns bitten, dem Siegel zu vertrauen.\n\n\
+             ## Sie wissen von nichts\n\n\
+             Dann hat jemand versucht, in Ihrem Namen zu schreiben, und ist damit gescheitert. Sie müssen nichts tun.",
+        ),
+        english: (
+            "The message is not shown to be from this sender",
+            "A message came from a server elsewhere and names as its sender an address whose domain is here. Nothing \
+             shows that it really is from there: neither SPF nor a DKIM signature in the domain's name, nor a forwarder \
+             that we trust. Forged messages look like this, so it was not taken.\n\n\
+             ## You sent it yourself\n\n\
+             - Send through your provider's server (port 465 or 587, with your password), not through somebody else's.\n\
+             - A newsletter service, a shop or an accounting program that writes in your name has to sign with DKIM in \
+             the name of your domain. The service names DNS records for that; the administrator of your domain adds \
+             them.\n\
+             - A web server can log in with a password that may only send.\n\n\
+             ## You run a mailing list or a forwarding\n\n\
+             Leave header fields and text as they are, and the signature stays valid, or write the address of the list \
+             into From. Whoever seals with ARC can ask us to trust the seal.\n\n\
+             ## You know of nothing\n\n\
+             Then somebody tried to write in your name and failed. You need to do nothing.",
+        ),
+    },
+    Topic {
         word: "tls",
         german: (
             "Die Verbindung ist nicht oder zu alt verschlüsselt",

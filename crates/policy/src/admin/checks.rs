@@ -4,6 +4,7 @@
 use super::{Author, CONSENT_TEXT, CONSENT_TEXT_VERSION, PolicyError, Wanted};
 use crate::measure::Service;
 use crate::model::{LegacyAccess, Scope, Stage};
+use crate::relay_source::RelaySource;
 use crate::rows;
 use crate::setting::{Name, ScopeKind, Value, pool_name};
 use directory::DomainName;
@@ -58,6 +59,7 @@ pub(super) fn checked(
                 )));
             }
         }
+        Value::RelaySource(source) => check_source(tx, &wanted, source)?,
         Value::Destination(rule)
             if rule.exception && !matches!(wanted.scope, Scope::Domain(_) | Scope::Account(_)) =>
         {
@@ -70,6 +72,32 @@ pub(super) fn checked(
         _ => {}
     }
     Ok((wanted, warnings))
+}
+
+/// An address speaks for one account, and a name is one source.
+fn check_source(tx: &mut dyn Tx, wanted: &Wanted, source: &RelaySource) -> Result<(), PolicyError> {
+    for row in rows::settings(tx)? {
+        let Value::RelaySource(other) = &row.value else {
+            continue;
+        };
+        if row.scope == wanted.scope {
+            continue;
+        }
+        if row.item == wanted.item {
+            return Err(PolicyError::Invalid(format!(
+                "there is a relay source {} already, of another account; choose another name",
+                row.item
+            )));
+        }
+        if let Some(network) = source.overlap(other) {
+            return Err(PolicyError::Invalid(format!(
+                "{network} overlaps with the relay source {} of another account; nobody could tell for whom mail \
+                 from there is",
+                row.item
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// S1-14, S0-02: what lets old things in must say when that ends.
@@ -164,6 +192,11 @@ pub(super) fn checked_item(name: Name, item: &str) -> Result<String, PolicyError
         Name::PoolAddresses => pool_name(item).ok_or_else(|| {
             PolicyError::Invalid(format!(
                 "\"{item}\" cannot name a pool; use letters, digits, hyphens, dots and underscores"
+            ))
+        }),
+        Name::RelaySource => pool_name(item).ok_or_else(|| {
+            PolicyError::Invalid(format!(
+                "\"{item}\" cannot name a relay source; use letters, digits, hyphens, dots and underscores"
             ))
         }),
         Name::TlsVersion | Name::Cleartext => checked_service(name, item),

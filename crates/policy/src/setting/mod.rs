@@ -195,6 +195,9 @@ names! {
     TimeZone "time-zone" [Installation] Single
         "NAME such as Europe/Berlin", "Europe/Berlin",
         "The time zone in which times of the day and days are meant.";
+    RelaySource "relay-source" [Account] Single
+        "NETWORK ... [cleartext]", "",
+        "A server that hands mail in for an account without a login, such as a web server; see `rohrpost relay-source`.";
     Destination "destination" [Installation Group Domain Account] MostSpecific
         "LEVEL [version=1.3] [names=A,B] [fingerprints=SHA256,..] [next-hop=HOST[:PORT]] [exception]", "",
         "How mail for one destination domain travels; see `rohrpost destination`.";
@@ -219,7 +222,11 @@ impl Name {
     pub fn has_items(self) -> bool {
         matches!(
             self,
-            Self::Destination | Self::PoolAddresses | Self::TlsVersion | Self::Cleartext
+            Self::Destination
+                | Self::PoolAddresses
+                | Self::TlsVersion
+                | Self::Cleartext
+                | Self::RelaySource
         )
     }
 

@@ -7,6 +7,7 @@ use crate::model::{
     DaneMode, Delay, DestinationRule, InboundTls, Language, LegacyAccess, LowestTls,
     OutboundDemand, OutboundTls, Pool, Scope, TlsLevel,
 };
+use crate::relay_source::RelaySource;
 use crate::spoofed::SpoofedDemand;
 use directory::DomainName;
 use formats::header_edit::{ACTIONS_MAX, Action};
@@ -48,6 +49,8 @@ pub enum Value {
     Domains(Vec<DomainName>),
     /// Of `trusted-relays`.
     Networks(Vec<Network>),
+    /// Of `relay-source`; its name is not part of the text.
+    RelaySource(RelaySource),
     /// Of `dane`.
     Dane(DaneMode),
     /// A name, a URL, a time zone.
@@ -102,6 +105,7 @@ impl Value {
             Name::SpoofedSender => return staged::spoofed(text).map(Self::Spoofed),
             Name::TrustedSealers => return list(name, text, DomainName::parse).map(Self::Domains),
             Name::TrustedRelays => return list(name, text, Network::from_str).map(Self::Networks),
+            Name::RelaySource => return RelaySource::parse(text).map(Self::RelaySource),
             Name::Dane => dane(text).map(Self::Dane),
             Name::Pool => pool_name(text).map(Self::Word),
             Name::Weight => number(text, 1, 1000).map(Self::Number),
@@ -441,6 +445,7 @@ impl fmt::Display for Value {
             Self::Spoofed(demand) => staged::show_spoofed(demand, f),
             Self::Domains(domains) => show_list(domains, f),
             Self::Networks(networks) => show_list(networks, f),
+            Self::RelaySource(source) => source.fmt(f),
             Self::Dane(mode) => f.write_str(mode.word()),
             Self::Word(word) => f.write_str(word),
             Self::Number(n) | Self::Limit(Some(n)) => n.fmt(f),

@@ -6,6 +6,7 @@ use crate::identities::Usable;
 use crate::legacy::Stopped;
 use crate::measure::Zone;
 use crate::model::{Limits, Scope};
+use crate::relay_source::Relaying;
 use crate::rows::Setting;
 use crate::rules::{Compiled, RuleSet};
 use crate::setting::{Name, Switch, Value};
@@ -76,6 +77,15 @@ impl Snapshot {
                 pool.name.clone_from(&setting.item);
                 self.pools.insert(setting.item.as_str().into(), pool);
             }
+            (Name::RelaySource, Value::RelaySource(source)) => {
+                if let Scope::Account(account) = setting.scope {
+                    self.relay_sources.push(Relaying {
+                        name: setting.item.as_str().into(),
+                        account,
+                        source: source.clone(),
+                    });
+                }
+            }
             _ => {}
         }
     }
@@ -96,7 +106,7 @@ impl Snapshot {
 fn snapshot_wide(name: Name) -> bool {
     matches!(
         name,
-        Name::Dane | Name::HelpUrl | Name::TimeZone | Name::PoolAddresses
+        Name::Dane | Name::HelpUrl | Name::TimeZone | Name::PoolAddresses | Name::RelaySource
     )
 }
 
@@ -159,7 +169,7 @@ impl Scoped {
                 self.destinations.insert(key.into(), *rule);
             }
             // Taken by the snapshot itself.
-            Value::Dane(_) | Value::Pool(_) => {}
+            Value::Dane(_) | Value::Pool(_) | Value::RelaySource(_) => {}
         }
     }
 

@@ -24,6 +24,9 @@ pub struct Session {
     /// That account's number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<i64>,
+    /// The relay source that handed it in for that account, without a login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The TLS session; `None` in the clear.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<SessionTls>,

@@ -89,6 +89,17 @@ fn came(accepted: &Accepted, origin: &Origin, language: Language) -> String {
     let from = sender(&accepted.from, language);
     let over = channel(session.tls.as_ref(), language);
     let client = client(session, origin, language);
+    if let (Some(login), Some(source)) = (&session.login, &session.source) {
+        return pick(
+            language,
+            format!(
+                "Der Server \"{source}\" hat sie für {login} {over} eingeliefert, Absender {from}.{client}"
+            ),
+            format!(
+                "The server \"{source}\" handed it in for {login} {over}, sender {from}.{client}"
+            ),
+        );
+    }
     match &session.login {
         Some(login) => pick(
             language,

@@ -11,6 +11,7 @@ mod dkim;
 mod legacy;
 mod policy;
 mod queue;
+mod relay_source;
 mod reports;
 mod rollout;
 mod route;
@@ -114,6 +115,14 @@ enum Command {
     /// Example: rohrpost dkim add firma.example
     #[command(subcommand)]
     Dkim(dkim::Verb),
+    /// Servers that hand mail in for an account without a login, such as a web server whose PHP sends by mail().
+    ///
+    /// They come to the submission port (587) over TLS. A mailbox with a password, or an app password limited to
+    /// sending, is the better way wherever the program can log in.
+    ///
+    /// Example: rohrpost relay-source add web1 192.0.2.7 --account website@firma.example
+    #[command(subcommand)]
+    RelaySource(relay_source::Verb),
     /// Checks that all mail is there and intact. Changes nothing.
     ///
     /// Reads every message and every row: each reference must lead to bytes with the right
@@ -279,6 +288,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
         Command::Directory(verb) => directory::command(&read_settings(&config)?, &verb),
         Command::Policy(verb) => policy::run(&read_settings(&config)?, &verb),
         Command::Rules(verb) => rules::run(&read_settings(&config)?, &verb),
+        Command::RelaySource(verb) => relay_source::run(&read_settings(&config)?, verb),
         Command::Dkim(verb) => dkim::run(&read_settings(&config)?, &verb),
         Command::Verify => verify::run(&read_settings(&config)?),
         Command::Backup { dir } => backup::backup(&read_settings(&config)?, &config, &dir),

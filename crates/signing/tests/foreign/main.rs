@@ -8,6 +8,7 @@ mod arc;
 mod corpus;
 mod dkim;
 mod leaks;
+mod proof;
 mod verifiers;
 
 use platform::clock::{Clock, Timestamp};

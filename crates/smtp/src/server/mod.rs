@@ -11,6 +11,7 @@ mod header_gate;
 mod header_report;
 mod incoming;
 mod quota;
+mod relay;
 mod results_field;
 mod rules;
 mod rulings;

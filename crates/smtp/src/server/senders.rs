@@ -3,6 +3,7 @@
 //! state nothing here costs a store access.
 
 use super::header_report::HeaderReport;
+use super::relay;
 use super::rulings::{Refusal, Ruling};
 use super::session::Session;
 use crate::reply::{Permanent, Reply, Status};
@@ -45,13 +46,21 @@ pub(super) async fn rule_envelope(
 ) -> Result<Ruling, StoreError> {
     let policy = session.context.policies.snapshot();
     let now = session.context.clock.now();
-    if policy.ownership(&scope(login), now).value != Stage::Enforce {
+    if stage(&policy, login, now) != Stage::Enforce {
         return Ok(Ruling::Accept);
     }
     let objection = object_to_envelope(session, login, &policy, path).await?;
     Ok(objection.map_or(Ruling::Accept, |objection| {
         Ruling::Refuse(refusal(objection))
     }))
+}
+
+/// How far sender ownership is for whoever sends. Of a relay source it is all there is instead of a password.
+fn stage(policy: &Snapshot, login: &Identity, now: Timestamp) -> Stage {
+    match relay::source(login) {
+        Some(_) => Stage::Enforce,
+        None => policy.ownership(&scope(login), now).value,
+    }
 }
 
 /// What is known of a message whose senders do not stop it.
@@ -75,7 +84,7 @@ pub(super) async fn rule_header(
 ) -> Result<Result<Passed, Refusal>, StoreError> {
     let policy = session.context.policies.snapshot();
     let now = session.context.clock.now();
-    let stage = policy.ownership(&scope(login), now).value;
+    let stage = stage(&policy, login, now);
     let mut passed = Passed {
         noted: Vec::new(),
         author_domain: author_domain(session, login, &policy, report).await?,

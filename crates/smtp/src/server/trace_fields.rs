@@ -3,6 +3,7 @@
 
 use super::header_report::Author;
 use super::incoming::{Edits, Front, Missing};
+use super::relay;
 use super::rules;
 use super::senders;
 use super::session::Session;
@@ -127,8 +128,8 @@ fn protocol(session: &Session, greeting: &Greeting, sender: &Sender) -> Protocol
             None => Channel::Plain,
         },
         login: match &session.login {
-            Some(_) => Login::Authenticated,
-            None => Login::Anonymous,
+            Some(login) if relay::source(login).is_none() => Login::Authenticated,
+            _ => Login::Anonymous,
         },
         charset: sender.charset,
     }
@@ -148,6 +149,9 @@ pub(super) fn session_facts(session: &Session, greeting: &Greeting) -> queue::tr
             group: tls.group.map(str::to_owned),
             fingerprint: tls.client_fingerprint.as_deref().map(str::to_owned),
         }),
+        source: (session.login.as_ref())
+            .and_then(relay::source)
+            .map(str::to_owned),
         notice_about: None,
         client: Some(stream.peer().ip()),
         hello: Some(greeting.name.to_string()),

@@ -19,6 +19,7 @@ mod xclient;
 pub(super) use rcpt::directory_failed;
 
 use super::extension::Extension;
+use super::relay;
 use super::session::{End, Outcome, Session, Xclient};
 use super::settings::{LoginOffer, Role};
 use super::state::Kind;
@@ -103,6 +104,15 @@ struct Facts {
     xclient: Xclient,
     /// Whether the extension that the command is belongs to those offered here.
     offered: Offered,
+    /// Whether the client may hand mail in before TLS, without a login.
+    relay: ClearRelay,
+}
+
+/// Whether the client is a relay source that needs no TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClearRelay {
+    Yes,
+    No,
 }
 
 /// Whether anybody may log in before TLS, and do then what a login is for.
@@ -131,8 +141,13 @@ impl Facts {
             }
             _ => ClearLogin::Closed,
         };
+        let relay = match clear_login == ClearLogin::Closed && relay::may_in_clear(session) {
+            true => ClearRelay::Yes,
+            false => ClearRelay::No,
+        };
         Self {
             clear_login,
+            relay,
             offered: match extension.is_none_or(|one| session.listener.offers(one)) {
                 true => Offered::Yes,
                 false => Offered::No,
@@ -159,7 +174,9 @@ fn check(verb: Verb, facts: Facts) -> Option<Reply> {
     };
     // Also where AUTH is offered on an mx: there no password is taken in clear.
     let needs_tls = facts.clear_login == ClearLogin::Closed
-        && ((facts.role == Role::Submission && row.needs != Needs::Nothing)
+        && ((facts.role == Role::Submission
+            && row.needs != Needs::Nothing
+            && facts.relay == ClearRelay::No)
             || (verb == Verb::Auth && exists));
     // RFC 3207 §4, for the MX of domains that take mail over TLS only.
     if facts.role == Role::SecureMx && row.needs == Needs::Login && !facts.in_tls {
@@ -215,6 +232,13 @@ pub(super) async fn run(session: &mut Session, line: &[u8]) -> Outcome {
     };
     if let Some(closing) = count_idle(session, verb) {
         return Ok(Some(closing));
+    }
+    if verb == Verb::Mail {
+        match Box::pin(relay::claim(session)).await {
+            Ok(None) => {}
+            Ok(refused) => return Ok(refused),
+            Err(error) => return Ok(Some(rcpt::directory_failed(&error))),
+        }
     }
     let refused = check(verb, Facts::of(session, verb));
     if let Some(reply) = &refused {
@@ -321,6 +345,7 @@ mod tests {
         xclient: Xclient::Hidden,
         offered: Offered::Yes,
         clear_login: ClearLogin::Closed,
+        relay: ClearRelay::No,
     };
 
     fn code(verb: Verb, facts: Facts) -> u16 {

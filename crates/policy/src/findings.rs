@@ -6,6 +6,7 @@ pub mod servers;
 pub use crate::measure::Measure;
 use crate::model::SendAs;
 use directory::{AccountId, AddressKey};
+use formats::address::Address;
 use platform::clock::Timestamp;
 use platform::params;
 use platform::store::{Store, StoreError, Tx};
@@ -359,17 +360,39 @@ pub(crate) fn settle_sender(
             SendAs::AnyAt(domain) => used.domain() == domain,
         });
         if is_own {
-            tx.execute(
-                "DELETE FROM policy_findings WHERE account = ?1 AND measure = ?2 AND detail = ?3",
-                params![
-                    account.0,
-                    &Measure::SenderOwnership.to_string(),
-                    &found.detail
-                ],
-            )?;
+            forget_one(tx, &found)?;
         }
     }
     Ok(())
+}
+
+/// The same for addresses that lead to the account since an alias or a catch-all was set; `leads_there` asks the
+/// directory. Part of the transaction that sets it.
+///
+/// # Errors
+/// Those of the store.
+pub fn settle_owned(
+    tx: &mut dyn Tx,
+    account: AccountId,
+    leads_there: &dyn Fn(&mut dyn Tx, &Address) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    for found in of(tx, account, &Measure::SenderOwnership, 0)? {
+        // Not every detail is an address: some say what was wrong with the header.
+        if let Ok(used) = Address::parse(&found.detail)
+            && leads_there(tx, &used)?
+        {
+            forget_one(tx, &found)?;
+        }
+    }
+    Ok(())
+}
+
+fn forget_one(tx: &mut dyn Tx, found: &Finding) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM policy_findings WHERE account = ?1 AND measure = ?2 AND detail = ?3",
+        params![found.account.0, &found.measure.to_string(), &found.detail],
+    )
+    .map(drop)
 }
 
 /// Forgets what is known about an account that goes.
@@ -383,3 +406,6 @@ pub(crate) fn remove_account(tx: &mut dyn Tx, account: AccountId) -> Result<(), 
     )
     .map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Accounts and their mailboxes come and go in one transaction: the directory's operations with
 //! the mailbox crate hooked in. What goes, account, alias, domain or group, takes its policy along, so that
-//! whoever comes back under the name meets no old settings.
+//! whoever comes back under the name meets no old settings. What becomes an account's own address is no finding any more.
 
-use directory::admin::{AccountHooks, Admin};
+use directory::admin::{AccountHooks, Admin, LeadsThere};
 use directory::{AccountId, AddressKey, Directory, DomainName};
 use platform::clock::Clock;
 use platform::store::{StoreError, Tx};
@@ -34,6 +34,15 @@ impl AccountHooks for MailboxHooks {
 
     fn alias_removed(&self, tx: &mut dyn Tx, alias: &AddressKey) -> Result<(), StoreError> {
         policy::remove_address(tx, alias)
+    }
+
+    fn reached(
+        &self,
+        tx: &mut dyn Tx,
+        account: AccountId,
+        leads_there: &LeadsThere<'_>,
+    ) -> Result<(), StoreError> {
+        policy::findings::settle_owned(tx, account, leads_there)
     }
 
     fn group_removed(&self, tx: &mut dyn Tx, group: &str) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@ mod app_password;
 mod domain;
 mod group;
 mod password;
+mod reach;
 mod references;
 mod state;
 
@@ -58,6 +59,19 @@ pub trait AccountHooks: Send + Sync {
     fn alias_removed(&self, _tx: &mut dyn Tx, _alias: &AddressKey) -> Result<(), StoreError> {
         Ok(())
     }
+    /// Addresses may lead to an account that did not before: an alias, a target, a catch-all was set. `leads_there` says of
+    /// an address whether it leads there now.
+    ///
+    /// # Errors
+    /// Those of the store; nothing is changed then.
+    fn reached(
+        &self,
+        _tx: &mut dyn Tx,
+        _account: AccountId,
+        _leads_there: &LeadsThere<'_>,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// A group goes.
     ///
     /// # Errors
@@ -66,6 +80,9 @@ pub trait AccountHooks: Send + Sync {
         Ok(())
     }
 }
+
+/// Whether an address leads to the account in question, as the transaction sees it.
+pub type LeadsThere<'a> = dyn Fn(&mut dyn Tx, &Address) -> Result<bool, StoreError> + 'a;
 
 /// Nothing else happens.
 #[derive(Debug, Clone, Copy, Default)]
@@ -199,6 +216,7 @@ impl Admin {
                 };
                 carry_out(tx, &changes, &hands)?;
                 references::check_changed(tx, &rules, &changes)?;
+                reach::tell(tx, &rules, &changes, &*hooks)?;
                 let told = beside(tx)?;
                 Ok::<_, E>((changes, told))
             })

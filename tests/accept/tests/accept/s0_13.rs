@@ -3,7 +3,7 @@
 use harness::{Lines, Server, Web};
 
 /// The words after `/h/` in the program's refusals.
-const WORDS: [&str; 4] = ["sender", "tls", "cleartext", "legacy"];
+const WORDS: [&str; 5] = ["sender", "spoofed", "tls", "cleartext", "legacy"];
 
 #[test]
 fn the_page_that_a_refused_sender_is_told_of_is_there() {

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
 use platform::clock::Timestamp;
-use platform::dns::update::ZoneRecord;
+use platform::dns::update::{RecordKind, ZoneRecord};
 use policy::LocalTime;
 use rollout::zone_change::{
     Change, Hand, NewChange, State, ZoneChangeError, diff, look, shorten_at,
@@ -151,8 +151,12 @@ async fn proposed(call: &Call, go: &NamesGo) -> Result<Vec<NewChange>, Problem> 
     let author = super::author(call, go.reason.clone());
     let mut new = Vec::new();
     for name in &call.services.legacy.names {
-        let found = look::addresses(&*call.services.resolver, name).await;
-        for before in found.map_err(Problem::unreachable)? {
+        for kind in [RecordKind::A, RecordKind::Aaaa] {
+            let held = call.services.zone_changes.held(name, kind, "").await;
+            let before = held.map_err(Problem::unreachable)?;
+            if before.text.is_none() {
+                continue;
+            }
             new.push(NewChange {
                 domain: name.clone(),
                 owner: name.clone(),

@@ -220,6 +220,11 @@ impl Primary {
         })
     }
 
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Puts `after` in the place of `before` at `owner`, as one step; nothing else at `owner` is touched. Both are of one
     /// kind; where neither has a text, it is only made sure that there is none.
     ///

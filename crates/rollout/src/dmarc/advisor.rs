@@ -7,13 +7,13 @@ use super::figures::{Figures, gather};
 use super::record::{Record, RecordError, Testing, Wish};
 use super::seen::{self, Standing};
 use crate::zone_change::{
-    Change, Hand, NewChange, State, ZoneChangeError, ZoneChanges, look, shorten_at,
+    Change, Hand, NewChange, State, ZoneChangeError, ZoneChanges, shorten_at,
 };
 use directory::DomainName;
 use formats::language::Language;
 use platform::clock::Timestamp;
 use platform::dns::Resolver;
-use platform::dns::update::ZoneRecord;
+use platform::dns::update::{RecordKind, ZoneRecord};
 use platform::store::StoreError;
 use policy::admin::PolicyError;
 use policy::dns_check::{addresses_of, pools_of};
@@ -207,8 +207,8 @@ impl Advisor {
             .read(move |tx| seen::standing(tx, &name));
         let standing = read.await?;
         let owner = owner(domain);
-        let look = look::txt(&*self.parts.resolver, &owner, "v=DMARC1");
-        let mut published = look.await.map_err(AdvisorError::Dns)?;
+        let held = self.parts.changes.held(&owner, RecordKind::Txt, "v=DMARC1");
+        let mut published = held.await.map_err(AdvisorError::Dns)?;
         if published.text.is_none() {
             published.ttl_seconds = TTL_SECONDS;
         }

@@ -10,7 +10,7 @@ mod tests;
 
 pub use rows::SCHEMA;
 pub use service::{
-    NewChange, Published, Publisher, Seen, ZoneChangeError, ZoneChanges, remove_domain,
+    Held, NewChange, Published, Publisher, Seen, ZoneChangeError, ZoneChanges, remove_domain,
 };
 
 use platform::clock::Timestamp;

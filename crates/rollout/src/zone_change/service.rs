@@ -15,6 +15,9 @@ pub type Published<'a> = Pin<Box<dyn Future<Output = Result<(), UpdateError>> + 
 /// A look at a record: its text, or why it could not be seen.
 pub type Seen<'a> = Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send + 'a>>;
 
+/// What is in a zone, or why it could not be seen.
+pub type Held<'a> = Pin<Box<dyn Future<Output = Result<ZoneRecord, String>> + Send + 'a>>;
+
 /// Changes zones, and looks at them.
 pub trait Publisher: Send + Sync {
     /// Who changes the zone that `owner` is in.
@@ -27,6 +30,10 @@ pub trait Publisher: Send + Sync {
         before: &'a ZoneRecord,
         after: &'a ZoneRecord,
     ) -> Published<'a>;
+
+    /// What the zone holds at `owner`, with its own time to live where this program changes the zone; of TXT records the
+    /// one that begins with `start`. No memory of it is asked.
+    fn held<'a>(&'a self, owner: &'a str, kind: RecordKind, start: &'a str) -> Held<'a>;
 
     /// What is at `owner`, as the world sees it; of TXT records the one that begins with `start`.
     fn look<'a>(&'a self, owner: &'a str, kind: RecordKind, start: &'a str) -> Seen<'a>;
@@ -125,6 +132,19 @@ impl ZoneChanges {
     /// Who changes the zone that `owner` is in.
     pub fn hand(&self, owner: &str) -> Hand {
         self.publisher.hand(owner)
+    }
+
+    /// What the zone holds at `owner`, which a change is planned from; of TXT records the one that begins with `start`.
+    ///
+    /// # Errors
+    /// In words, where nobody could say.
+    pub async fn held(
+        &self,
+        owner: &str,
+        kind: RecordKind,
+        start: &str,
+    ) -> Result<ZoneRecord, String> {
+        self.publisher.held(owner, kind, start).await
     }
 
     /// Plans a change; gives its number. Nothing is changed before the date but the time to live.

@@ -1,6 +1,6 @@
 //! Changes of records through their dates, with a zone in memory. Tests only.
 
-use super::service::{Published, Seen};
+use super::service::{Held, Published, Seen};
 use super::*;
 use platform::dns::update::UpdateError;
 use platform::store::{Engine, Options, Store, StoreError, Tx};
@@ -46,6 +46,10 @@ impl Publisher for Zone {
             *holds = after.clone();
             Ok(())
         })
+    }
+
+    fn held<'a>(&'a self, _: &'a str, _: RecordKind, _: &'a str) -> Held<'a> {
+        Box::pin(async move { Ok(self.holds.lock().unwrap().clone()) })
     }
 
     fn look<'a>(&'a self, _: &'a str, _: RecordKind, _: &'a str) -> Seen<'a> {

@@ -3,12 +3,12 @@
 
 use super::{Parts, StartError};
 use crate::settings::Settings;
-use platform::clock::Timestamp;
-use platform::dns::Resolver;
+use platform::clock::{Clock, Timestamp};
 use platform::dns::update::{Primary, RecordKind, UpdateError, UpdateKey, ZoneRecord};
+use platform::dns::{Anchors, Resolver, SystemResolver};
 use platform::store::{StoreError, Tx};
 use rollout::dmarc::seen;
-use rollout::zone_change::{Hand, Published, Publisher, Seen, ZoneChanges, look};
+use rollout::zone_change::{Hand, Held, Published, Publisher, Seen, ZoneChanges, look};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -113,6 +113,18 @@ impl Publisher for NodePublisher {
                     "{owner} is in no zone this server may change (dns.update_zones)"
                 ))),
             }
+        })
+    }
+
+    fn held<'a>(&'a self, owner: &'a str, kind: RecordKind, start: &'a str) -> Held<'a> {
+        Box::pin(async move {
+            let Some(primary) = self.primary(owner) else {
+                return look::record(&*self.resolver, owner, kind, start).await;
+            };
+            // Others remember it for a while and count its time to live down; whoever has the zone does not.
+            let fresh = SystemResolver::new(&[primary.address()], Anchors::none(), Clock::system());
+            let fresh = fresh.map_err(|error| error.to_string())?;
+            look::record(&fresh, owner, kind, start).await
         })
     }
 

@@ -7,7 +7,10 @@ use crate::call::{Call, Done, Json, NoBody, NoQuery, Text};
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
+use platform::store::Tx;
+use policy::clients::entry::Entry;
 use policy::clients::{Hints, entry, rows};
+use rollout::guides;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,10 +22,31 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::api(
             Method::GET,
+            "/api/v1/catalogue/entries",
+            look,
+            "All entries of the catalogue, as TOML",
+            all,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/catalogue/entries/{client}",
+            look,
+            "An entry of the catalogue, as TOML",
+            one,
+        ),
+        Route::api(
+            Method::GET,
             OWN,
             look,
             "The provider's own entries of the catalogue, as TOML",
             own,
+        ),
+        Route::api(
+            Method::PUT,
+            OWN,
+            operate,
+            "Make the own entries exactly these",
+            replace,
         ),
         Route::api(
             Method::POST,
@@ -66,14 +90,78 @@ struct Why {
     reason: String,
 }
 
-async fn add(call: Call, why: Why, sent: Text) -> Result<Text, Problem> {
-    let entries = entry::parse(&sent.0).map_err(|why| Problem::invalid(why.to_string()))?;
+/// What was changed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ChangedEntries {
+    /// A sentence each.
+    pub changes: Vec<String>,
+    /// What should be known: guides that nobody has are no error, as they come with the program.
+    pub warnings: Vec<String>,
+}
+
+fn read(text: &str) -> Result<Vec<Entry>, Problem> {
+    entry::parse(text).map_err(Problem::invalid)
+}
+
+fn warnings<'e>(entries: impl Iterator<Item = &'e Entry>) -> Vec<String> {
+    let without = entries.filter(|entry| guides::get(&entry.guide).is_none());
+    let known: Vec<_> = guides::all().iter().map(guides::Guide::id).collect();
+    let told = without.map(|entry| {
+        format!(
+            "there is no guide \"{}\"; its users get the general one. There are: {}",
+            entry.guide,
+            known.join(", ")
+        )
+    });
+    told.collect()
+}
+
+async fn add(call: Call, why: Why, sent: Text) -> Result<Json<ChangedEntries>, Problem> {
+    let entries = read(&sent.0)?;
     call.note_before(&written(&call));
+    let told = entries.iter();
+    let told = told.map(|entry| format!("The catalogue has the entry {} now.", entry.id));
+    let changed = ChangedEntries {
+        changes: told.collect(),
+        warnings: warnings(entries.iter()),
+    };
     rows::add(&call.services.store, entries, author(&call, why.reason)).await?;
     call.services.policies.refresh().await?;
-    let after = written(&call);
-    call.note_after(&after);
-    Ok(Text(after))
+    call.note_after(&written(&call));
+    Ok(Json(changed))
+}
+
+async fn replace(call: Call, why: Why, sent: Text) -> Result<Json<ChangedEntries>, Problem> {
+    let wanted = rows::by_id(read(&sent.0)?);
+    call.note_before(&written(&call));
+    let warnings = warnings(wanted.values());
+    let author = author(&call, why.reason);
+    let changes = call
+        .services
+        .store
+        .write(move |tx: &mut dyn Tx| rows::replace(tx, &wanted, &author))
+        .await?;
+    call.services.policies.refresh().await?;
+    call.note_after(&written(&call));
+    Ok(Json(ChangedEntries { changes, warnings }))
+}
+
+async fn all(call: Call, _: NoQuery, _: NoBody) -> Result<Text, Problem> {
+    let catalogue = call.services.policies.catalogue();
+    Ok(Text(entry::write(catalogue.entries())))
+}
+
+async fn one(call: Call, _: NoQuery, _: NoBody) -> Result<Text, Problem> {
+    let catalogue = call.services.policies.catalogue();
+    let found = catalogue.get(call.param("client"));
+    let found = found.ok_or_else(|| missing(call.param("client")))?;
+    Ok(Text(entry::write(std::iter::once(found))))
+}
+
+fn missing(client: &str) -> Problem {
+    Problem::missing(format!(
+        "The catalogue has no entry \"{client}\"; `rohrpost catalogue list` shows what there is."
+    ))
 }
 
 async fn remove(call: Call, why: Why, _: NoBody) -> Result<Done, Problem> {
@@ -83,9 +171,10 @@ async fn remove(call: Call, why: Why, _: NoBody) -> Result<Done, Problem> {
     call.services.policies.refresh().await?;
     match was {
         true => Ok(Done),
-        false => Err(Problem::missing(
-            "The catalogue has no such entry of your own.",
-        )),
+        false => Err(Problem::missing(format!(
+            "The catalogue has no entry \"{}\" of your own; `rohrpost catalogue list` shows what there is.",
+            call.param("client")
+        ))),
     }
 }
 
@@ -107,17 +196,18 @@ struct Shown {
 }
 
 /// Whom that is.
-#[derive(Serialize, ToSchema)]
-struct RecognisedAs {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RecognisedAs {
     /// In words.
-    client: String,
+    pub client: String,
     /// The key in the catalogue.
-    key: String,
+    pub key: String,
     /// How sure that is.
-    confidence: String,
-    newest_tls: Option<&'static str>,
+    pub confidence: String,
+    /// The newest TLS it speaks.
+    pub newest_tls: Option<String>,
     /// The guide for it.
-    guide: String,
+    pub guide: String,
 }
 
 async fn recognise(call: Call, shown: Shown, _: NoBody) -> Result<Json<RecognisedAs>, Problem> {
@@ -135,7 +225,7 @@ async fn recognise(call: Call, shown: Shown, _: NoBody) -> Result<Json<Recognise
         client: found.in_words(call.language),
         key: found.key().to_string(),
         confidence: format!("{:?}", found.confidence).to_lowercase(),
-        newest_tls: found.newest_tls.map(|tls| tls.word()),
+        newest_tls: found.newest_tls.map(|tls| tls.word().to_owned()),
         guide: found.guide.to_string(),
     }))
 }

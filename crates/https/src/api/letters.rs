@@ -1,18 +1,26 @@
 //! What belongs to rollouts beside their documents: how the provider speaks, every text in every form, whom they
-//! concern today, rounds by hand, and their history.
+//! concern today, rounds and their letters, and their history.
 
 use super::author;
 use super::measures::Preview;
 use crate::access::Right;
+use crate::answer;
 use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::language::Language;
 use crate::problem::Problem;
 use crate::route::{About, Route};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use policy::impact::Impact;
+use rollout::ledger::Entry;
 use rollout::preview::Variant;
-use rollout::voice::Word;
+use rollout::voice::{Address, Gender, Word};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+
+/// Letters that are listed at most, and where nothing else is asked for.
+const LETTERS_MAX: i64 = 1_000_000;
+const LETTERS_USUAL: u32 = 10_000;
 
 /// Their routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -43,6 +51,33 @@ pub(super) fn routes() -> Vec<Route> {
             "Whom it concerns today, per measure",
             impact,
         ),
+        Route::page(
+            Method::GET,
+            "/api/v1/rollouts/{rollout}/impact.csv",
+            look,
+            sheet,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/letters",
+            look,
+            "Letters of all rollouts, and what became of them",
+            all_letters,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/rollouts/{rollout}/letters",
+            look,
+            "Its letters and what became of them",
+            letters,
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/rollouts/{rollout}/rounds",
+            look,
+            "When its rounds are, and how many letters there are",
+            rounds,
+        ),
         Route::api(
             Method::GET,
             "/api/v1/rollouts/{rollout}/contacts",
@@ -68,42 +103,45 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// A word about the provider.
-#[derive(Serialize, ToSchema)]
-struct Said {
-    word: &'static str,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Said {
+    /// Its name.
+    pub word: String,
     /// What is said now.
-    value: String,
+    pub value: String,
     /// What it takes.
-    syntax: &'static str,
+    pub syntax: String,
     /// What it is.
-    meaning: &'static str,
+    pub meaning: String,
 }
 
 async fn voice(call: Call, _: NoQuery, _: NoBody) -> Result<List<Said>, Problem> {
     let voice = call.services.rollouts.voice().await?;
     let all = Word::ALL.iter();
     let said = all.map(|(word, name, syntax, meaning)| Said {
-        word: name,
+        word: (*name).to_owned(),
         value: voice.said(*word).to_owned(),
-        syntax,
-        meaning,
+        syntax: (*syntax).to_owned(),
+        meaning: (*meaning).to_owned(),
     });
     Ok(List(said.collect()))
 }
 
 /// What is said, and why.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Say {
-    value: String,
+pub struct Say {
+    /// What.
+    pub value: String,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
 /// What is said now.
-#[derive(Serialize, ToSchema)]
-struct SaidNow {
-    value: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SaidNow {
+    /// What.
+    pub value: String,
 }
 
 async fn change(call: &Call, value: Option<&str>, reason: String) -> Result<SaidNow, Problem> {
@@ -151,6 +189,21 @@ struct Which {
 }
 
 impl Which {
+    /// # Errors
+    /// Where a word is none of those there are.
+    fn check(&self) -> Result<(), Problem> {
+        let known = |given: &Option<String>, words: &[&str]| match given.as_deref() {
+            Some(given) if !words.contains(&given) => Err(Problem::invalid(format!(
+                "\"{given}\" is none of {}",
+                words.join(", ")
+            ))),
+            _ => Ok(()),
+        };
+        known(&self.language, &["de", "en"])?;
+        known(&self.address, &Address::ALL.map(Address::word))?;
+        known(&self.gender, &Gender::ALL.map(Gender::word))
+    }
+
     fn wants(&self, variant: &Variant) -> bool {
         let is = |wanted: &Option<String>, word: &str| wanted.as_deref().is_none_or(|w| w == word);
         let client = self.client.as_deref();
@@ -169,39 +222,55 @@ fn tag(language: Language) -> &'static str {
     }
 }
 
-/// One text in one form.
-#[derive(Serialize, ToSchema)]
-struct TextOf {
-    /// `page` or the kind of letter.
-    what: &'static str,
-    language: &'static str,
-    address: &'static str,
-    gender: &'static str,
-    /// The program's key; empty where it does not matter.
-    client: String,
-    subject: String,
-    text: String,
+/// Texts of a rollout.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TextsOf {
+    /// How many there are in all; none of them has anything left unfilled.
+    pub all: usize,
+    /// Those that were asked for.
+    pub texts: Vec<TextOf>,
 }
 
-async fn preview(call: Call, which: Which, _: NoBody) -> Result<List<TextOf>, Problem> {
+/// One text in one form.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TextOf {
+    /// `page` or the kind of letter.
+    pub what: String,
+    /// `de` or `en`.
+    pub language: String,
+    /// `sie` or `du`.
+    pub address: String,
+    /// `pair` or `colon`.
+    pub gender: String,
+    /// The program's key; empty where it does not matter.
+    pub client: String,
+    /// The line above it.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+}
+
+async fn preview(call: Call, which: Which, _: NoBody) -> Result<Json<TextsOf>, Problem> {
+    which.check()?;
     let rollouts = &call.services.rollouts;
-    let all = rollouts.preview(call.param("rollout")).await?.into_iter();
-    let shown = all
-        .filter(|variant| which.wants(variant))
-        .map(|variant| TextOf {
-            what: variant.what,
-            language: tag(variant.form.language),
-            address: variant.form.address.word(),
-            gender: variant.form.gender.word(),
-            client: variant.client,
-            subject: variant.subject,
-            text: variant.text,
-        });
-    Ok(List(shown.collect()))
+    let variants = rollouts.preview(call.param("rollout")).await?;
+    let all = variants.len();
+    let shown = variants.into_iter().filter(|variant| which.wants(variant));
+    let texts = shown.map(|variant| TextOf {
+        what: variant.what.to_owned(),
+        language: tag(variant.form.language).to_owned(),
+        address: variant.form.address.word().to_owned(),
+        gender: variant.form.gender.word().to_owned(),
+        client: variant.client,
+        subject: variant.subject,
+        text: variant.text,
+    });
+    let texts = texts.collect();
+    Ok(Json(TextsOf { all, texts }))
 }
 
 /// What sessions saw until now counts.
-async fn keep(call: &Call) -> Result<(), Problem> {
+pub(super) async fn keep(call: &Call) -> Result<(), Problem> {
     call.services.connections.flush().await?;
     Ok(call.services.findings.flush().await?)
 }
@@ -217,16 +286,28 @@ async fn impact(call: Call, _: NoQuery, _: NoBody) -> Result<List<Preview>, Prob
     ))
 }
 
+async fn sheet(call: Call) -> Result<Response, Problem> {
+    keep(&call).await?;
+    let rollouts = &call.services.rollouts;
+    let impacts = rollouts.impact(call.param("rollout"), call.now).await?;
+    let text: String = impacts.iter().map(Impact::csv).collect();
+    let kind = "text/csv; charset=utf-8";
+    Ok(answer::with_body(StatusCode::OK, kind, text))
+}
+
 /// Somebody it concerns.
-#[derive(Serialize, ToSchema)]
-struct Concerned {
-    account: String,
-    domain: String,
-    group: Option<String>,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Concerned {
+    /// The address.
+    pub account: String,
+    /// Its domain.
+    pub domain: String,
+    /// Its group.
+    pub group: Option<String>,
     /// Who answers for the domain.
-    domain_contact: Option<String>,
+    pub domain_contact: Option<String>,
     /// Measures and programs.
-    seen: Vec<String>,
+    pub seen: Vec<String>,
 }
 
 async fn contacts(call: Call, _: NoQuery, _: NoBody) -> Result<List<Concerned>, Problem> {
@@ -253,38 +334,187 @@ async fn contacts(call: Call, _: NoQuery, _: NoBody) -> Result<List<Concerned>, 
     Ok(List(shown.collect()))
 }
 
+/// Which letters.
+#[derive(Deserialize, IntoParams)]
+struct WhichLetters {
+    /// Only of this round.
+    round: Option<i64>,
+    /// At most so many; 10000 where it is not said.
+    #[param(minimum = 1, maximum = 1000000)]
+    limit: Option<u32>,
+}
+
+/// A letter.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Letter {
+    /// Its rollout; empty for letters of legacy access, which belong to none.
+    pub rollout: String,
+    /// Its round.
+    pub round: i64,
+    /// What it says.
+    pub kind: String,
+    /// To whom.
+    pub address: String,
+    /// The domain concerned.
+    pub domain: String,
+    /// When it was written.
+    pub written: String,
+    /// When it goes out.
+    pub due: String,
+    /// What became of it.
+    pub status: String,
+    /// Since when.
+    pub since: String,
+    /// The message's name for `trace`; empty until it is handed over.
+    pub message: String,
+    /// The last reply, or why.
+    pub reply: String,
+}
+
+impl From<Entry> for Letter {
+    fn from(entry: Entry) -> Self {
+        let message = match entry.token {
+            0 => String::new(),
+            token => queue::TraceId(token).to_string(),
+        };
+        Self {
+            rollout: entry.key.slug,
+            round: entry.key.round,
+            kind: entry.key.kind.word().to_owned(),
+            address: entry.address,
+            domain: entry.domain,
+            written: super::time(entry.written_at.0),
+            due: super::time(entry.due_at.0),
+            status: entry.status.word().to_owned(),
+            since: super::time(entry.status_at.0),
+            message,
+            reply: entry.reply,
+        }
+    }
+}
+
+async fn of(call: &Call, slug: Option<&str>, which: WhichLetters) -> Result<Vec<Letter>, Problem> {
+    let limit = i64::from(which.limit.unwrap_or(LETTERS_USUAL)).clamp(1, LETTERS_MAX);
+    // Those of one round are chosen among all.
+    let read = match which.round {
+        None => limit,
+        Some(_) => LETTERS_MAX,
+    };
+    let entries = call
+        .services
+        .rollouts
+        .letters(slug, read)
+        .await?
+        .into_iter();
+    let of_round = |entry: &Entry| which.round.is_none_or(|round| entry.key.round == round);
+    let asked = entries.filter(of_round).map(Letter::from);
+    Ok(asked.take(usize::try_from(limit).unwrap_or(0)).collect())
+}
+
+async fn all_letters(call: Call, which: WhichLetters, _: NoBody) -> Result<List<Letter>, Problem> {
+    Ok(List(of(&call, None, which).await?))
+}
+
+async fn letters(call: Call, which: WhichLetters, _: NoBody) -> Result<List<Letter>, Problem> {
+    let slug = call.param("rollout");
+    Ok(List(of(&call, Some(slug), which).await?))
+}
+
+/// When a round is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PlannedRound {
+    /// Its number; 0 is the newsletter.
+    pub round: i64,
+    /// When.
+    pub at: String,
+}
+
+/// How many letters have come so far.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LetterCount {
+    /// Of which round.
+    pub round: i64,
+    /// What they say.
+    pub kind: String,
+    /// What became of them.
+    pub status: String,
+    /// How many.
+    pub letters: i64,
+}
+
+/// The rounds of a rollout.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RoundsOf {
+    /// Those that are planned.
+    pub planned: Vec<PlannedRound>,
+    /// The letters there are.
+    pub letters: Vec<LetterCount>,
+}
+
+async fn rounds(call: Call, _: NoQuery, _: NoBody) -> Result<Json<RoundsOf>, Problem> {
+    let rollouts = &call.services.rollouts;
+    let kept = rollouts.get(call.param("rollout")).await?;
+    let zone = call.services.policies.snapshot().zone().clone();
+    let planned = rollout::rounds::planned(&kept.rollout, &zone).into_iter();
+    let planned = planned.map(|round| PlannedRound {
+        round: round.number,
+        at: super::time(round.at.0),
+    });
+    let counts = rollouts.letter_counts(&kept.rollout.slug).await?;
+    let counts = counts
+        .into_iter()
+        .map(|(round, kind, status, letters)| LetterCount {
+            round,
+            kind,
+            status,
+            letters,
+        });
+    Ok(Json(RoundsOf {
+        planned: planned.collect(),
+        letters: counts.collect(),
+    }))
+}
+
 /// That a round is meant.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Round {
+pub struct WriteRound {
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
 /// What came of it.
-#[derive(Serialize, ToSchema)]
-struct Written {
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WrittenRound {
     /// Letters that are on their way.
-    letters: usize,
+    pub letters: usize,
 }
 
-async fn round(call: Call, _: NoQuery, sent: Json<Round>) -> Result<Json<Written>, Problem> {
+async fn round(
+    call: Call,
+    _: NoQuery,
+    sent: Json<WriteRound>,
+) -> Result<Json<WrittenRound>, Problem> {
     keep(&call).await?;
     let why = author(&call, sent.0.reason);
     let rollouts = &call.services.rollouts;
     let letters = rollouts.round_now(call.param("rollout"), why).await?;
-    let written = Written { letters };
+    let written = WrittenRound { letters };
     call.note_after(&written);
     Ok(Json(written))
 }
 
 /// A line of the history.
-#[derive(Serialize, ToSchema)]
-struct RolloutPast {
-    at: String,
-    action: String,
-    by: String,
-    reason: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RolloutPast {
+    /// When.
+    pub at: String,
+    /// What was done.
+    pub action: String,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 async fn history(call: Call, _: NoQuery, _: NoBody) -> Result<List<RolloutPast>, Problem> {

@@ -7,6 +7,7 @@ use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::Method;
 use directory::DomainName;
+use platform::store::StoreError;
 use policy::admin::measures::Place;
 use policy::admin::{Admin, Consent, PolicyError, Wanted};
 use policy::setting::{Name, Value};
@@ -217,8 +218,12 @@ pub(super) fn consent(by: Option<String>, text: Option<String>) -> Option<Consen
 
 /// What is set at a place, as it is written.
 pub(super) async fn set_at(call: &Call, place: &Place) -> Result<Option<String>, Problem> {
-    let set = admin(call).set_at(place).await?;
-    Ok(set.map(|row| row.value.to_string()))
+    match admin(call).set_at(place).await {
+        Ok(set) => Ok(set.map(|row| row.value.to_string())),
+        // What only a newer version can read can be changed and taken away all the same.
+        Err(PolicyError::Store(StoreError::Schema(_))) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn admin(call: &Call) -> Admin {

@@ -10,13 +10,11 @@ use crate::questions::{self, Decision};
 use crate::route::{About, Route};
 use axum::http::Method;
 use platform::store::Tx;
-use rollout::{Kept, Rollout, ledger};
+use rollout::plan::Setting;
+use rollout::{Kept, Rollout, TakenBack};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-
-/// Letters that are listed.
-const LETTERS_MAX: i64 = 10_000;
 
 /// Their routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -62,13 +60,6 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::api(
             Method::GET,
-            "/api/v1/rollouts/{rollout}/letters",
-            look,
-            "Its letters and what became of them",
-            letters,
-        ),
-        Route::api(
-            Method::GET,
             "/api/v1/rollouts/{rollout}/questions",
             look,
             "What readers asked",
@@ -85,73 +76,93 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// A rollout as it is kept.
-#[derive(Serialize, ToSchema)]
-struct Shown {
-    slug: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct KeptRollout {
+    /// Its name.
+    pub slug: String,
     /// `draft`, `announced`, `running`, `paused`, `done` or `rolled-back`.
-    state: &'static str,
-    created: String,
-    changed: String,
+    pub state: String,
+    /// When it was made.
+    pub created: String,
+    /// When it was changed last.
+    pub changed: String,
     /// The document as it was written.
     #[schema(value_type = Object)]
-    document: Value,
+    pub document: Value,
 }
 
-impl Shown {
+impl KeptRollout {
     fn of(kept: &Kept) -> Result<Self, Problem> {
         Ok(Self {
             slug: kept.rollout.slug.clone(),
-            state: kept.state.word(),
+            state: kept.state.word().to_owned(),
             created: super::time(kept.created_at.0),
             changed: super::time(kept.changed_at.0),
             document: serde_json::to_value(&kept.rollout).map_err(|e| Problem::fault(&e))?,
         })
     }
+
+    /// The document as a value.
+    ///
+    /// # Errors
+    /// Where another version wrote what this one cannot read.
+    pub fn rollout(&self) -> Result<Rollout, serde_json::Error> {
+        serde_json::from_value(self.document.clone())
+    }
 }
 
 /// A rollout to be kept, and why.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Write {
+pub struct WriteRollout {
     /// Slug, title, reason, as_of, audience, rounds, legacy, texts, steps, evidence.
     #[schema(value_type = Object)]
-    document: Value,
+    pub document: Value,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
 /// What should be known.
-#[derive(Serialize, ToSchema)]
-struct Warnings {
-    warnings: Vec<String>,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Warnings {
+    /// A sentence each.
+    pub warnings: Vec<String>,
 }
 
 fn read(document: Value) -> Result<Rollout, Problem> {
     serde_json::from_value(document).map_err(|error| Problem::invalid(error.to_string()))
 }
 
-async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<List<Shown>, Problem> {
+async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<List<KeptRollout>, Problem> {
     let all = call.services.rollouts.list().await?;
-    let shown: Result<Vec<_>, _> = all.iter().map(Shown::of).collect();
+    let shown: Result<Vec<_>, _> = all.iter().map(KeptRollout::of).collect();
     Ok(List(shown?))
 }
 
-async fn one(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Shown>, Problem> {
+async fn one(call: Call, _: NoQuery, _: NoBody) -> Result<Json<KeptRollout>, Problem> {
     let kept = call.services.rollouts.get(call.param("rollout")).await?;
-    Ok(Json(Shown::of(&kept)?))
+    Ok(Json(KeptRollout::of(&kept)?))
 }
 
-async fn create(call: Call, _: NoQuery, sent: Json<Write>) -> Result<Created<Warnings>, Problem> {
+async fn create(
+    call: Call,
+    _: NoQuery,
+    sent: Json<WriteRollout>,
+) -> Result<Created<Warnings>, Problem> {
     let rollout = read(sent.0.document)?;
     let author = author(&call, sent.0.reason);
     let warnings = call.services.rollouts.create(rollout, author).await?;
     Ok(Created(Warnings { warnings }))
 }
 
-async fn update(call: Call, _: NoQuery, sent: Json<Write>) -> Result<Json<Warnings>, Problem> {
+async fn update(
+    call: Call,
+    _: NoQuery,
+    sent: Json<WriteRollout>,
+) -> Result<Json<Warnings>, Problem> {
     let rollouts = &call.services.rollouts;
     let before = rollouts.get(call.param("rollout")).await?;
-    call.expect(&Shown::of(&before)?)?;
+    call.expect(&KeptRollout::of(&before)?)?;
     let rollout = read(sent.0.document)?;
     if rollout.slug != before.rollout.slug {
         return Err(Problem::invalid("The slug of a rollout does not change."));
@@ -164,45 +175,56 @@ async fn update(call: Call, _: NoQuery, sent: Json<Write>) -> Result<Json<Warnin
 
 async fn remove(call: Call, _: NoQuery, _: NoBody) -> Result<Done, Problem> {
     let rollouts = &call.services.rollouts;
-    call.expect(&Shown::of(&rollouts.get(call.param("rollout")).await?)?)?;
+    call.expect(&KeptRollout::of(
+        &rollouts.get(call.param("rollout")).await?,
+    )?)?;
     rollouts.remove(call.param("rollout")).await?;
     Ok(Done)
 }
 
 /// A setting that a rollout makes.
-#[derive(Serialize, ToSchema)]
-struct Sets {
-    scope: String,
-    name: String,
-    item: String,
-    value: String,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RolloutSets {
+    /// Where.
+    pub scope: String,
+    /// What.
+    pub name: String,
+    /// Which of several; mostly empty.
+    pub item: String,
+    /// What it becomes.
+    pub value: String,
+    /// What is set exactly there now.
+    pub before: Option<String>,
 }
 
 /// What starting a rollout would do.
-#[derive(Serialize, ToSchema)]
-struct Planned {
-    settings: Vec<Sets>,
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PlannedRollout {
+    /// All it sets.
+    pub settings: Vec<RolloutSets>,
     /// Whom it concerns, per measure.
-    impact: Vec<Preview>,
-    warnings: Vec<String>,
+    pub impact: Vec<Preview>,
+    /// What should be known.
+    pub warnings: Vec<String>,
 }
 
-async fn plan(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Planned>, Problem> {
-    call.services.connections.flush().await?;
+async fn plan(call: Call, _: NoQuery, _: NoBody) -> Result<Json<PlannedRollout>, Problem> {
+    super::letters::keep(&call).await?;
     let plan = call
         .services
         .rollouts
         .plan(call.param("rollout"), call.now)
         .await?;
-    let settings = plan.settings.into_iter().map(|setting| Sets {
+    let settings = plan.settings.into_iter().map(|setting| RolloutSets {
         scope: setting.scope.to_string(),
         name: setting.target.to_string(),
         item: setting.item,
         value: setting.value.to_string(),
+        before: setting.before,
     });
     let catalogue = call.services.policies.catalogue();
     let impact = plan.impacts.into_iter();
-    Ok(Json(Planned {
+    Ok(Json(PlannedRollout {
         settings: settings.collect(),
         impact: impact.map(|one| Preview::of(one, &catalogue)).collect(),
         warnings: plan.warnings,
@@ -210,9 +232,9 @@ async fn plan(call: Call, _: NoQuery, _: NoBody) -> Result<Json<Planned>, Proble
 }
 
 /// What is done with a rollout.
-#[derive(Deserialize, Clone, Copy, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Action {
+pub enum RolloutAction {
     /// Its page becomes public.
     Announce,
     /// Its schedules are set and its rounds begin.
@@ -228,70 +250,64 @@ enum Action {
 }
 
 /// What to do, and why.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Do {
-    action: Action,
+pub struct SteerRollout {
+    /// What.
+    pub action: RolloutAction,
     /// Kept in the history.
-    reason: String,
+    pub reason: String,
 }
 
-async fn set_state(call: Call, _: NoQuery, sent: Json<Do>) -> Result<Json<Shown>, Problem> {
+/// What came of it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SteeredRollout {
+    /// As it is now.
+    #[serde(flatten)]
+    pub rollout: KeptRollout,
+    /// Its public page.
+    pub page: String,
+    /// Settings that were made, held, let go or taken back.
+    pub settings: Vec<String>,
+    /// Settings of its that somebody changed since; they stay as they are.
+    pub left: Vec<String>,
+}
+
+async fn set_state(
+    call: Call,
+    _: NoQuery,
+    sent: Json<SteerRollout>,
+) -> Result<Json<SteeredRollout>, Problem> {
     let (rollouts, slug) = (&call.services.rollouts, call.param("rollout"));
-    call.expect(&Shown::of(&rollouts.get(slug).await?)?)?;
+    call.expect(&KeptRollout::of(&rollouts.get(slug).await?)?)?;
     let author = author(&call, sent.0.reason);
+    let mut done = TakenBack::default();
     match sent.0.action {
-        Action::Announce => rollouts.announce(slug, author).await?,
-        Action::End => rollouts.end(slug, author).await?,
-        Action::Start => drop(rollouts.start(slug, author).await?),
-        Action::Pause => drop(rollouts.pause(slug, author).await?),
-        Action::Resume => drop(rollouts.resume(slug, author).await?),
-        Action::RollBack => drop(rollouts.roll_back(slug, author).await?),
+        RolloutAction::Announce => rollouts.announce(slug, author).await?,
+        RolloutAction::End => rollouts.end(slug, author).await?,
+        RolloutAction::Start => {
+            let set = rollouts.start(slug, author).await?.into_iter();
+            done.restored = set.map(|one| told(&one)).collect();
+        }
+        RolloutAction::Pause => done = rollouts.pause(slug, author).await?,
+        RolloutAction::Resume => done = rollouts.resume(slug, author).await?,
+        RolloutAction::RollBack => done = rollouts.roll_back(slug, author).await?,
     }
     call.services.policies.refresh().await?;
-    let shown = Shown::of(&rollouts.get(slug).await?)?;
-    call.note_after(&shown);
-    Ok(Json(shown))
+    let steered = SteeredRollout {
+        rollout: KeptRollout::of(&rollouts.get(slug).await?)?,
+        page: rollout::announce::page(&rollouts.voice().await?, slug),
+        settings: done.restored,
+        left: done.left,
+    };
+    call.note_after(&steered);
+    Ok(Json(steered))
 }
 
-/// A letter.
-#[derive(Serialize, ToSchema)]
-struct Letter {
-    round: i64,
-    kind: &'static str,
-    address: String,
-    domain: String,
-    written: String,
-    status: &'static str,
-    since: String,
-    /// The last reply, or why.
-    reply: String,
-}
-
-async fn letters(call: Call, _: NoQuery, _: NoBody) -> Result<List<Letter>, Problem> {
-    let slug = call
-        .services
-        .rollouts
-        .get(call.param("rollout"))
-        .await?
-        .rollout
-        .slug;
-    let entries = call
-        .services
-        .store
-        .read(move |tx: &mut dyn Tx| ledger::list(tx, &slug, LETTERS_MAX))
-        .await?;
-    let letters = entries.into_iter().map(|entry| Letter {
-        round: entry.key.round,
-        kind: entry.key.kind.word(),
-        address: entry.address,
-        domain: entry.domain,
-        written: super::time(entry.written_at.0),
-        status: entry.status.word(),
-        since: super::time(entry.status_at.0),
-        reply: entry.reply,
-    });
-    Ok(List(letters.collect()))
+/// A setting that was made.
+fn told(set: &Setting) -> String {
+    let what = format!("{} {}", set.target, set.item);
+    format!("{}: {}", set.scope, what.trim_end())
 }
 
 /// What a reader asked.

@@ -1,18 +1,12 @@
-//! `rohrpost catalogue`: what is known of mail programs and devices, and an operator's own entries. A face over
-//! `policy::clients`; works on the store beside a running node or without one, and tells a running node.
+//! `rohrpost catalogue`: what is known of mail programs and devices, and an operator's own entries. Reads files and
+//! prints what the admin API says.
 
-use super::policy::{now, operator};
-use super::stores;
-use crate::control::{Request, ask};
+use super::admin_api::{AdminApi, Method, path};
 use crate::settings::Settings;
 use clap::{Args, Subcommand};
-use platform::clock::Clock;
-use platform::store::{Store, Tx};
-use policy::Policies;
-use policy::admin::{Author, PolicyError};
-use policy::clients::entry::{self, Entry};
-use policy::clients::{Catalogue, Hints, rows};
-use rollout::guides;
+use https::api::catalogue::{ChangedEntries, RecognisedAs};
+use https::api::measures::Client;
+use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -106,136 +100,108 @@ pub(crate) struct Shown {
 /// # Errors
 /// A text for the person at the terminal.
 pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
-    let changes = matches!(
-        verb,
-        Verb::Add { .. } | Verb::Remove { .. } | Verb::Import { .. }
-    );
-    let store = match changes {
-        true => stores::open_or_create_store(settings)?,
-        false => stores::open_store(settings)?,
-    };
     let text = super::block_on(async {
-        let done = carry_out(settings, &store, verb).await;
-        done.map_err(|error| error.to_string())
+        match verb {
+            Verb::Add { .. } | Verb::Remove { .. } | Verb::Import { .. } => {
+                change(verb, AdminApi::open_or_create(settings).await?).await
+            }
+            Verb::List { .. } | Verb::Show { .. } | Verb::Export { .. } | Verb::Recognise(_) => {
+                tell(verb, &AdminApi::open(settings).await?).await
+            }
+        }
     })??;
     super::print(format_args!("{text}"));
-    if changes {
-        // Without a node there is nobody to tell; one that does not answer looks within a second.
-        let _ = ask(&settings.data_dir, &Request::Refresh);
-    }
     Ok(())
 }
 
-async fn carry_out(settings: &Settings, store: &Store, verb: &Verb) -> Result<String, PolicyError> {
-    let author = |why: &Why| Author {
-        by: why.by.clone().unwrap_or_else(operator),
-        reason: why.reason.clone(),
-        now: now(settings),
-    };
+async fn change(verb: &Verb, api: AdminApi) -> Result<String, String> {
+    let own = |why: &Why| path(&["catalogue", "own"], &[("reason", &why.reason)]);
     match verb {
         Verb::Add { file, why } => {
-            let entries = read(file)?;
-            let told = entries.iter().map(added).collect();
-            rows::add(store, entries, author(why)).await?;
-            Ok(told)
+            let api = api.acting_for(why.by.as_deref());
+            let text = read(file)?;
+            let changed: ChangedEntries = api.send_text(Method::Post, &own(why), text).await?;
+            Ok(told(&changed))
         }
         Verb::Import { file, why } => {
-            let (wanted, author) = (rows::by_id(read(file)?), author(why));
-            let replace = move |tx: &mut dyn Tx| rows::replace(tx, &wanted, &author);
-            let changes = store.write(replace).await?;
-            Ok(match changes.as_slice() {
-                [] => "Nothing changes.\n".to_owned(),
-                changes => changes.join("\n") + "\n",
+            let api = api.acting_for(why.by.as_deref());
+            let text = read(file)?;
+            let changed: ChangedEntries = api.send_text(Method::Put, &own(why), text).await?;
+            Ok(match changed.changes.is_empty() {
+                true => "Nothing changes.\n".to_owned(),
+                false => told(&changed),
             })
         }
-        Verb::Remove { id, why } => match rows::take_away(store, id, author(why)).await? {
-            true => Ok(format!("The entry {id} is removed.\n")),
-            false => Err(missing(id)),
-        },
-        Verb::List { .. } | Verb::Show { .. } | Verb::Export { .. } | Verb::Recognise(_) => {
-            let clock = Clock::settable(now(settings));
-            let policies = Policies::open(store.clone(), clock).await?;
-            tell(&policies.catalogue(), verb)
+        Verb::Remove { id, why } => {
+            let api = api.acting_for(why.by.as_deref());
+            let place = path(&["catalogue", "own", id], &[("reason", &why.reason)]);
+            let () = api.send(Method::Delete, &place, &()).await?;
+            Ok(format!("The entry {id} is removed.\n"))
         }
+        // Everything else only looks.
+        _ => Ok(String::new()),
     }
 }
 
-fn tell(catalogue: &Catalogue, verb: &Verb) -> Result<String, PolicyError> {
+async fn tell(verb: &Verb, api: &AdminApi) -> Result<String, String> {
     match verb {
-        Verb::List { json: true } => json(catalogue),
-        Verb::List { json: false } => Ok(list(catalogue)),
-        Verb::Show { id } => {
-            let entry = catalogue.get(id).ok_or_else(|| missing(id))?;
-            Ok(entry::write(std::iter::once(entry)))
+        Verb::List { json } => {
+            let all: Vec<Client> = api.get(&path(&["catalogue", "clients"], &[])).await?;
+            match json {
+                true => as_json(&all),
+                false => Ok(list(&all)),
+            }
         }
-        Verb::Export { all } => {
-            let wanted = catalogue.entries();
-            let wanted = wanted.filter(|entry| *all || catalogue.is_own(&entry.id));
-            Ok(entry::write(wanted))
-        }
-        Verb::Recognise(shown) => Ok(recognise(catalogue, shown)),
-        Verb::Add { .. } | Verb::Import { .. } | Verb::Remove { .. } => Ok(String::new()),
+        Verb::Show { id } => api.text(&path(&["catalogue", "entries", id], &[])).await,
+        Verb::Export { all: true } => api.text(&path(&["catalogue", "entries"], &[])).await,
+        Verb::Export { all: false } => api.text(&path(&["catalogue", "own"], &[])).await,
+        Verb::Recognise(shown) => recognise(api, shown).await,
+        // Everything else changes something.
+        _ => Ok(String::new()),
     }
 }
 
-fn missing(id: &str) -> PolicyError {
-    PolicyError::Missing(format!(
-        "the catalogue has no entry \"{id}\" of your own; `rohrpost catalogue list` shows what there is"
-    ))
+fn told(changed: &ChangedEntries) -> String {
+    let changes = changed.changes.iter().map(|change| format!("{change}\n"));
+    let warnings = changed.warnings.iter();
+    let warnings = warnings.map(|warning| format!("warning: {warning}\n"));
+    changes.chain(warnings).collect()
 }
 
-fn read(file: &Path) -> Result<Vec<Entry>, PolicyError> {
-    let unreadable =
-        |error: std::io::Error| PolicyError::Invalid(format!("{}: {error}", file.display()));
+fn read(file: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("{}: {error}", file.display());
     if std::fs::metadata(file).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-        let text = format!("{} has more than {FILE_BYTES_MAX} bytes", file.display());
-        return Err(PolicyError::Invalid(text));
+        return Err(format!(
+            "{} has more than {FILE_BYTES_MAX} bytes",
+            file.display()
+        ));
     }
-    let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    let in_file = |problem| PolicyError::Invalid(format!("{}: {problem}", file.display()));
-    entry::parse(&text).map_err(in_file)
-}
-
-/// What was added; a guide nobody has is no error, as guides come with the program.
-fn added(entry: &Entry) -> String {
-    let mut text = format!("The catalogue has the entry {} now.\n", entry.id);
-    if guides::get(&entry.guide).is_none() {
-        let known: Vec<_> = guides::all().iter().map(guides::Guide::id).collect();
-        let _strings_take_everything = writeln!(
-            text,
-            "warning: there is no guide \"{}\"; its users get the general one. There are: {}",
-            entry.guide,
-            known.join(", ")
-        );
-    }
-    text
+    std::fs::read_to_string(file).map_err(unreadable)
 }
 
 /// The newest TLS of the oldest and of the newest version.
-fn tls_range(entry: &Entry) -> String {
-    let of_versions = entry.versions.iter().filter_map(|v| v.newest_tls);
-    let all = of_versions.chain(entry.newest_tls);
+fn tls_range(entry: &Client) -> String {
+    let of_versions = entry.versions.iter().map(|version| &version.newest_tls);
+    let all = of_versions.chain([&entry.newest_tls]).flatten();
     let (least, most) = (all.clone().min(), all.max());
     match (least, most) {
-        (Some(least), Some(most)) if least != most => {
-            format!("{}..{}", least.word(), most.word())
-        }
-        (Some(tls), _) => tls.word().to_owned(),
+        (Some(least), Some(most)) if least != most => format!("{least}..{most}"),
+        (Some(tls), _) => tls.clone(),
         (None, _) => "-".to_owned(),
     }
 }
 
-fn list(catalogue: &Catalogue) -> String {
+fn list(all: &[Client]) -> String {
     let mut text = format!(
         "  {:<24}{:<14}{:<10}{:<14}{}\n",
         "ID", "CLASS", "TLS", "GUIDE", "NAME"
     );
-    for entry in catalogue.entries() {
-        let mark = match catalogue.is_own(&entry.id) {
+    for entry in all {
+        let mark = match entry.own {
             true => "*",
             false => " ",
         };
-        let (id, class, guide) = (&entry.id, entry.class.word(), &entry.guide);
+        let (id, class, guide) = (&entry.id, &entry.class, &entry.guide);
         let tls = tls_range(entry);
         let _strings_take_everything = writeln!(
             text,
@@ -246,50 +212,52 @@ fn list(catalogue: &Catalogue) -> String {
     text
 }
 
-fn json(catalogue: &Catalogue) -> Result<String, PolicyError> {
-    let entries: Vec<_> = catalogue
-        .entries()
+fn as_json(all: &[Client]) -> Result<String, String> {
+    let entries: Vec<_> = all
+        .iter()
         .map(|entry| {
             let versions: Vec<_> = entry
                 .versions
                 .iter()
                 .map(|version| {
-                    serde_json::json!({
-                        "label": version.label.as_ref(),
-                        "newest_tls": version.newest_tls.map(|tls| tls.word()),
-                        "updated_tls": version.updated_tls.map(|tls| tls.word()),
-                        "support_ended": version.support_ended,
+                    json!({
+                        "label": version.label, "newest_tls": version.newest_tls,
+                        "updated_tls": version.updated_tls, "support_ended": version.support_ended,
                     })
                 })
                 .collect();
-            serde_json::json!({
-                "id": entry.id.as_ref(), "name": entry.name.as_ref(), "vendor": entry.vendor,
-                "class": entry.class.word(), "platform": entry.platform.word(),
-                "guide": entry.guide.as_ref(), "own": catalogue.is_own(&entry.id),
-                "newest_tls": entry.newest_tls.map(|tls| tls.word()), "versions": versions,
+            json!({
+                "id": entry.id, "name": entry.name, "vendor": entry.vendor, "class": entry.class,
+                "platform": entry.platform, "guide": entry.guide, "own": entry.own,
+                "newest_tls": entry.newest_tls, "versions": versions,
             })
         })
         .collect();
     serde_json::to_string_pretty(&entries)
         .map(|text| text + "\n")
-        .map_err(|error| PolicyError::Invalid(error.to_string()))
+        .map_err(|error| error.to_string())
 }
 
-fn recognise(catalogue: &Catalogue, shown: &Shown) -> String {
-    let found = catalogue.recognise(&Hints {
-        fingerprint: shown.fingerprint.as_deref(),
-        offered_versions: None,
-        imap_id_name: shown.imap_id.as_deref(),
-        imap_id_version: shown.imap_version.as_deref(),
-        imap_id_os: shown.imap_os.as_deref(),
-        hello: shown.hello.as_deref(),
-        mailer: shown.mailer.as_deref(),
-    });
-    let tls = found.newest_tls.map_or("-", |tls| tls.word());
-    format!(
-        "{found}\nkey: {}\nsure: {:?}\nnewest TLS: {tls}\nguide: {}\n",
-        found.key(),
+async fn recognise(api: &AdminApi, shown: &Shown) -> Result<String, String> {
+    let given = [
+        ("imap_id", &shown.imap_id),
+        ("imap_version", &shown.imap_version),
+        ("imap_os", &shown.imap_os),
+        ("mailer", &shown.mailer),
+        ("hello", &shown.hello),
+        ("fingerprint", &shown.fingerprint),
+    ];
+    let given = given.into_iter();
+    let query: Vec<_> = given
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        .collect();
+    let found: RecognisedAs = api.get(&path(&["catalogue", "recognise"], &query)).await?;
+    Ok(format!(
+        "{}\nkey: {}\nsure: {}\nnewest TLS: {}\nguide: {}\n",
+        found.client,
+        found.key,
         found.confidence,
+        found.newest_tls.as_deref().unwrap_or("-"),
         found.guide
-    )
+    ))
 }

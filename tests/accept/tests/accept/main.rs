@@ -68,6 +68,7 @@ mod s2_17;
 mod s2_18_s2_22;
 mod s2_21;
 mod s2_23;
+mod s2_23_any_order;
 mod s2_24;
 mod s3_20;
 mod s3_25;

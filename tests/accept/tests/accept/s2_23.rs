@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 const EVENING: &str = "2017-05-12T21:59:30Z";
 const MIDNIGHT: &str = "2017-05-12T22:00:00Z";
 
-struct Nodes {
+/// Two nodes on one PostgreSQL store.
+pub(crate) struct Nodes {
     cluster: Cluster,
     database: String,
-    nodes: [Server; 2],
+    pub(crate) nodes: [Server; 2],
     _files: tempfile::TempDir,
 }
 
 impl Nodes {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let cluster = Cluster::start();
         let url = cluster.database();
         let (_, database) = url.rsplit_once("dbname=").expect("it works");
@@ -53,7 +54,7 @@ impl Nodes {
         }
     }
 
-    fn cli(&self, arguments: &[&str]) -> String {
+    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
         let (ok, output, errors) = self.nodes[0].cli(arguments);
         assert!(ok, "{arguments:?}: {output}{errors}");
         output
@@ -77,11 +78,15 @@ impl Nodes {
     }
 }
 
+fn wait(what: &str, look: impl FnMut() -> bool) {
+    wait_told(|| what.to_owned(), look);
+}
+
 #[allow(clippy::disallowed_methods, reason = "waits for other processes")]
-fn wait(what: &str, mut look: impl FnMut() -> bool) {
+pub(crate) fn wait_told(what: impl Fn() -> String, mut look: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !look() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
+        assert!(begin.elapsed() < Duration::from_secs(30), "{}", what());
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -1,20 +1,20 @@
-//! `rohrpost rollout`: announcements, their measures and their letters on the command line. A face over
-//! `rollout::Rollouts`; works on the store beside a running node, which sends what is written here.
+//! `rohrpost rollout`: announcements, their measures and their letters on the command line. Reads files and prints what
+//! the admin API says; decides nothing itself.
 
 mod letters;
 mod show;
 mod voice;
 
-use super::policy::output::{self, Format};
-use super::policy::{now, operator};
-use super::stores;
-use crate::control::{Request, ask};
+use super::admin_api::{AdminApi, Method, path};
+use super::policy::output::Format;
 use crate::settings::Settings;
 use clap::{Args, Subcommand};
-use platform::clock::{Clock, Timestamp};
-use policy::Policies;
-use policy::admin::Author;
-use rollout::{Rollout, RolloutError, Rollouts, document};
+use https::api::letters::{WriteRound, WrittenRound};
+use https::api::rollouts::{
+    KeptRollout, RolloutAction, SteerRollout, SteeredRollout, Warnings, WriteRollout,
+};
+use rollout::{Rollout, document};
+use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -155,23 +155,6 @@ pub(crate) struct Why {
     by: Option<String>,
 }
 
-/// What a verb works with.
-struct Desk {
-    rollouts: Rollouts,
-    policies: Policies,
-    now: Timestamp,
-}
-
-impl Desk {
-    fn author(&self, why: &Why) -> Author {
-        Author {
-            by: why.by.clone().unwrap_or_else(operator),
-            reason: why.reason.clone(),
-            now: self.now,
-        }
-    }
-}
-
 impl Verb {
     fn changes_something(&self) -> bool {
         match self {
@@ -199,108 +182,135 @@ pub(super) fn run(settings: &Settings, verb: &Verb) -> Result<(), String> {
         super::print(format_args!("{}", include_str!("sample.toml")));
         return Ok(());
     }
-    let store = match verb.changes_something() {
-        true => stores::open_or_create_store(settings)?,
-        false => stores::open_store(settings)?,
-    };
-    // What sessions saw until now counts in plans and rounds.
-    let _ = ask(&settings.data_dir, &Request::Keep);
-    let now = now(settings);
     let text = super::block_on(async {
-        let policies = Policies::open(store.clone(), Clock::settable(now))
-            .await
-            .map_err(|error| error.to_string())?;
-        let desk = Desk {
-            rollouts: Rollouts::new(store, policies.clone(), &settings.host_name.0),
-            policies,
-            now,
+        let api = match verb.changes_something() {
+            true => AdminApi::open_or_create(settings).await?,
+            false => AdminApi::open(settings).await?,
         };
-        let done = carry_out(verb, &desk).await;
-        done.map_err(|error| error.to_string())
+        carry_out(verb, api).await
     })??;
     super::print(format_args!("{text}"));
-    if verb.changes_something() {
-        // Without a node there is nobody to tell; one that does not answer looks within a second.
-        let _ = ask(&settings.data_dir, &Request::Refresh);
-    }
     Ok(())
 }
 
-async fn carry_out(verb: &Verb, desk: &Desk) -> Result<String, RolloutError> {
-    let rollouts = &desk.rollouts;
+async fn carry_out(verb: &Verb, api: AdminApi) -> Result<String, String> {
     match verb {
         Verb::Sample => Ok(String::new()),
         Verb::Create { file, why } => {
-            let rollout = read(file)?;
-            let slug = rollout.slug.clone();
-            let warnings = rollouts.create(rollout, desk.author(why)).await?;
+            let (slug, written) = read(file, why)?;
+            let api = api.acting_for(why.by.as_deref());
+            let place = path(&["rollouts"], &[]);
+            let told: Warnings = api.send(Method::Post, &place, &written).await?;
             let kept = format!(
                 "Rollout {slug} is kept as a draft. Look at it by `rohrpost rollout preview {slug}` and \
                  `rohrpost rollout plan {slug}`, then `rohrpost rollout announce {slug}`.\n"
             );
-            Ok(warned(&warnings) + &kept)
+            Ok(warned(&told.warnings) + &kept)
         }
         Verb::Update { file, why } => {
-            let rollout = read(file)?;
-            let slug = rollout.slug.clone();
-            let warnings = rollouts.update(rollout, desk.author(why)).await?;
-            Ok(warned(&warnings) + &format!("Rollout {slug} is changed.\n"))
+            let (slug, written) = read(file, why)?;
+            let api = api.acting_for(why.by.as_deref());
+            let place = path(&["rollouts", &slug], &[]);
+            let told: Warnings = api.send(Method::Put, &place, &written).await?;
+            Ok(warned(&told.warnings) + &format!("Rollout {slug} is changed.\n"))
         }
         Verb::Remove { slug } => {
-            rollouts.remove(slug).await?;
+            let place = path(&["rollouts", slug], &[]);
+            let () = api.send(Method::Delete, &place, &()).await?;
             Ok(format!("Rollout {slug} is removed.\n"))
         }
-        Verb::List { format } => show::list(desk, *format).await,
-        Verb::Show { slug } => show::one(desk, slug).await,
-        Verb::Export { slug } => document(&rollouts.get(slug).await?.rollout),
-        Verb::Preview(options) => show::preview(desk, options).await,
-        Verb::Plan { slug } => show::plan(desk, slug).await,
-        Verb::Impact { slug, csv } => show::impact(desk, slug, *csv).await,
-        Verb::Letters(options) => letters::run(desk, options).await,
-        Verb::Contacts { slug } => letters::contacts(desk, slug).await,
-        Verb::Voice(verb) => voice::run(desk, verb).await,
-        other => go_on(other, desk).await,
+        Verb::List { format } => show::list(&api, *format).await,
+        Verb::Show { slug } => show::one(&api, slug).await,
+        Verb::Export { slug } => {
+            let kept: KeptRollout = of(&api, slug, &[]).await?;
+            document(&rollout(&kept)?).map_err(|error| error.to_string())
+        }
+        Verb::Preview(options) => show::preview(&api, options).await,
+        Verb::Plan { slug } => show::plan(&api, slug).await,
+        Verb::Impact { slug, csv } => show::impact(&api, slug, *csv).await,
+        Verb::Letters(options) => letters::run(&api, options).await,
+        Verb::Contacts { slug } => letters::contacts(&api, slug).await,
+        Verb::Voice(verb) => voice::run(api, verb).await,
+        other => go_on(other, api).await,
     }
 }
 
+/// What belongs to a rollout.
+async fn of<T: DeserializeOwned>(api: &AdminApi, slug: &str, part: &[&str]) -> Result<T, String> {
+    let place = [&["rollouts", slug][..], part].concat();
+    api.get(&path(&place, &[])).await
+}
+
+/// The document of a rollout.
+fn rollout(kept: &KeptRollout) -> Result<Rollout, String> {
+    let read = kept.rollout();
+    read.map_err(|error| format!("rollout {} cannot be read: {error}", kept.slug))
+}
+
 /// What brings a rollout from one state into the next.
-async fn go_on(verb: &Verb, desk: &Desk) -> Result<String, RolloutError> {
-    let rollouts = &desk.rollouts;
+async fn go_on(verb: &Verb, api: AdminApi) -> Result<String, String> {
+    let (slug, why) = match verb {
+        Verb::Announce { slug, why }
+        | Verb::Start { slug, why }
+        | Verb::Pause { slug, why }
+        | Verb::Resume { slug, why }
+        | Verb::Rollback { slug, why }
+        | Verb::End { slug, why }
+        | Verb::Round { slug, why, .. } => (slug.as_str(), why),
+        // Everything else is answered above.
+        _ => return Ok(String::new()),
+    };
+    let api = api.acting_for(why.by.as_deref());
+    let steer = async |action| steer(&api, action, slug, &why.reason).await;
     match verb {
-        Verb::Announce { slug, why } => {
-            rollouts.announce(slug, desk.author(why)).await?;
-            let voice = rollouts.voice().await?;
-            let page = rollout::announce::page(&voice, slug);
-            Ok(format!("Rollout {slug} is announced: {page}\n"))
+        Verb::Announce { .. } => {
+            let done = steer(RolloutAction::Announce).await?;
+            Ok(format!("Rollout {slug} is announced: {}\n", done.page))
         }
-        Verb::Start { slug, why } => {
-            let plan = show::plan(desk, slug).await?;
-            rollouts.start(slug, desk.author(why)).await?;
+        Verb::Start { .. } => {
+            let plan = show::plan(&api, slug).await?;
+            steer(RolloutAction::Start).await?;
             Ok(format!("{plan}Rollout {slug} runs.\n"))
         }
-        Verb::Pause { slug, why } => {
-            let done = rollouts.pause(slug, desk.author(why)).await?;
-            Ok(show::taken_back(&done) + &format!("Rollout {slug} is paused.\n"))
+        Verb::Pause { .. } => {
+            let done = steer(RolloutAction::Pause).await?;
+            Ok(show::settings(&done) + &format!("Rollout {slug} is paused.\n"))
         }
-        Verb::Resume { slug, why } => {
-            let done = rollouts.resume(slug, desk.author(why)).await?;
-            Ok(show::taken_back(&done) + &format!("Rollout {slug} runs.\n"))
+        Verb::Resume { .. } => {
+            let done = steer(RolloutAction::Resume).await?;
+            Ok(show::settings(&done) + &format!("Rollout {slug} runs.\n"))
         }
-        Verb::Rollback { slug, why } => {
-            let done = rollouts.roll_back(slug, desk.author(why)).await?;
-            Ok(show::taken_back(&done) + &format!("Rollout {slug} is rolled back.\n"))
+        Verb::Rollback { .. } => {
+            let done = steer(RolloutAction::RollBack).await?;
+            Ok(show::settings(&done) + &format!("Rollout {slug} is rolled back.\n"))
         }
-        Verb::End { slug, why } => {
-            rollouts.end(slug, desk.author(why)).await?;
+        Verb::End { .. } => {
+            steer(RolloutAction::End).await?;
             Ok(format!("Rollout {slug} is over; what it set stays.\n"))
         }
-        Verb::Round { slug, why, .. } => {
-            let letters = rollouts.round_now(slug, desk.author(why)).await?;
-            Ok(format!("{letters} letters are written.\n"))
+        _ => {
+            let place = path(&["rollouts", slug, "rounds"], &[]);
+            let meant = WriteRound {
+                reason: why.reason.clone(),
+            };
+            let written: WrittenRound = api.send(Method::Post, &place, &meant).await?;
+            Ok(format!("{} letters are written.\n", written.letters))
         }
-        // Everything else is answered above.
-        _ => Ok(String::new()),
     }
+}
+
+async fn steer(
+    api: &AdminApi,
+    action: RolloutAction,
+    slug: &str,
+    reason: &str,
+) -> Result<SteeredRollout, String> {
+    let wanted = SteerRollout {
+        action,
+        reason: reason.to_owned(),
+    };
+    let place = path(&["rollouts", slug, "state"], &[]);
+    api.send(Method::Post, &place, &wanted).await
 }
 
 fn warned(warnings: &[String]) -> String {
@@ -310,8 +320,9 @@ fn warned(warnings: &[String]) -> String {
         .collect()
 }
 
-fn read(file: &Path) -> Result<Rollout, RolloutError> {
-    let invalid = |why: String| RolloutError::Invalid(format!("{}: {why}", file.display()));
+/// The rollout in a file: its slug, and what the API takes.
+fn read(file: &Path, why: &Why) -> Result<(String, WriteRollout), String> {
+    let invalid = |why: String| format!("{}: {why}", file.display());
     let mut text = String::new();
     let read = match file.to_str() {
         Some("-") => std::io::stdin()
@@ -321,13 +332,8 @@ fn read(file: &Path) -> Result<Rollout, RolloutError> {
             .and_then(|opened| opened.take(FILE_BYTES_MAX).read_to_string(&mut text)),
     };
     read.map_err(|error| invalid(error.to_string()))?;
-    toml::from_str(&text).map_err(|error| invalid(error.to_string()))
-}
-
-fn json(
-    format: Format,
-    value: &serde_json::Value,
-    plain: impl FnOnce() -> String,
-) -> Result<String, RolloutError> {
-    Ok(output::value(format, value, plain)?)
+    let rollout: Rollout = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+    let document = serde_json::to_value(&rollout).map_err(|error| invalid(error.to_string()))?;
+    let reason = why.reason.clone();
+    Ok((rollout.slug, WriteRollout { document, reason }))
 }

@@ -1,14 +1,15 @@
 //! How rollouts, plans and previews are printed.
 
-use super::super::policy::impact;
-use super::super::policy::output::{self, Format, table, time};
-use super::{Desk, json, warned};
+use super::{of, rollout, warned};
+use crate::cli::admin_api::{AdminApi, path};
+use crate::cli::policy::impact;
+use crate::cli::policy::output::{Format, moment, ms, or_dash, shown, table};
 use clap::{Args, ValueEnum};
-use formats::language::Language;
-use rollout::preview::Variant;
-use rollout::voice::{Address, Gender};
-use rollout::{Kept, RolloutError, TakenBack, Visibility, announce};
-use serde_json::json as value;
+use https::api::letters::{RolloutPast, RoundsOf, TextsOf};
+use https::api::measures;
+use https::api::rollouts::{KeptRollout, PlannedRollout, SteeredRollout};
+use rollout::{Rollout, Visibility, announce};
+use serde_json::json;
 
 #[derive(Args)]
 pub(crate) struct Preview {
@@ -43,35 +44,41 @@ pub(crate) enum Lang {
     En,
 }
 
-fn word(language: Language) -> &'static str {
-    match language {
-        Language::German => "de",
-        Language::English => "en",
+impl Lang {
+    fn word(self) -> &'static str {
+        match self {
+            Self::De => "de",
+            Self::En => "en",
+        }
     }
 }
 
-pub(super) async fn list(desk: &Desk, format: Format) -> Result<String, RolloutError> {
-    let all = desk.rollouts.list().await?;
-    let values: Vec<_> = all
+pub(super) async fn list(api: &AdminApi, format: Format) -> Result<String, String> {
+    let all: Vec<KeptRollout> = api.get(&path(&["rollouts"], &[])).await?;
+    let mut read = Vec::with_capacity(all.len());
+    for kept in &all {
+        read.push((kept, rollout(kept)?));
+    }
+    let values: Vec<_> = read
         .iter()
-        .map(|kept| {
-            value!({
-                "slug": kept.rollout.slug, "state": kept.state.word(),
-                "title": {"de": kept.rollout.title.de, "en": kept.rollout.title.en},
-                "changed": kept.changed_at.0,
+        .map(|(kept, rollout)| {
+            json!({
+                "slug": kept.slug, "state": kept.state,
+                "title": {"de": rollout.title.de, "en": rollout.title.en},
+                "changed": ms(&kept.changed),
             })
         })
         .collect();
-    json(format, &value!(values), || {
-        let rows: Vec<_> = all
+    shown(format, &json!(values), || {
+        let rows: Vec<_> = read
             .iter()
-            .map(|kept| {
-                let next = announce::deadline(&kept.rollout, &Default::default());
+            .map(|(kept, rollout)| {
+                let next = announce::deadline(rollout, &Default::default());
                 vec![
-                    kept.rollout.slug.clone(),
-                    kept.state.word().to_owned(),
-                    output::or_dash(&next.map(|at| at.to_string()).unwrap_or_default()),
-                    kept.rollout.title.en.clone(),
+                    kept.slug.clone(),
+                    kept.state.clone(),
+                    or_dash(&next.map(|at| at.to_string()).unwrap_or_default()),
+                    rollout.title.en.clone(),
                 ]
             })
             .collect();
@@ -79,11 +86,62 @@ pub(super) async fn list(desk: &Desk, format: Format) -> Result<String, RolloutE
     })
 }
 
-pub(super) async fn one(desk: &Desk, slug: &str) -> Result<String, RolloutError> {
-    let kept = desk.rollouts.get(slug).await?;
-    let mut text = head(&kept);
+pub(super) async fn one(api: &AdminApi, slug: &str) -> Result<String, String> {
+    let kept: KeptRollout = of(api, slug, &[]).await?;
+    let rollout = rollout(&kept)?;
+    let mut text = head(&kept, &rollout);
+    push_steps(&mut text, &rollout);
+    let rounds: RoundsOf = of(api, slug, &["rounds"]).await?;
+    text.push_str("\nRounds:\n");
+    for round in &rounds.planned {
+        text.push_str(&format!("  {:>4}  {}\n", round.round, moment(&round.at)));
+    }
+    if !rounds.letters.is_empty() {
+        text.push_str("\nLetters:\n");
+        for sum in &rounds.letters {
+            text.push_str(&format!(
+                "  round {}  {}  {}: {}\n",
+                sum.round, sum.kind, sum.status, sum.letters
+            ));
+        }
+    }
+    if !rollout.evidence.is_empty() {
+        text.push_str("\nNotes, for operators only:\n");
+        for note in &rollout.evidence {
+            text.push_str(&format!(
+                "  {} ({}): {}\n",
+                note.source, note.seen, note.note
+            ));
+        }
+    }
+    text.push_str("\nHistory:\n");
+    let history: Vec<RolloutPast> = of(api, slug, &["history"]).await?;
+    for past in history {
+        let (at, action) = (moment(&past.at), past.action);
+        text.push_str(&format!(
+            "  {at}  {action}  by {}  {}\n",
+            past.by, past.reason
+        ));
+    }
+    Ok(text)
+}
+
+fn head(kept: &KeptRollout, rollout: &Rollout) -> String {
+    format!(
+        "{} ({})\n  {}\n  {}\n  Reason: {}\n  For: {}\n  As of: {}\n",
+        rollout.slug,
+        kept.state,
+        rollout.title.de,
+        rollout.title.en,
+        rollout.reason,
+        rollout.audience.join(", "),
+        rollout.as_of
+    )
+}
+
+fn push_steps(text: &mut String, rollout: &Rollout) {
     text.push_str("\nSteps:\n");
-    let mut steps: Vec<_> = kept.rollout.steps.iter().collect();
+    let mut steps: Vec<_> = rollout.steps.iter().collect();
     steps.sort_by_key(|step| step.date);
     for step in steps {
         let internal = match step.visibility {
@@ -99,57 +157,13 @@ pub(super) async fn one(desk: &Desk, slug: &str) -> Result<String, RolloutError>
             step.stage.word()
         ));
     }
-    if let Some(legacy) = &kept.rollout.legacy {
+    if let Some(legacy) = &rollout.legacy {
         text.push_str(&format!("  {}  legacy hosts end\n", legacy.until));
     }
-    text.push_str("\nRounds:\n");
-    let zone = desk.policies.snapshot().zone().clone();
-    for round in rollout::rounds::planned(&kept.rollout, &zone) {
-        text.push_str(&format!("  {:>4}  {}\n", round.number, time(round.at)));
-    }
-    let counts = desk.rollouts.letter_counts(slug).await?;
-    if !counts.is_empty() {
-        text.push_str("\nLetters:\n");
-        for (round, kind, status, count) in counts {
-            text.push_str(&format!("  round {round}  {kind}  {status}: {count}\n"));
-        }
-    }
-    if !kept.rollout.evidence.is_empty() {
-        text.push_str("\nNotes, for operators only:\n");
-        for note in &kept.rollout.evidence {
-            text.push_str(&format!(
-                "  {} ({}): {}\n",
-                note.source, note.seen, note.note
-            ));
-        }
-    }
-    text.push_str("\nHistory:\n");
-    for past in desk.rollouts.history(slug).await? {
-        let (at, action) = (time(past.at), past.action);
-        text.push_str(&format!(
-            "  {at}  {action}  by {}  {}\n",
-            past.by, past.reason
-        ));
-    }
-    Ok(text)
 }
 
-fn head(kept: &Kept) -> String {
-    let rollout = &kept.rollout;
-    format!(
-        "{} ({})\n  {}\n  {}\n  Reason: {}\n  For: {}\n  As of: {}\n",
-        rollout.slug,
-        kept.state.word(),
-        rollout.title.de,
-        rollout.title.en,
-        rollout.reason,
-        rollout.audience.join(", "),
-        rollout.as_of
-    )
-}
-
-pub(super) async fn plan(desk: &Desk, slug: &str) -> Result<String, RolloutError> {
-    let plan = desk.rollouts.plan(slug, desk.now).await?;
+pub(super) async fn plan(api: &AdminApi, slug: &str) -> Result<String, String> {
+    let plan: PlannedRollout = of(api, slug, &["plan"]).await?;
     let mut text = warned(&plan.warnings);
     text.push_str("Settings:\n");
     for setting in &plan.settings {
@@ -160,34 +174,33 @@ pub(super) async fn plan(desk: &Desk, slug: &str) -> Result<String, RolloutError
         let before = setting.before.as_deref().unwrap_or("not set");
         text.push_str(&format!(
             "  {}: {}{item}\n    now:  {before}\n    then: {}\n",
-            setting.scope, setting.target, setting.value
+            setting.scope, setting.name, setting.value
         ));
     }
     text.push_str("\nWhom this concerns today:\n\n");
-    text.push_str(&told(desk, &plan.impacts));
+    text.push_str(&told(&plan.impact));
     Ok(text)
 }
 
-fn told(desk: &Desk, impacts: &[policy::impact::Impact]) -> String {
-    let catalogue = desk.policies.catalogue();
-    let texts = impacts
-        .iter()
-        .map(|found| https::api::measures::Preview::of(found.clone(), &catalogue))
-        .map(|found| impact::told(&found, "the audience"));
+fn told(impacts: &[measures::Preview]) -> String {
+    let texts = impacts.iter();
+    let texts = texts.map(|found| impact::told(found, "the audience"));
     texts.collect::<Vec<_>>().join("\n")
 }
 
-pub(super) async fn impact(desk: &Desk, slug: &str, csv: bool) -> Result<String, RolloutError> {
-    let impacts = desk.rollouts.impact(slug, desk.now).await?;
-    Ok(match csv {
-        true => impacts.iter().map(policy::impact::Impact::csv).collect(),
-        false => told(desk, &impacts),
-    })
+pub(super) async fn impact(api: &AdminApi, slug: &str, csv: bool) -> Result<String, String> {
+    if csv {
+        let place = path(&["rollouts", slug, "impact.csv"], &[]);
+        return api.text(&place).await;
+    }
+    let impacts: Vec<measures::Preview> = of(api, slug, &["impact"]).await?;
+    Ok(told(&impacts))
 }
 
-pub(super) fn taken_back(done: &TakenBack) -> String {
+/// What became of the settings of a rollout.
+pub(super) fn settings(done: &SteeredRollout) -> String {
     let mut text = String::new();
-    for setting in &done.restored {
+    for setting in &done.settings {
         text.push_str(&format!("{setting}: set\n"));
     }
     for setting in &done.left {
@@ -198,62 +211,38 @@ pub(super) fn taken_back(done: &TakenBack) -> String {
     text
 }
 
-pub(super) async fn preview(desk: &Desk, options: &Preview) -> Result<String, RolloutError> {
-    let wanted = |variant: &Variant| {
-        let language = match options.language {
-            Some(Lang::De) => Some(Language::German),
-            Some(Lang::En) => Some(Language::English),
-            None => None,
-        };
-        let form = variant.form;
-        language.is_none_or(|language| form.language == language)
-            && is(options.address.as_deref(), form.address.word())
-            && is(options.gender.as_deref(), form.gender.word())
-            && is(options.what.as_deref(), variant.what)
-            && options
-                .client
-                .as_deref()
-                .is_none_or(|client| variant.client.starts_with(client))
-    };
-    known(options.address.as_deref(), Address::ALL.map(Address::word))?;
-    known(options.gender.as_deref(), Gender::ALL.map(Gender::word))?;
-    let all = desk.rollouts.preview(&options.slug).await?;
+pub(super) async fn preview(api: &AdminApi, options: &Preview) -> Result<String, String> {
+    let given = [
+        ("language", options.language.map(Lang::word)),
+        ("address", options.address.as_deref()),
+        ("gender", options.gender.as_deref()),
+        ("what", options.what.as_deref()),
+        ("client", options.client.as_deref()),
+    ];
+    let given = given.into_iter();
+    let query: Vec<_> = given
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    let place = path(&["rollouts", &options.slug, "preview"], &query);
+    let found: TextsOf = api.get(&place).await?;
     let mut text = String::new();
-    let mut shown = 0;
-    for variant in all.iter().filter(|variant| wanted(variant)) {
-        shown += 1;
-        let (what, form) = (variant.what, variant.form);
-        let client = match variant.client.as_str() {
+    for one in &found.texts {
+        let client = match one.client.as_str() {
             "" => String::new(),
             client => format!(" {client}"),
         };
         text.push_str(&format!(
-            "== {what} {} {} {}{client}\n",
-            word(form.language),
-            form.address.word(),
-            form.gender.word()
+            "== {} {} {} {}{client}\n",
+            one.what, one.language, one.address, one.gender
         ));
         if !options.list {
-            text.push_str(&format!("{}\n\n{}\n", variant.subject, variant.text));
+            text.push_str(&format!("{}\n\n{}\n", one.subject, one.text));
         }
     }
     text.push_str(&format!(
-        "{shown} of {} texts; none has anything left unfilled.\n",
-        all.len()
+        "{} of {} texts; none has anything left unfilled.\n",
+        found.texts.len(),
+        found.all
     ));
     Ok(text)
-}
-
-fn is(wanted: Option<&str>, word: &str) -> bool {
-    wanted.is_none_or(|wanted| wanted == word)
-}
-
-fn known<const N: usize>(wanted: Option<&str>, words: [&str; N]) -> Result<(), RolloutError> {
-    match wanted {
-        Some(wanted) if !words.contains(&wanted) => Err(RolloutError::Invalid(format!(
-            "\"{wanted}\" is none of {}",
-            words.join(", ")
-        ))),
-        _ => Ok(()),
-    }
 }

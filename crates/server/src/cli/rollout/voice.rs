@@ -1,11 +1,12 @@
 //! How the provider speaks, on the command line.
 
-use super::super::policy::output::{Format, or_dash, table};
-use super::{Desk, Why, json};
+use super::Why;
+use crate::cli::admin_api::{AdminApi, Method, path};
+use crate::cli::policy::output::{Format, or_dash, shown, table};
 use clap::Subcommand;
-use rollout::RolloutError;
+use https::api::letters::{Said, SaidNow, Say};
 use rollout::voice::Word;
-use serde_json::json as value;
+use serde_json::json;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -49,23 +50,23 @@ fn word(text: &str) -> Result<Word, String> {
     })
 }
 
-pub(super) async fn run(desk: &Desk, verb: &Verb) -> Result<String, RolloutError> {
+pub(super) async fn run(api: AdminApi, verb: &Verb) -> Result<String, String> {
     match verb {
         Verb::List { format } => {
-            let voice = desk.rollouts.voice().await?;
-            let said: serde_json::Map<_, _> = Word::ALL
-                .iter()
-                .map(|(word, name, ..)| ((*name).to_owned(), value!(voice.said(*word))))
+            let words: Vec<Said> = api.get(&path(&["voice"], &[])).await?;
+            let said = words.iter();
+            let said: serde_json::Map<_, _> = said
+                .map(|said| (said.word.clone(), json!(said.value)))
                 .collect();
-            json(*format, &value!(said), || {
-                let rows: Vec<_> = Word::ALL
+            shown(*format, &json!(said), || {
+                let rows: Vec<_> = words
                     .iter()
-                    .map(|(word, name, syntax, says)| {
+                    .map(|said| {
                         vec![
-                            (*name).to_owned(),
-                            or_dash(voice.said(*word)),
-                            (*syntax).to_owned(),
-                            (*says).to_owned(),
+                            said.word.clone(),
+                            or_dash(&said.value),
+                            said.syntax.clone(),
+                            said.meaning.clone(),
                         ]
                     })
                     .collect();
@@ -73,13 +74,19 @@ pub(super) async fn run(desk: &Desk, verb: &Verb) -> Result<String, RolloutError
             })
         }
         Verb::Set { word, value, why } => {
-            desk.rollouts
-                .say(*word, Some(value), desk.author(why))
-                .await?;
-            Ok(format!("{word} is now: {value}\n"))
+            let api = api.acting_for(why.by.as_deref());
+            let say = Say {
+                value: value.clone(),
+                reason: why.reason.clone(),
+            };
+            let place = path(&["voice", word.word()], &[]);
+            let now: SaidNow = api.send(Method::Put, &place, &say).await?;
+            Ok(format!("{word} is now: {}\n", now.value))
         }
         Verb::Unset { word, why } => {
-            desk.rollouts.say(*word, None, desk.author(why)).await?;
+            let api = api.acting_for(why.by.as_deref());
+            let place = path(&["voice", word.word()], &[("reason", &why.reason)]);
+            let _: SaidNow = api.send(Method::Delete, &place, &()).await?;
             Ok(format!("{word} is said as by itself.\n"))
         }
     }

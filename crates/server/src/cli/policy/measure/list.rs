@@ -3,6 +3,7 @@
 use crate::cli::admin_api::{AdminApi, path};
 use crate::cli::policy::output::{self, Format, local, ms};
 use https::api::staging::{DatedStage, Node, SetMeasure, SetMeasures, StageOf};
+use policy::nodes::Standing;
 use serde_json::{Value, json};
 
 pub(super) async fn all(api: &AdminApi, format: Format) -> Result<String, String> {
@@ -80,8 +81,10 @@ fn told(node: &Node, all: &SetMeasures) -> String {
         None => String::new(),
     };
     match node.standing.as_str() {
-        "current" => format!("Node {name} holds the rules of revision {revision}.\n"),
-        "behind" => format!(
+        word if word == Standing::Current.word() => {
+            format!("Node {name} holds the rules of revision {revision}.\n")
+        }
+        word if word == Standing::Behind.word() => format!(
             "Warning: node {name} holds old rules, of revision {revision} instead of {}, since {}{trouble}\n",
             all.revision,
             local(&node.current, &all.zone),

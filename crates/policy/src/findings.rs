@@ -2,6 +2,8 @@
 //! memory, written by a chore. Never holds an IP address. The rim notes, the CLI and letters read.
 
 pub mod servers;
+#[cfg(test)]
+mod servers_tests;
 
 pub use crate::measure::Measure;
 use crate::model::SendAs;

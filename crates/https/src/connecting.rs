@@ -5,7 +5,7 @@
 use directory::DomainName;
 use discovery::{HostName, Hosts, Listening, Provider, Servers};
 use rollout::Voice;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 /// Where customers connect. Cheap to clone.
 #[derive(Clone)]
@@ -13,6 +13,7 @@ pub struct Connecting {
     said: Arc<[Listening]>,
     bound: Arc<OnceLock<Vec<Listening>>>,
     legacy: Arc<[String]>,
+    warned: Arc<Once>,
 }
 
 impl Connecting {
@@ -22,6 +23,7 @@ impl Connecting {
             said: said.into(),
             bound: Arc::default(),
             legacy: legacy.into(),
+            warned: Arc::new(Once::new()),
         }
     }
 
@@ -52,10 +54,13 @@ impl Connecting {
         let listening = self.bound.get().map_or(&*self.said, Vec::as_slice);
         let servers = Servers::new(listening, &hosts, &self.legacy(voice));
         if servers.all().len() < listening.len() {
-            tracing::warn!(
-                "a host of customers is a legacy host or no host name; programs are not told of it \
-                 (rohrpost rollout voice show)"
-            );
+            // Anybody can ask; the operator reads it once.
+            self.warned.call_once(|| {
+                tracing::warn!(
+                    "a host name for customers is that of a legacy host, or none; programs are not told of it \
+                     (rohrpost rollout voice list)"
+                );
+            });
         }
         servers
     }

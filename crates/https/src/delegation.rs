@@ -5,8 +5,9 @@ use crate::access::{Right, Subject};
 use crate::call::Call;
 use crate::problem::Problem;
 use directory::{DomainName, Hosting};
+use platform::dns::{Outcome, Resolver};
 use rollout::delegation::{Around, Delegation, Seen, Typed, Wanted, look, records};
-use rollout::dmarc::record::Record;
+use rollout::dmarc::record::{Record, Wish};
 
 /// What is to be published, and what is.
 pub(crate) struct Delegated {
@@ -46,6 +47,34 @@ async fn domain_above(call: &Call, name: &str) -> Result<DomainName, Problem> {
     Err(none())
 }
 
+/// What the domain asks for its subdomains; `None`: it has no record.
+///
+/// # Errors
+/// Where the DNS does not say: the subdomain would be milder than the domain without anybody knowing.
+async fn wish_around(
+    resolver: &dyn Resolver,
+    domain: &DomainName,
+) -> Result<Option<Wish>, Problem> {
+    let owner = format!("_dmarc.{domain}");
+    let texts = match resolver.txt(&owner).await {
+        Outcome::Found(answer) => answer.value,
+        Outcome::NoData(_) | Outcome::NxDomain(_) => return Ok(None),
+        Outcome::Bogus(why) | Outcome::TemporaryFailure(why) => {
+            return Err(Problem::unreachable([
+                format!(
+                    "Das DNS sagt nichts über {owner}, wonach sich der Eintrag der Subdomain richtet: {why}"
+                ),
+                format!(
+                    "The DNS does not tell {owner}, which the subdomain's record follows: {why}"
+                ),
+            ]));
+        }
+    };
+    let mut texts = texts.into_iter().filter_map(|t| String::from_utf8(t).ok());
+    let record = texts.find_map(|text| Record::parse(&text).ok());
+    Ok(record.map(|record| record.subdomain_wish()))
+}
+
 /// Gathers it.
 ///
 /// # Errors
@@ -55,13 +84,8 @@ pub(crate) async fn of(call: &Call, typed: &Typed<'_>) -> Result<Delegated, Prob
     let delegation = Delegation::new(&domain, typed).map_err(Problem::invalid)?;
     let services = &call.services;
     let resolver = &*services.resolver;
-    let owner = format!("_dmarc.{domain}");
-    let texts = resolver.txt(&owner).await.found();
-    let texts = texts.map(|answer| answer.value).unwrap_or_default();
-    let mut texts = texts.into_iter().filter_map(|t| String::from_utf8(t).ok());
-    let record = texts.find_map(|text| Record::parse(&text).ok());
     let around = Around {
-        wish: record.map(|record| record.subdomain_wish()),
+        wish: wish_around(resolver, &domain).await?,
         reports_address: services.advisor.reports_address(),
     };
     let wanted = records(&delegation, &around);

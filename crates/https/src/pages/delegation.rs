@@ -13,7 +13,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use directory::DomainName;
 use maud::{Markup, html};
-use rollout::delegation::{BOUNCE_LABEL, SELECTOR_USUAL, Seen, Typed, Wanted, advice, danger};
+use rollout::delegation::{Purpose, SELECTOR_USUAL, Seen, Typed, Wanted, advice, danger};
 
 /// Its routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -154,11 +154,12 @@ fn form_of(answers: &Answers, language: Language) -> Markup {
 
 fn records(found: &Delegated, language: Language) -> Markup {
     let name = &found.delegation.name;
-    let zone: Vec<String> = found
+    // What the provider publishes is in another zone.
+    let own = found
         .records
         .iter()
-        .map(|(record, _)| record.line())
-        .collect();
+        .filter(|(r, _)| r.purpose != Purpose::Reports);
+    let zone: Vec<String> = own.map(|(record, _)| record.line()).collect();
     html! {
         h2 { (language.of("Einträge für ", "Records for ")) (name) }
         table {
@@ -173,10 +174,8 @@ fn records(found: &Delegated, language: Language) -> Markup {
             tbody { @for (record, seen) in &found.records { (one(record, seen, language)) } }
         }
         p { (advice(language)) }
-        @if found.records.iter().any(|(record, _)| record.name.starts_with(BOUNCE_LABEL)) {
-            h3 { (language.of("Für die Zonendatei", "For the zone file")) }
-            pre { code { (zone.join("\n")) } }
-        }
+        h3 { (language.of("Für die Zonendatei", "For the zone file")) }
+        pre { code { (zone.join("\n")) } }
         p {
             a href={ (address(language)) "?" (query(found)) } {
                 (language.of("Von vorn beginnen", "Begin anew"))

@@ -5,15 +5,17 @@ use crate::legacy_hosts::LegacyHosts;
 use admission::Desk;
 use directory::admin::Admin;
 use directory::{AddressKey, Directory};
+use formats::language::Language;
 use platform::clock::Clock;
 use platform::dns::Resolver;
 use platform::random::Random;
-use platform::store::Store;
+use platform::store::{Store, StoreError};
 use policy::{Connections, Findings, Policies};
 use queue::Queue;
 use rollout::Rollouts;
 use rollout::dmarc::advisor::Advisor;
 use rollout::zone_change::ZoneChanges;
+use routing::seen::Seen;
 use signing::Signing;
 use std::path::Path;
 use std::pin::Pin;
@@ -58,6 +60,8 @@ pub struct Services {
     pub rollouts: Rollouts,
     /// What measures saw.
     pub findings: Findings,
+    /// Which TLS mail of other servers used.
+    pub seen: Seen,
     /// Mail in motion.
     pub queue: Queue,
     /// Signatures and their keys.
@@ -76,4 +80,19 @@ pub struct Services {
     pub zone_changes: ZoneChanges,
     /// Where the facts that rules are replayed over were recorded.
     pub facts_dir: Arc<Path>,
+    /// The language of customers for whom none is set.
+    pub first_language: Language,
+}
+
+impl Services {
+    /// Writes what sessions and delivery have counted so far, for answers that look at it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn keep(&self) -> Result<(), StoreError> {
+        self.connections.flush().await?;
+        self.findings.flush().await?;
+        self.policies.watch().flush().await?;
+        self.seen.flush().await
+    }
 }

@@ -2,7 +2,7 @@
 //! a line of JSON out, over a Unix socket that only the node's own user can open.
 //!
 //! {"do":"refresh"}  {"do":"reload"}  {"do":"clock","to":MS}  {"do":"hold"}  {"do":"queue"}
-//! {"do":"time"}  {"do":"keep"}
+//! {"do":"time"}
 
 use crate::node::{Parts, own_socket};
 use platform::clock::Timestamp;
@@ -43,8 +43,6 @@ pub(crate) enum Request {
     Queue,
     /// Tell the node's time, in milliseconds since 1970.
     Time,
-    /// Write what is counted in memory: findings, use of limits, TLS that was seen.
-    Keep,
 }
 
 /// What the node answers.
@@ -140,10 +138,6 @@ async fn carry_out(request: Request, parts: &Parts, certificates: &CertStore) ->
         Request::Queue => {
             parts.queue.wake();
             done("the queue is looked through")
-        }
-        Request::Keep => {
-            crate::node::keep(parts).await;
-            done("what was counted is written")
         }
         Request::Time => done(&parts.clock.now().0.to_string()),
     }

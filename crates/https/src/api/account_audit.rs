@@ -112,8 +112,7 @@ pub struct AccountAudit {
 async fn look(call: Call, _: NoQuery, _: NoBody) -> Result<Json<AccountAudit>, Problem> {
     let login = call.login()?;
     let account = call.services.accounts.account_id(&login).await?;
-    call.services.connections.flush().await?;
-    call.services.findings.flush().await?;
+    call.services.keep().await?;
     let (snapshot, now) = (call.services.policies.snapshot(), call.now);
     let zone = snapshot.zone().name().to_owned();
     let read = call.services.store.read(move |tx: &mut dyn Tx| {

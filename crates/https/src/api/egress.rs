@@ -345,6 +345,7 @@ async fn out_of_reach(
         call.now,
     );
     let asked = destination.clone();
+    call.services.keep().await?;
     let read = call.services.store.read(move |tx: &mut dyn Tx| {
         let mut found = seen::towards(tx, &asked, demanded, seen::KEPT_DAYS, now)?;
         if scope != Scope::Installation {

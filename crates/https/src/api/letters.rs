@@ -7,10 +7,12 @@ use crate::access::Right;
 use crate::answer;
 use crate::call::{Call, Json, List, NoBody, NoQuery};
 use crate::language::Language;
+use crate::posture::client_words;
 use crate::problem::Problem;
 use crate::route::{About, Route};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use policy::Sender;
 use policy::impact::Impact;
 use rollout::ledger::Entry;
 use rollout::preview::Variant;
@@ -271,8 +273,7 @@ async fn preview(call: Call, which: Which, _: NoBody) -> Result<Json<TextsOf>, P
 
 /// What sessions saw until now counts.
 pub(super) async fn keep(call: &Call) -> Result<(), Problem> {
-    call.services.connections.flush().await?;
-    Ok(call.services.findings.flush().await?)
+    Ok(call.services.keep().await?)
 }
 
 async fn impact(call: Call, _: NoQuery, _: NoBody) -> Result<List<Preview>, Problem> {
@@ -315,11 +316,20 @@ async fn contacts(call: Call, _: NoQuery, _: NoBody) -> Result<List<Concerned>, 
     let rollouts = &call.services.rollouts;
     let concerned = rollouts.concerned(call.param("rollout"), call.now).await?;
     let contacts = rollouts.domain_contacts().await?;
-    let catalogue = call.services.policies.catalogue();
+    let policies = &call.services.policies;
+    let (catalogue, policy) = (policies.catalogue(), policies.snapshot());
     let shown = concerned.iter().map(|one| {
-        let each = one.seen.iter();
-        let each =
-            each.map(|seen| format!("{}: {}", seen.measure, catalogue.from_key(&seen.client)));
+        // As its owner reads it in letters.
+        let set = policy.language(&Sender {
+            account: Some(one.account),
+            domain: &one.domain,
+            group: one.group.as_deref(),
+        });
+        let language = set.unwrap_or(call.services.first_language);
+        let each = one.seen.iter().map(|seen| {
+            let client = client_words(&catalogue, &seen.client, language);
+            format!("{}: {client}", seen.measure)
+        });
         let mut seen: Vec<String> = each.collect();
         seen.sort();
         seen.dedup();

@@ -217,8 +217,7 @@ pub(super) async fn ask(
     scope: Scope,
     days: u32,
 ) -> Result<Impact, Problem> {
-    call.services.connections.flush().await?;
-    call.services.findings.flush().await?;
+    call.services.keep().await?;
     let (snapshot, now) = (call.services.policies.snapshot(), call.now);
     let read = call.services.store.read(move |tx: &mut dyn Tx| {
         let servers = routing::seen::servers(tx, &change, days, now)?;

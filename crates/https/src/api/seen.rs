@@ -129,7 +129,7 @@ async fn found(call: Call, which: WhichFindings, _: NoBody) -> Result<List<Findi
         .transpose()?;
     let account = account.map(|account| account.to_string());
     let first = which.days.map(|days| first_day(&call, Some(days)));
-    call.services.findings.flush().await?;
+    call.services.keep().await?;
     call.services.policies.watch().flush().await?;
     let read = call
         .services
@@ -269,7 +269,7 @@ struct BackInParts {
 async fn insecure(call: Call, back: BackInParts, _: NoBody) -> Result<List<Connected>, Problem> {
     let first = first_day(&call, back.days);
     let rows_max = back.offset.saturating_add(ROWS_MAX).min(ALL_ROWS_MAX);
-    call.services.connections.flush().await?;
+    call.services.keep().await?;
     let read = call
         .services
         .store
@@ -372,7 +372,7 @@ async fn sample(call: Call, choice: Choice, _: NoBody) -> Result<Json<SpotCheck>
         choice.seed,
         call.now,
     );
-    call.services.connections.flush().await?;
+    call.services.keep().await?;
     let read = call.services.store.read(move |tx: &mut dyn Tx| {
         let sample = samples::sample(tx, wanted, seed, now)?;
         Ok::<_, StoreError>((sample, samples::totals(tx, now)?))
@@ -436,7 +436,7 @@ pub struct ExposedPassword {
 }
 
 async fn list_exposed(call: Call, _: NoQuery, _: NoBody) -> Result<List<ExposedPassword>, Problem> {
-    call.services.connections.flush().await?;
+    call.services.keep().await?;
     let read = call
         .services
         .store
@@ -473,7 +473,7 @@ pub struct Unnamed {
 
 async fn unnamed(call: Call, back: Back, _: NoBody) -> Result<List<Unnamed>, Problem> {
     let first = first_day(&call, back.days);
-    call.services.connections.flush().await?;
+    call.services.keep().await?;
     let read = call
         .services
         .store

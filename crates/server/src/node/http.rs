@@ -57,6 +57,7 @@ fn services(parts: &Parts, codes: Arc<dyn Codes>) -> Result<Services, StartError
         connections: parts.connections.clone(),
         rollouts: super::rollouts::rollouts(parts),
         findings: parts.findings.clone(),
+        seen: parts.router.seen().clone(),
         queue: parts.queue.clone(),
         signing: parts.signing.clone(),
         codes,
@@ -72,6 +73,7 @@ fn services(parts: &Parts, codes: Arc<dyn Codes>) -> Result<Services, StartError
         resolver,
         zone_changes,
         facts_dir: settings.data_dir.join(record::DIRECTORY).into(),
+        first_language: settings.notices_first.0.language(),
     })
 }
 

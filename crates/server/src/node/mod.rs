@@ -22,7 +22,6 @@ pub(crate) use parts::{
     COMPONENTS, Parts, StartError, directory_settings, engine, make_data_dir, open_parts,
     parts_beside, resolver, segments_dir,
 };
-pub(crate) use policies::keep;
 pub(crate) use secret::{installation_secret, secret_path};
 pub(crate) use zones::zone_changes;
 

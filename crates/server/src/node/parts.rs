@@ -231,14 +231,7 @@ async fn parts(
         .read(queue::trace::newest)
         .await
         .map_err(|error| StartError::new("the store", error))?;
-    let watching = DeskParts {
-        directory: directory.clone(),
-        policies: policies.clone(),
-        connections: Connections::new(store.clone()),
-        findings: Findings::new(store.clone()),
-        clock: clock.clone(),
-        host_name: settings.host_name.0.as_str().into(),
-    };
+    let watching = desk_parts(settings, &directory, &policies, &clock);
     Ok(Parts {
         settings: Arc::new(settings.clone()),
         queue: Queue::new(store.clone(), segments.clone(), mailboxes.clone())
@@ -265,6 +258,23 @@ async fn parts(
         gateway: super::legacy::gateway(settings),
         spool_budget: SpoolBudget::new(settings.message_memory_total.0),
     })
+}
+
+fn desk_parts(
+    settings: &Settings,
+    directory: &Directory,
+    policies: &Policies,
+    clock: &Clock,
+) -> DeskParts {
+    let store = policies.store();
+    DeskParts {
+        directory: directory.clone(),
+        policies: policies.clone(),
+        connections: Connections::new(store.clone()),
+        findings: Findings::new(store.clone()),
+        clock: clock.clone(),
+        host_name: settings.host_name.0.as_str().into(),
+    }
 }
 
 /// Who hears of TLS sessions: nobody where no reports are sent.

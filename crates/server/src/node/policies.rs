@@ -101,7 +101,7 @@ pub(super) async fn leave(parts: &Parts) {
 }
 
 /// Writes everything that waits in memory: at the end, and when somebody is about to look at it.
-pub(crate) async fn keep(parts: &Parts) {
+pub(super) async fn keep(parts: &Parts) {
     keep_counts(parts).await;
     if let Err(error) = parts.router.seen().flush().await {
         tracing::warn!(%error, "routing.seen_not_written");

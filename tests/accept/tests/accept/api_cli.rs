@@ -55,7 +55,7 @@ fn a_command_changes_a_running_node_and_a_stopped_one() {
 
     // Killed, so that its socket is left behind.
     lab.server.kill();
-    assert!(lab.server.dir().join("data/api.sock").exists());
+    assert!(lab.server.dir().join("store/api.sock").exists());
     let mut again = set("enforce").to_vec();
     again.extend(["--by".to_owned(), "nora".to_owned()]);
     let told = run(&lab, &again);

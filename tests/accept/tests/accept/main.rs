@@ -2,6 +2,7 @@
 //! performs the item's check against a running `rohrpost demo`; `cargo xtask test` counts them.
 
 mod announcement;
+mod api_cli;
 mod api_measures;
 mod api_roles;
 mod calendar;

@@ -48,6 +48,7 @@ mod s1_14;
 mod s1_15;
 mod s1_16;
 mod s1_17;
+mod s1_17_zone;
 mod s1_18;
 mod s1_19_s1_38;
 mod s1_20;

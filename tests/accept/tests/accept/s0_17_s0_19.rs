@@ -2,7 +2,8 @@
 //! date, as `dig` sees it, with its time to live lowered beforehand; `rohrpost dmarc rollback` restores it. No
 //! `pct`, trials by `t=y`.
 
-use harness::{Named, Server};
+use harness::{Named, Server, Web};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 const OWNER: &str = "_dmarc.firma.test";
@@ -129,4 +130,76 @@ fn a_domain_without_a_record_gets_its_first() {
     // The first change has not settled: one after the other.
     let (_, shown, _) = server.cli(&trial);
     assert!(shown.contains("p=quarantine; t=y;"), "{shown}");
+}
+
+/// Whoever administers the domain goes the same way over the API, for that domain only.
+#[test]
+fn a_domain_admin_plans_for_the_own_domain_over_the_api() {
+    let named = Named::start("firma.test", &format!("_dmarc 7200 TXT {OLD}"));
+    let server = server(&named, "2026-09-29T12:00:00Z");
+    let body = json!({ "role": "domain-admin", "domains": ["firma.test"], "label": "firma" });
+    let made = Web::operator(&server).json("POST", "/api/v1/tokens", &body);
+    let made = made.with(201).json();
+    let web = Web::token(&server, made["token"].as_str().expect("a token"));
+    let dmarc = "/api/v1/domains/firma.test/dmarc";
+    let status = web.get(&format!("{dmarc}?lang=de")).with(200).json();
+    assert_eq!(
+        (&status["policy"], &status["next"]),
+        (&json!("none"), &json!("quarantine"))
+    );
+    assert_eq!(status["removed_tags"], json!(["pct"]));
+    let blockers = status["blockers"].to_string();
+    assert!(blockers.contains("kamen Berichte"), "{blockers}");
+    let step = json!({ "to": "quarantine", "on": "2026-09-30", "reason": "step 2" });
+    let planned = web
+        .json("POST", &format!("{dmarc}/plan"), &step)
+        .with(200)
+        .json();
+    assert_eq!(planned["change"], serde_json::Value::Null);
+    assert_eq!(planned["shorten_at"], "2026-09-29T19:00:00Z");
+    let changes = format!("{dmarc}/changes");
+    let refused = web
+        .json("POST", &format!("{changes}?lang=de"), &step)
+        .with(409)
+        .json();
+    assert_eq!(refused["type"], "urn:rohrpost:problem:held-against");
+    assert!(
+        refused["detail"].to_string().contains("Dagegen spricht"),
+        "{refused}"
+    );
+    let anyway = json!({ "to": "quarantine", "on": "2026-09-30", "anyway": true });
+    web.json("POST", &changes, &anyway).with(201);
+    let listed = web.get(&changes).with(200).json();
+    assert_eq!(listed[0]["state"], "planned", "{listed}");
+    let back = web
+        .json("POST", &format!("{dmarc}/rollback"), &json!({}))
+        .with(200)
+        .json();
+    assert_eq!(back["state"], "cancelled");
+    for foreign in [
+        "dmarc",
+        "dmarc/sources",
+        "dmarc/rates",
+        "checks",
+        "dns/check",
+        "dns/records",
+    ] {
+        web.get(&format!("/api/v1/domains/privat.test/{foreign}"))
+            .with(403);
+    }
+    web.json("POST", "/api/v1/domains/privat.test/dmarc/changes", &anyway)
+        .with(403);
+    let records = web
+        .get("/api/v1/domains/firma.test/dns/records")
+        .with(200)
+        .json();
+    let dmarc = records["records"].as_array().expect("a list").iter();
+    let dmarc = dmarc
+        .clone()
+        .find(|record| record["purpose"] == "dmarc")
+        .expect("one");
+    assert_eq!(
+        (&dmarc["name"], &dmarc["verdict"]),
+        (&json!(OWNER), &json!("good"))
+    );
 }

@@ -16,6 +16,7 @@ use crate::limits::{
     BODY_BYTES_MAX, FORM_BYTES_MAX, LOCAL_REQUEST_TIME_MAX, LOCAL_STATE_BYTES_MAX,
     REQUEST_TIME_MAX, STATE_BYTES_MAX,
 };
+use crate::looks::{Look, Looks};
 use crate::pages;
 use crate::problem::Problem;
 use crate::rate::{REQUESTS, Rate, WRITINGS};
@@ -50,6 +51,7 @@ struct Inner {
     rate: Rate,
     writings: Rate,
     turns: Arc<Turns>,
+    looks: Arc<Looks>,
 }
 
 impl Face {
@@ -60,6 +62,7 @@ impl Face {
             rate: Rate::new(REQUESTS),
             writings: Rate::new(WRITINGS),
             turns: Arc::default(),
+            looks: Arc::default(),
         });
         let mut router = Router::new();
         for route in crate::routes::all() {
@@ -246,16 +249,24 @@ impl Inner {
     }
 
     /// Runs the handler between the beginning and the end of a row of the audit log. Whoever hangs up in the middle
-    /// leaves neither half a change nor a row without an end.
+    /// leaves neither half a change nor a row without an end. A look that goes on has its row.
     async fn audited(
         &self,
         route: &Arc<Route>,
         call: Call,
         subject: &Subject,
     ) -> Result<Response, Problem> {
+        let (who, now) = (who_acts(&call), call.now);
+        let look = (route.method == Method::GET).then(|| Look::of(&who, &call.uri));
+        if look
+            .as_ref()
+            .is_some_and(|look| self.looks.goes_on(look, now))
+        {
+            return (route.run)(call).await;
+        }
         let begun = Begun {
-            at: call.now,
-            who: who_acts(&call),
+            at: now,
+            who,
             role: call.caller.as_ref().map_or("public", |c| c.role.word()),
             route: format!("{} {}", route.method, call.uri.path()),
             subject: match (route.about, call.caller.as_ref()) {
@@ -263,8 +274,9 @@ impl Inner {
                 _ => subject.words(),
             },
         };
-        let (turns, route, store) = (
+        let (turns, looks, route, store) = (
             self.turns.clone(),
+            self.looks.clone(),
             route.clone(),
             self.services.store.clone(),
         );
@@ -292,6 +304,9 @@ impl Inner {
                     audit::end(tx, entry, &outcome, before.as_deref(), after.as_deref())
                 })
                 .await?;
+            if let (Some(look), Ok(_)) = (look, &result) {
+                looks.begins(look, now);
+            }
             result
         });
         let changed = change.await;

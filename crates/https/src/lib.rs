@@ -20,6 +20,7 @@ mod headers;
 mod language;
 mod legacy_hosts;
 mod limits;
+mod looks;
 mod openapi;
 mod pages;
 mod posture;

@@ -1,5 +1,5 @@
 //! `/support`: whoever helps on the phone finds an account by its address, reads out the steps, enrols it, and sees it
-//! turn green. Every look is written to the audit log.
+//! turn green. Every look is written to the audit log; a page that reloads itself is one.
 
 use super::{Page, form_field, guides, respond, status};
 use crate::access::{Right, Subject};

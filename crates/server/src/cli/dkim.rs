@@ -307,7 +307,7 @@ async fn check(
 }
 
 /// Milliseconds since 1970 of a time that the API told.
-fn ms(time: &String) -> Option<i64> {
+fn ms(time: &str) -> Option<i64> {
     formats::rfc3339::parse(time).ok()
 }
 
@@ -318,9 +318,9 @@ fn value(key: &DkimKey) -> Value {
         "algorithm": key.algorithm,
         "state": key.state,
         "created": ms(&key.created),
-        "activated": key.activated.as_ref().and_then(ms),
-        "retired": key.retired.as_ref().and_then(ms),
-        "checked": key.checked.as_ref().and_then(ms),
+        "activated": key.activated.as_deref().and_then(ms),
+        "retired": key.retired.as_deref().and_then(ms),
+        "checked": key.checked.as_deref().and_then(ms),
         "published": key.published,
         "finding": key.finding,
         "record": { "name": key.name, "value": key.value, "zone_line": key.zone_line,

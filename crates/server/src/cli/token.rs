@@ -52,7 +52,7 @@ pub(super) enum AdminVerb {
     Remove(Named),
     /// Lists who administers what.
     List,
-    /// Shows what was changed over the API and at the pages, newest first.
+    /// Shows what was changed by commands, over the API and at the pages, newest first.
     Log {
         /// Only about this, such as "domain firma.example".
         #[arg(long)]

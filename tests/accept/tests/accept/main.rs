@@ -105,3 +105,4 @@ mod s4_06;
 mod s4_15_s3_77;
 mod s4_16_s4_17_s4_18;
 mod s4_20;
+mod state_file;

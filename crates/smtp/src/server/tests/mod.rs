@@ -7,6 +7,7 @@ mod people;
 mod rules;
 mod scram;
 mod soup;
+mod standing;
 mod transcripts;
 
 use super::{ServerContext, Services, Settings, serve};

@@ -12,8 +12,11 @@ use std::sync::Arc;
 
 /// Longest value of a header field that rules see, in bytes; what is longer is cut.
 pub(super) const HEADER_VALUE_BYTES_MAX: usize = 2_000;
-/// Header fields of one message that rules see.
-pub(super) const HEADER_FIELDS_MAX: usize = 200;
+/// Header fields of one name that rules see in one message.
+const HEADER_FIELDS_MAX: usize = 200;
+/// Bytes of their values together; of what is beyond it is known only that it is there. With it what one condition
+/// looks at is bounded whoever wrote the message, and fields of one name hide none of another.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
 
 /// A fact: not known (yet), known not to be there, or this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -159,6 +162,22 @@ pub struct HeaderFacts {
     pub(super) salt: u64,
 }
 
+/// What is still kept of the fields of one name.
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    fields: usize,
+    bytes: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            fields: HEADER_FIELDS_MAX,
+            bytes: HEADER_BYTES_MAX,
+        }
+    }
+}
+
 /// The names of header fields a set of rules asks about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderNames {
@@ -187,10 +206,11 @@ impl HeaderNames {
         self.names.is_empty()
     }
 
-    fn find(&self, name: &[u8]) -> Option<&str> {
-        let mut all = self.names.iter();
-        all.find(|known| known.as_bytes().eq_ignore_ascii_case(name))
-            .map(|name| &**name)
+    /// Its place among them, and the name as rules write it.
+    fn find(&self, name: &[u8]) -> Option<(usize, &str)> {
+        let mut all = self.names.iter().enumerate();
+        all.find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name))
+            .map(|(place, name)| (place, &**name))
     }
 }
 
@@ -198,26 +218,40 @@ impl HeaderFacts {
     /// Reads the header once; fields nobody asks about are not kept.
     pub fn read(header: &[u8], names: &HeaderNames) -> Self {
         let mut fields = Vec::new();
+        let mut left = vec![Allowance::default(); names.names.len()];
         for field in header::fields(header) {
             // Nobody asks: the header is not even walked through.
             if names.is_empty() {
                 break;
             }
-            let Some(name) = names.find(field.name) else {
+            let Some((place, name)) = names.find(field.name) else {
                 continue;
             };
-            if fields.len() >= HEADER_FIELDS_MAX {
-                break;
-            }
+            let Some(left) = left.get_mut(place).filter(|left| left.fields > 0) else {
+                continue;
+            };
             let value = field.value();
-            let cut = value.get(..HEADER_VALUE_BYTES_MAX).unwrap_or(&value);
+            let cut = value.get(..left.bytes.min(HEADER_VALUE_BYTES_MAX));
+            let cut = cut.unwrap_or(&value);
+            left.fields -= 1;
+            left.bytes -= cut.len();
             let text = header::decode_text(cut);
             fields.push((name.into(), HeaderValue::Text(text.into())));
         }
+        Self::of(fields, Some(names.clone()), 0)
+    }
+
+    /// Fields of one name stand together, in the order they came: who asks about one walks over no others.
+    fn of(
+        mut fields: Vec<(Box<str>, HeaderValue)>,
+        looked_for: Option<HeaderNames>,
+        salt: u64,
+    ) -> Self {
+        fields.sort_by(|(one, _), (other, _)| one.cmp(other));
         Self {
             fields,
-            looked_for: Some(names.clone()),
-            salt: 0,
+            looked_for,
+            salt,
         }
     }
 
@@ -239,11 +273,7 @@ impl HeaderFacts {
         let looked_for = looked_for.map(|names| HeaderNames {
             names: names.into(),
         });
-        Self {
-            fields,
-            looked_for,
-            salt,
-        }
+        Self::of(fields, looked_for, salt)
     }
 
     /// Whether fields of this name would have been found.
@@ -260,10 +290,9 @@ impl HeaderFacts {
 
     /// The values of the fields with this name, in lower case, from the top.
     pub(super) fn values<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h HeaderValue> {
-        let of_name = self
-            .fields
-            .iter()
-            .filter(move |(known, _)| **known == *name);
+        let start = self.fields.partition_point(|(known, _)| **known < *name);
+        let from = self.fields.get(start..).unwrap_or_default().iter();
+        let of_name = from.take_while(move |(known, _)| **known == *name);
         of_name.map(|(_, value)| value)
     }
 
@@ -284,4 +313,34 @@ pub(super) fn hash_of(text: &str, salt: u64) -> u64 {
     hash ^= hash >> 32;
     hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash ^ (hash >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_fields_of_one_name_cost_little_and_hide_no_other() {
+        let json = r#"{"rules":[{"name":"r","at":["data"],"when":{"any":[
+            {"fact":"header:x-pad","op":"contains","value":"z"},{"fact":"header:subject","value":"last"}]},
+            "then":[{"do":"reject","text":"no"}]}]}"#;
+        let names = HeaderNames::of(&RuleSet::from_json(json).unwrap());
+        let pad = format!("X-Pad: {}\r\n", "p".repeat(1_900));
+        let header = format!(
+            "{}Subject: first\r\nsubject: last\r\n\r\n",
+            pad.repeat(1_000)
+        );
+        let facts = HeaderFacts::read(header.as_bytes(), &names);
+        let text = |value: &HeaderValue| match value {
+            HeaderValue::Text(text) => text.to_string(),
+            HeaderValue::Hashed(_) => unreachable!("nothing is hashed"),
+        };
+        let subjects: Vec<_> = facts.values("subject").map(text).collect();
+        assert_eq!(subjects, ["first", "last"]);
+        let padding: Vec<_> = facts.values("x-pad").map(text).collect();
+        assert_eq!(padding.len(), HEADER_FIELDS_MAX);
+        let bytes: usize = padding.iter().map(String::len).sum();
+        assert_eq!(bytes, HEADER_BYTES_MAX);
+        assert_eq!(facts.values("x").count(), 0);
+    }
 }

@@ -195,7 +195,16 @@ fn rules_are_listed_in_words_moved_and_removed_and_nobody_overwrites_another() {
     assert!(wrong.contains("role=\"alert\""), "{wrong}");
     web.form("/rules/remove", &row("first", "3", "1")).with(303);
     assert_eq!(names(rules(&operator)), ["second"]);
-    // Over the API nobody overwrites another either.
+    nobody_overwrites_another_over_the_api(&operator);
+    // Who is no operator may not.
+    let carla = Web::log_in(&lab.server, "carla");
+    carla.get("/rules").with(403);
+    carla
+        .form("/rules/remove", &row("second", "5", "1"))
+        .with(403);
+}
+
+fn nobody_overwrites_another_over_the_api(operator: &Web<'_>) {
     let seen = operator.get("/api/v1/rules/named/second").with(200);
     let tag = seen.field("etag").expect("an ETag").to_owned();
     let schedule = json!({ "schedule": "warn", "reason": "z" }).to_string();
@@ -206,10 +215,4 @@ fn rules_are_listed_in_words_moved_and_removed_and_nobody_overwrites_another() {
     ];
     operator.ask("PUT", path, &fields, &schedule).with(200);
     operator.ask("PUT", path, &fields, &schedule).with(412);
-    // Who is no operator may not.
-    let carla = Web::log_in(&lab.server, "carla");
-    carla.get("/rules").with(403);
-    carla
-        .form("/rules/remove", &row("second", "5", "1"))
-        .with(403);
 }

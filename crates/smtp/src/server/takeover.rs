@@ -57,22 +57,17 @@ pub(super) async fn run(
     session.flush_acknowledgement().await?;
     session.recognise(message.report.mailer.take());
     let now = session.context.clock.now();
-    let (mut dispatch, noted) = match judge(session, &greeting, &envelope, &message, now).await {
+    let judged = match rule(session, &greeting, &mut envelope, message, now).await {
         Ok(Ok(judged)) => judged,
         Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
         Err(error) => return Ok(Some(directory_failed(&error))),
     };
-    let looking = spoofed::judge(session, &greeting, &envelope, message, &mut dispatch, now);
-    let (message, unproved) = match Box::pin(looking).await {
-        Ok(Ok(judged)) => judged,
-        Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
-        Err(error) => return Ok(Some(directory_failed(&error))),
-    };
-    match rules::message(session, &envelope, &message, &mut dispatch).await {
-        Ok(Ok(taken)) => envelope.recipients.extend(taken.copies),
-        Ok(Err(refusal)) => return Ok(Some(told(session, &envelope, refusal))),
-        Err(error) => return Ok(Some(directory_failed(&error))),
-    }
+    let Judged {
+        message,
+        dispatch,
+        noted,
+        unproved,
+    } = judged;
     let bytes = message.bytes;
     let trace = envelope.sender.trace;
     let recipients = envelope.accepted;
@@ -111,6 +106,45 @@ pub(super) async fn run(
         }
         Err(error) => Ok(Some(failed(&error, &trace.to_string()))),
     }
+}
+
+/// A message that may be taken over.
+struct Judged {
+    message: Message,
+    dispatch: Dispatch,
+    /// What would have stopped its senders.
+    noted: Vec<Objection>,
+    /// Whom nobody answers for.
+    unproved: spoofed::Noted,
+}
+
+/// Everything that is ruled about a message that is in: its senders, who answers for it, the operator's rules.
+async fn rule(
+    session: &Session,
+    greeting: &Greeting,
+    envelope: &mut Envelope,
+    message: Message,
+    now: Timestamp,
+) -> Result<Result<Judged, Refusal>, StoreError> {
+    let (mut dispatch, noted) = match judge(session, greeting, envelope, &message, now).await? {
+        Ok(judged) => judged,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let looking = spoofed::judge(session, greeting, envelope, message, &mut dispatch, now);
+    let (message, unproved) = match Box::pin(looking).await? {
+        Ok(looked) => looked,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    match rules::message(session, envelope, &message, &mut dispatch).await? {
+        Ok(taken) => envelope.recipients.extend(taken.copies),
+        Err(refusal) => return Ok(Err(refusal)),
+    }
+    Ok(Ok(Judged {
+        message,
+        dispatch,
+        noted,
+        unproved,
+    }))
 }
 
 /// Whether a customer may send what the header says it is from (everybody else may), how the message

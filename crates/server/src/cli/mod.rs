@@ -1,5 +1,5 @@
-//! Commands of the program. Every one works on the store the settings file names, whether a node
-//! runs there or not; a running node is told what changed.
+//! Commands of the program: clients of the admin API (`admin_api`), of the node that runs or of their own process. Those
+//! that are about files, certificates or the process itself (serve, backup, verify, reload) do without it.
 
 mod admin_api;
 mod api;
@@ -42,8 +42,8 @@ Begin like this:
   rohrpost account add anna@firma.example                  # prints a password once
   rohrpost serve
 
-Commands work beside a running node and without one, with two exceptions: `restore` wants the node
-stopped, `reload`, `clock` and `queue --run` want it running. Run them as the user the node runs
+Commands work beside a running node and without one, with few exceptions: `restore` wants the node
+stopped, `reload`, `clock`, `identity request` and `queue --run` want it running. Run them as the user the node runs
 as, so that new files belong to it.
 
 Exit codes:

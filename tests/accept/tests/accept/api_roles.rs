@@ -82,7 +82,11 @@ fn is_of(path: &str) -> bool {
 
 /// Asks everything about what is not the caller's; nothing of it may be told or done.
 fn refuses_all_that_is_foreign(server: &Server, web: &Web<'_>, domain: &str, account: &str) {
-    let before = Web::operator(server).get("/api/v1/state").with(200).body;
+    let state = || {
+        let operator = Web::operator(server);
+        in_time(|| operator.get("/api/v1/state")).with(200).body
+    };
+    let before = state();
     for (method, path) in operations(server) {
         // The caller's own session must go on.
         if path == "/api/v1/session" {
@@ -100,7 +104,7 @@ fn refuses_all_that_is_foreign(server: &Server, web: &Web<'_>, domain: &str, acc
             }
         }
     }
-    let after = Web::operator(server).get("/api/v1/state").with(200).body;
+    let after = state();
     assert_eq!(before, after, "something was changed");
 }
 

@@ -29,7 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
     let look = (Right::See, About::Installation);
     let operate = (Right::Change, About::Installation);
     const WORD: &str = "/api/v1/voice/{word}";
-    vec![
+    let mut routes = vec![
         Route::api(
             Method::GET,
             "/api/v1/voice",
@@ -39,6 +39,15 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::api(Method::PUT, WORD, operate, "Say one thing differently", say),
         Route::api(Method::DELETE, WORD, operate, "Say it as by itself", unsay),
+    ];
+    routes.extend(of_rollouts());
+    routes
+}
+
+fn of_rollouts() -> Vec<Route> {
+    let look = (Right::See, About::Installation);
+    let operate = (Right::Change, About::Installation);
+    vec![
         Route::api(
             Method::GET,
             "/api/v1/rollouts/{rollout}/preview",

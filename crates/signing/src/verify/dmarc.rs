@@ -86,15 +86,37 @@ pub(crate) async fn aligned(
     if let Some(found) = first(proofs, exactly) {
         return Some(found);
     }
+    let proofs = related(from, proofs);
     if proofs.spf.is_none() && proofs.dkim.is_empty() {
         return Some(Aligned::Nobody);
     }
     let walk = walk(from, resolver).await?;
     let Some(policy) = policy_for(from, &walk) else {
-        let found = first(proofs, |domain| is_below(domain, from));
+        let found = first(&proofs, |domain| is_below(domain, from));
         return Some(found.unwrap_or(Aligned::Nobody));
     };
-    align(from, &walk, policy, proofs, resolver).await
+    align(from, &walk, policy, &proofs, resolver).await
+}
+
+/// Those that may be of the author's organization. Of all others the DNS is not asked, whose owners could otherwise
+/// leave open by silence whether they speak for the author.
+fn related<'p>(from: &str, proofs: &Proofs<'p>) -> Proofs<'p> {
+    let may = |domain: &&str| are_related(domain, from);
+    Proofs {
+        spf: proofs.spf.filter(may),
+        dkim: proofs.dkim.iter().copied().filter(may).collect(),
+    }
+}
+
+/// Whether two names may be of one organization: they share at least the last two labels.
+pub(crate) fn are_related(one: &str, other: &str) -> bool {
+    let end = |domain: &str| {
+        let dot = domain.rmatch_indices('.').nth(1);
+        dot.map_or(0, |(dot, _)| dot + 1)
+    };
+    let (one, other) = (one.get(end(one)..), other.get(end(other)..));
+    one.zip(other)
+        .is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
 }
 
 fn first(proofs: &Proofs<'_>, speaks: impl Fn(&str) -> bool) -> Option<Aligned> {
@@ -331,7 +353,12 @@ mod tests {
         );
         assert_eq!(of("firma.test", None, &["a.firma.test"]).await, dkim);
         assert_eq!(of("strict.test", None, &["a.strict.test"]).await, nobody);
-        assert_eq!(of("broken.test", None, &["other.test"]).await, None);
+        assert_eq!(of("broken.test", None, &["a.broken.test"]).await, None);
+        assert_eq!(of("broken.test", None, &["other.test"]).await, nobody);
+        // A stranger's silence leaves nothing open.
+        dns.fail("_dmarc.silent.example", "SERVFAIL");
+        let silent = Some("silent.example");
+        assert_eq!(of("firma.test", silent, &["silent.example"]).await, nobody);
         // Nothing that could speak: nobody asks the DNS.
         assert_eq!(of("broken.test", None, &[]).await, nobody);
     }

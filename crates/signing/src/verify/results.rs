@@ -183,7 +183,7 @@ impl Results {
     /// Whether something that DNS did not answer might have proved `author`: nobody gets out of a refusal by naming
     /// servers of another domain that do not answer.
     pub(crate) fn might_be_proved(&self, author: &str) -> bool {
-        let related = |domain: &str| organisation_of(domain) == organisation_of(author);
+        let related = |domain: &str| dmarc::are_related(domain, author);
         let by_spf = self.spf == Spf::TempError && self.spf_domain.as_deref().is_some_and(related);
         let mut open = self
             .signed
@@ -247,12 +247,6 @@ impl Signed {
         }
         text
     }
-}
-
-/// What two names must share at least to be of one organisation: the last two labels.
-fn organisation_of(domain: &str) -> &str {
-    let dot = domain.rmatch_indices('.').nth(1);
-    dot.map_or(domain, |(dot, _)| domain.get(dot + 1..).unwrap_or(domain))
 }
 
 /// The newest instance number there is.

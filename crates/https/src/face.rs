@@ -170,8 +170,14 @@ impl Inner {
         if let Origin::Network { peer, .. } = &origin {
             self.rate.take(*peer, now).map_err(Problem::too_many)?;
         }
-        let (caller, session) =
-            who_calls(&self.services.store, &origin, &parts.headers, now).await?;
+        let (caller, session) = who_calls(
+            &self.services.store,
+            &origin,
+            &parts.headers,
+            route.right,
+            now,
+        )
+        .await?;
         if caller.is_none() && route.right != Right::Public {
             return Err(Problem::unauthorized());
         }
@@ -350,11 +356,12 @@ fn body_bytes_max(route: &Route, origin: &Origin) -> usize {
     }
 }
 
-/// Who calls, and the session they called with.
+/// Who calls, and the session they called with. `right` is what the route needs.
 async fn who_calls(
     store: &Store,
     origin: &Origin,
     headers: &HeaderMap,
+    right: Right,
     now: Timestamp,
 ) -> Result<(Option<Caller>, Option<String>), Problem> {
     if let Origin::Local { user } = origin {
@@ -367,9 +374,7 @@ async fn who_calls(
         };
         return Ok((Some(local), None));
     }
-    if let Some(said) = headers.get(header::AUTHORIZATION) {
-        let token = said.to_str().ok().and_then(bearer).map(str::to_owned);
-        let token = token.ok_or_else(Problem::unauthorized)?;
+    if let Some(token) = token_of(headers, right)? {
         let asked = token.clone();
         let (caller, is_new) = store
             .read(move |tx: &mut dyn Tx| {
@@ -401,9 +406,30 @@ async fn who_calls(
 /// Whether who called could call again now: for answers that go on while a session or a token may end.
 pub(crate) async fn still_sees(call: &Call, subject: &Subject) -> bool {
     let (services, now) = (&call.services, call.services.clock.now());
-    match who_calls(&services.store, &call.origin, &call.headers, now).await {
+    match who_calls(
+        &services.store,
+        &call.origin,
+        &call.headers,
+        Right::See,
+        now,
+    )
+    .await
+    {
         Ok((Some(caller), _)) => caller.may(Right::See, subject),
         Ok((None, _)) | Err(_) => false,
+    }
+}
+
+/// The token a request came with. Where nobody has to say who they are, an Authorization field of another kind says
+/// nothing: mail programs that ask for settings send the account's password along, asked or not.
+fn token_of(headers: &HeaderMap, right: Right) -> Result<Option<String>, Problem> {
+    let Some(said) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    match said.to_str().ok().and_then(bearer) {
+        Some(token) => Ok(Some(token.to_owned())),
+        None if right == Right::Public => Ok(None),
+        None => Err(Problem::unauthorized()),
     }
 }
 
@@ -450,5 +476,26 @@ fn check_origin(
     match is_own {
         true => Ok(()),
         false => Err(Problem::foreign_form()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_password_of_a_mail_program_is_in_nobodys_way_where_everybody_may_look() {
+        let of = |said: &'static str, right| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(said));
+            token_of(&headers, right).map_err(|problem| problem.status())
+        };
+        assert_eq!(of("Basic YTpi", Right::Public), Ok(None));
+        assert_eq!(of("Basic YTpi", Right::See), Err(StatusCode::UNAUTHORIZED));
+        for right in [Right::Public, Right::See] {
+            assert_eq!(of("bearer x", right), Ok(Some("x".to_owned())));
+            assert_eq!(token_of(&HeaderMap::new(), right).ok(), Some(None));
+        }
     }
 }

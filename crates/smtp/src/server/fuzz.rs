@@ -72,10 +72,12 @@ fn begin(dots: Dots, limits: &Limits) -> Incoming {
         date: "Date: x\r\n".into(),
         message_id: "Message-ID: <x@y>\r\n".into(),
     };
-    let spool = Spool::new(SpoolLimits {
-        memory_bytes: 4 * MESSAGE_BYTES_MAX as usize,
-        dir: std::path::Path::new("/nonexistent").into(),
-    });
+    let spool = || {
+        Spool::new(SpoolLimits {
+            memory_bytes: 4 * MESSAGE_BYTES_MAX as usize,
+            dir: std::path::Path::new("/nonexistent").into(),
+        })
+    };
     let front = Front {
         fields: "Received: x\r\n".into(),
         missing: Some(missing),
@@ -86,9 +88,10 @@ fn begin(dots: Dots, limits: &Limits) -> Incoming {
             direction: policy::Direction::Outbound,
         }),
         rules: None,
+        held: spool(),
         hosts: ["rp.test".into()].into(),
     };
-    Incoming::begin(front, spool, dots, BareEndings::Normalise, limits)
+    Incoming::begin(front, spool(), dots, BareEndings::Normalise, limits)
 }
 
 #[cfg(test)]

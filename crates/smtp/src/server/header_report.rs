@@ -30,8 +30,6 @@ pub(super) struct HeaderReport {
     pub(super) for_rules: Option<HeaderFacts>,
     /// Whom From names in mail of another server, where the domain can be read; at most `AUTHORS_MAX`.
     pub(super) authors: Vec<(Address, DomainName)>,
-    /// The header as it came, where it was changed.
-    pub(super) original_header: Option<Vec<u8>>,
     /// Of a customer's message the program that wrote it, as it came.
     pub(super) mailer: Option<Box<str>>,
 }
@@ -46,7 +44,6 @@ impl Default for HeaderReport {
             delivered_to: Vec::new(),
             for_rules: None,
             authors: Vec::new(),
-            original_header: None,
             mailer: None,
         }
     }

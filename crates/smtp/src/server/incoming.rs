@@ -26,8 +26,9 @@ pub(super) struct Missing {
     pub(super) message_id: String,
 }
 
-/// What is put in front of a message, and what is done to its header, which is held in memory until its end, changed
-/// and read, and only then written.
+/// What is put in front of a message, and what is done to its header, which is held until its end, changed and read,
+/// and only then written. It is held as messages are: in memory within the budget of all, past that in a file, so that
+/// nobody fills the memory with headers that never end.
 #[derive(Debug)]
 pub(super) struct Front {
     /// Put in front.
@@ -40,6 +41,8 @@ pub(super) struct Front {
     pub(super) edits: Option<Edits>,
     /// What the operator's rules do with it.
     pub(super) rules: Option<Box<HeaderRules>>,
+    /// Where the header is held; empty.
+    pub(super) held: Spool,
     /// Our names: an Authentication-Results with one of them, which nobody but us may write, is taken out.
     pub(super) hosts: Box<[Box<str>]>,
 }
@@ -122,8 +125,10 @@ pub(super) struct Message {
     pub(super) facts: Vec<u8>,
     /// Bytes the peer sent, without dot-stuffing.
     pub(super) bytes: u64,
-    /// What its header says, where it was held.
+    /// What its header says.
     pub(super) report: HeaderReport,
+    /// The header of another server's message as it came, where it was changed.
+    pub(super) original_header: Option<Spool>,
 }
 
 /// A message coming in.
@@ -142,25 +147,22 @@ struct Kept {
     spool: Spool,
     scanner: Scanner,
     /// The header so far, and what is done to it. `None` once it was written.
-    held: Option<Box<Held>>,
+    held: Option<Box<Front>>,
     report: HeaderReport,
+    original_header: Option<Spool>,
     header_bytes_max: usize,
     received_fields_max: usize,
 }
 
-#[derive(Debug)]
-struct Held {
-    front: Front,
-    header: Vec<u8>,
+fn not_spooled(error: std::io::Error) -> Fault {
+    tracing::error!(name: "smtp.spool_failed", %error, "writing a message to the spool failed");
+    Fault::Storage
 }
 
 impl Kept {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.scanner.push(bytes);
-        self.spool.push(bytes).map_err(|error| {
-            tracing::error!(name: "smtp.spool_failed", %error, "writing a message to the spool failed");
-            Fault::Storage
-        })
+        self.spool.push(bytes).map_err(not_spooled)
     }
 
     fn keep(&mut self, piece: Piece<'_>) -> Result<(), Fault> {
@@ -177,19 +179,22 @@ impl Kept {
     /// Our fields go before the client's header, of which only what policy names is changed (it may
     /// be signed).
     fn header_ends(&mut self, seen: Seen) -> Result<(), Fault> {
-        let Some(held) = self.held.take() else {
+        let Some(front) = self.held.take() else {
             return Ok(());
         };
-        let Held { front, header } = *held;
-        let came = header;
         let Front {
             fields,
             missing,
             author,
             edits,
             rules,
+            held,
             hosts,
-        } = front;
+        } = *front;
+        let came = match held.as_memory() {
+            Some(memory) => Cow::Borrowed(memory),
+            None => Cow::Owned(held.read_range(0..held.len()).map_err(not_spooled)?),
+        };
         let (for_rules, by_rules) = match rules.as_ref().map(|rules| rules.read(&came)) {
             Some((seen, actions)) => (Some(seen), actions),
             None => (None, Vec::new()),
@@ -220,20 +225,19 @@ impl Kept {
         }
         self.write(&header)?;
         if author == Author::Server && *header != came[..] {
-            self.report.original_header = Some(came);
+            self.original_header = Some(held);
         }
         Ok(())
     }
 
     fn header(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let Some(held) = &mut self.held else {
+        let Some(Front { held, .. }) = self.held.as_deref_mut() else {
             return self.write(bytes);
         };
-        if held.header.len() + bytes.len() > self.header_bytes_max {
+        if held.len() + bytes.len() as u64 > self.header_bytes_max as u64 {
             return Err(Fault::HeaderTooLarge);
         }
-        held.header.extend_from_slice(bytes);
-        Ok(())
+        held.push(bytes).map_err(not_spooled)
     }
 }
 
@@ -246,12 +250,12 @@ impl Incoming {
         bare: BareEndings,
         limits: &Limits,
     ) -> Self {
-        let header = Vec::new();
         let kept = Kept {
             spool,
             scanner: Scanner::new(),
-            held: Some(Box::new(Held { front, header })),
+            held: Some(Box::new(front)),
             report: HeaderReport::default(),
+            original_header: None,
             header_bytes_max: limits.header_bytes_max,
             received_fields_max: limits.received_fields_max,
         };
@@ -337,6 +341,7 @@ impl Incoming {
             facts: facts.to_bytes(),
             bytes: self.bytes,
             report: self.kept.report,
+            original_header: self.kept.original_header,
         })
     }
 }
@@ -352,12 +357,15 @@ mod tests {
     use formats::address::Address;
     use platform::spool::SpoolLimits;
 
-    fn incoming(front: Front, limits: &Limits) -> Incoming {
-        let dir = std::env::temp_dir().into();
-        let spool = Spool::new(SpoolLimits {
+    fn spool_limits() -> SpoolLimits {
+        SpoolLimits {
             memory_bytes: 64 * 1024,
-            dir,
-        });
+            dir: std::env::temp_dir().into(),
+        }
+    }
+
+    fn incoming(front: Front, limits: &Limits) -> Incoming {
+        let spool = Spool::new(spool_limits());
         Incoming::begin(front, spool, Dots::Stuffed, BareEndings::Refuse, limits)
     }
 
@@ -385,6 +393,7 @@ mod tests {
                 direction: Direction::Outbound,
             }),
             rules: None,
+            held: Spool::new(spool_limits()),
             hosts: ["rp.test".into()].into(),
         }
     }
@@ -475,7 +484,38 @@ mod tests {
         let message = message.finish().unwrap();
         assert_eq!(text(&message), format!("Received: us\r\n{sent}"));
         assert_eq!(message.report.delivered_to, ["anna@firma.test"]);
-        assert_eq!(message.report.original_header, None);
+        assert!(message.original_header.is_none());
+    }
+
+    #[test]
+    fn headers_that_do_not_end_share_the_memory_of_all_messages() {
+        let limits = Limits::default();
+        let budget = platform::spool::SpoolBudget::new(20_000);
+        let front = Front {
+            held: Spool::with_budget(spool_limits(), budget.clone()),
+            ..mx()
+        };
+        let mut message = incoming(front, &limits);
+        let mut sent = "Authentication-Results: rp.test; none\r\n".to_owned();
+        message.push(sent.as_bytes(), &limits);
+        assert!(budget.used() > 0, "it is counted");
+        for n in 0..2_000 {
+            let field = format!("X-Field-{n}: some value or other\r\n");
+            message.push(field.as_bytes(), &limits);
+            sent.push_str(&field);
+        }
+        assert_eq!(budget.used(), 0, "it went to a file");
+        message.push(b"\r\nhi\r\n.\r\n", &limits);
+        let message = message.finish().unwrap();
+        let original = message.original_header.unwrap();
+        let original = original.read_range(0..original.len()).unwrap();
+        assert!(original.starts_with(sent.as_bytes()));
+        let kept = message.body.read_range(0..message.body.len()).unwrap();
+        let (_, fields) = sent.split_once('\n').unwrap();
+        assert_eq!(
+            String::from_utf8(kept).unwrap(),
+            format!("Received: us\r\n{fields}\r\nhi\r\n")
+        );
     }
 
     #[test]
@@ -488,8 +528,8 @@ mod tests {
         let message = message.finish().unwrap();
         let kept = text(&message);
         assert!(kept.starts_with("Received: us\r\nFrom: <anna@"), "{kept}");
-        let original = message.report.original_header.unwrap();
-        assert!(original.starts_with(header.as_bytes()));
+        let original = message.original_header.unwrap();
+        assert!(original.as_memory().unwrap().starts_with(header.as_bytes()));
         let authors: Vec<_> = message
             .report
             .authors

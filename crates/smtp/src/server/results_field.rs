@@ -176,6 +176,7 @@ mod tests {
                 facts: Vec::new(),
                 bytes: 7,
                 report: super::super::header_report::HeaderReport::default(),
+                original_header: None,
             };
             let new = with_field(message, "A-R: x\r\n", spool()).await.unwrap();
             let whole = new.body.read_range(0..new.body.len()).unwrap();

@@ -171,9 +171,17 @@ async fn evidence(
         .iter()
         .flat_map(|domain| policy.trusted_sealers(domain.as_str()));
     let sealers: Vec<DomainName> = sealers.cloned().collect();
+    let original = (message.original_header.as_ref()).map(|held| held.read_range(0..held.len()));
+    let original_header = match original.transpose() {
+        Ok(original) => original,
+        Err(error) => {
+            tracing::error!(name: "smtp.spool_failed", %error, "reading a header back from the spool failed");
+            return None;
+        }
+    };
     let claimed = Claimed {
         message: &message.body,
-        original_header: message.report.original_header.as_deref(),
+        original_header: original_header.as_deref(),
         received: &received,
         authors: domains,
         sealers: &sealers,

@@ -45,6 +45,7 @@ pub(super) fn front(session: &Session, greeting: &Greeting, envelope: &Envelope)
             direction: Direction::Outbound,
         }),
         rules: rules::header(session, envelope).map(Box::new),
+        held: session.context.spool(),
         hosts: own_names(session),
     }
 }
@@ -55,8 +56,9 @@ fn own_names(session: &Session) -> Box<[Box<str>]> {
     names.map(Box::from).into()
 }
 
-/// Mail of other servers passes through, unless a domain has its header changed; but who it says it is from is read. What leaves again goes as it came, or its author's signature would no longer fit. One body
-/// serves all recipients, so a domain's own actions count where all are its own.
+/// Mail of other servers passes through, unless a domain has its header changed; but who it says it is from is read.
+/// What leaves again goes as it came, or its author's signature would no longer fit. One body serves all recipients, so
+/// a domain's own actions count where all are its own.
 fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Front {
     let rules = rules::header(session, envelope).map(Box::new);
     let held = |fields, edits| Front {
@@ -65,6 +67,7 @@ fn incoming_front(session: &Session, envelope: &Envelope, fields: String) -> Fro
         author: Author::Server,
         edits,
         rules,
+        held: session.context.spool(),
         hosts: own_names(session),
     };
     if !envelope.forwarding.is_empty() {

@@ -151,7 +151,7 @@ const SAYINGS: &[[&str; 2]] = &[
     ],
     [
         "{0} could not be looked up: {1}",
-        "{0} war im DNS nicht zu finden: {1}",
+        "{0} ließ sich im DNS nicht nachschlagen: {1}",
     ],
     ["{0} has no change {1}", "{0} hat keine Änderung {1}."],
     [

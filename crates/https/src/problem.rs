@@ -223,8 +223,8 @@ impl Problem {
         Self::of(StatusCode::UNAUTHORIZED, Kind::Unauthorized)
     }
 
-    /// A login that failed, with the directory's words.
-    pub(crate) fn login_failed(text: &str) -> Self {
+    /// A login that failed, with the reason.
+    pub(crate) fn login_failed(text: impl Into<Detail>) -> Self {
         Self::unauthorized().with(text)
     }
 

@@ -71,13 +71,20 @@ async fn list(call: Call, _: NoQuery, _: NoBody) -> Result<List<RelaySource>, Pr
         };
         shown.push(RelaySource {
             name: row.item.clone(),
-            account: admin.scope_text(&row.scope).await?,
+            account: account(&admin, &row.scope).await?,
             networks: source.networks.iter().map(ToString::to_string).collect(),
             cleartext: source.clear == InClear::Allowed,
             reason: row.reason,
         });
     }
     Ok(List(shown))
+}
+
+/// The address alone, as a change takes it.
+async fn account(admin: &Admin, scope: &Scope) -> Result<String, Problem> {
+    let words = admin.scope_text(scope).await?;
+    let address = words.strip_prefix("account ").map(str::to_owned);
+    Ok(address.unwrap_or(words))
 }
 
 /// What a relay source shall be.

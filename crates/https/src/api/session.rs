@@ -10,7 +10,8 @@ use crate::{answer, credentials, session};
 use admission::{Outcome, Visit};
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
-use directory::{Credential, Identity};
+use directory::login::TryLaterReason;
+use directory::{Credential, Identity, LoginRuling};
 use platform::store::Tx;
 use policy::{Door, Encryption, Service};
 use serde::{Deserialize, Serialize};
@@ -132,8 +133,33 @@ pub(crate) async fn check(call: &Call, user: &str, password: &str) -> Result<Ide
             "App-Passwörter gelten nur in Mailprogrammen; bitte nehmen Sie das Passwort des Postfachs.",
             "App passwords are for mail programs only; please use the account's own password.",
         ))),
-        Outcome::Refused(ruling) => Err(Problem::login_failed(ruling.text())),
+        Outcome::Refused(ruling) => Err(Problem::login_failed(refusal(&ruling))),
         Outcome::Barred(barred) => Err(Problem::login_failed(barred.text())),
+    }
+}
+
+/// What somebody who may not in reads on the page: German, then English. The same for every kind of refusal, as
+/// [`LoginRuling::text`] is; that one speaks of mail programs, in English only.
+fn refusal(ruling: &LoginRuling) -> [&'static str; 2] {
+    match ruling {
+        LoginRuling::TryLater {
+            reason: TryLaterReason::BackOff,
+            ..
+        } => [
+            "Aus Ihrem Netz kamen zu viele falsche Passwörter. Bitte berichtigen Sie das Passwort in allen Ihren Geräten \
+             und versuchen Sie es in einigen Minuten noch einmal.",
+            "Too many wrong passwords came from your network. Correct the password in all your devices and try again \
+             in a few minutes.",
+        ],
+        LoginRuling::TryLater { .. } => [
+            "Die Anmeldung ist gerade nicht möglich; bitte versuchen Sie es in einigen Minuten noch einmal.",
+            "Login is not possible right now; try again in a few minutes.",
+        ],
+        LoginRuling::Accepted(_) | LoginRuling::Refused(_) => [
+            "Benutzername oder Passwort ist falsch. Bitte prüfen Sie beides; der Benutzername ist Ihre ganze \
+             E-Mail-Adresse.",
+            "User name or password is wrong. Check both; the user name is your full e-mail address.",
+        ],
     }
 }
 
@@ -166,4 +192,40 @@ pub(crate) async fn end(call: &Call) -> Result<(), Problem> {
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+    use directory::Refusal;
+    use std::time::Duration;
+
+    #[test]
+    fn who_is_not_let_in_reads_why_in_the_language_of_the_page() {
+        let later = |reason| LoginRuling::TryLater {
+            reason,
+            after: Duration::from_secs(60),
+        };
+        for (ruling, german) in [
+            (
+                LoginRuling::Refused(Refusal::WrongPassword),
+                "Passwort ist falsch",
+            ),
+            (later(TryLaterReason::BackOff), "zu viele falsche"),
+            (later(TryLaterReason::Store), "gerade nicht möglich"),
+        ] {
+            let problem = Problem::login_failed(refusal(&ruling));
+            let said = problem.reason(Language::German);
+            assert!(said.contains(german), "{said}");
+            let said = problem.reason(Language::English);
+            assert!(
+                !said.contains(german) && !said.contains("mail program"),
+                "{said}"
+            );
+        }
+        let unknown = LoginRuling::Refused(Refusal::UnknownUser);
+        let wrong = LoginRuling::Refused(Refusal::WrongPassword);
+        assert_eq!(refusal(&unknown), refusal(&wrong));
+    }
 }

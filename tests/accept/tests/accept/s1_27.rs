@@ -69,7 +69,10 @@ fn a_web_server_hands_mail_in_as_one_account_only() {
         "anna@firma.test",
     ];
     lab.cli(&[&added[..], &["--reason", "the shop"]].concat());
-    assert!(lab.cli(&["relay-source", "list"]).contains("web1"));
+    assert!(
+        lab.cli(&["relay-source", "list"])
+            .contains("web1  anna@firma.test  127.0.0.1")
+    );
     // Its own sender, over TLS: taken, signed for the domain, and it is said who brought it.
     let (reply, said) = hand_in(&lab, &own);
     assert!(reply.starts_with("250 "), "{said}");

@@ -7,6 +7,7 @@ use crate::facts::{Facts, Mailbox, Sighting};
 use crate::fill::FillError;
 use crate::guides::Ports;
 use crate::model::{Rollout, Visibility};
+use crate::runner::UNSUBSCRIBE;
 use crate::voice::{Address, Gender, Voice};
 use crate::wording::Speaker;
 use formats::language::Language;
@@ -101,6 +102,7 @@ pub fn in_form(
         catalogue,
         ports: Ports::default(),
     };
+    let unsubscribe = format!("{}{UNSUBSCRIBE}TOKEN", voice.site);
     let mut texts = vec![page(rollout, voice, form)?];
     for kind in Kind::ALL.into_iter().filter(|kind| kind.is_of_rollout()) {
         let is_of_client = matches!(kind, Kind::Round | Kind::Nudge);
@@ -119,7 +121,7 @@ pub fn in_form(
                     SOMEBODY
                 },
                 facts: &facts,
-                unsubscribe: "https://mx.example/abmelden/TOKEN",
+                unsubscribe: &unsubscribe,
                 legacy_until: rollout.legacy.as_ref().map(|legacy| legacy.until),
             };
             let written = writer.write(&draft, form.language)?;

@@ -440,6 +440,10 @@ async fn the_newsletter_goes_to_all_and_can_be_ended_without_ending_letters() {
     town.login("anna@firma.test", OLD, TlsVersion::V1_0).await;
     let now = town.clock.now();
     town.rollouts.create(rollout(), author(now)).await.unwrap();
+    let texts = town.rollouts.preview("tls-2025").await.unwrap();
+    let newsletter = texts.iter().find(|text| text.what == "newsletter").unwrap();
+    let end = "https://mx.provider.test/abmelden/";
+    assert!(newsletter.text.contains(end), "{}", newsletter.text);
     assert!(
         town.on("2024-12-10T08:00").await.is_empty(),
         "a draft writes nobody"

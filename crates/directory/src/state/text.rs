@@ -48,6 +48,8 @@ password_hash = "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$..."
 [[alias]]
 address = "info@firma.example"
 to = ["anna@firma.example", "partner@elsewhere.example"]
+
+# Then [[policy]], [[identity]], [[client]], [[rules]], [[rollout]] and [voice], as `rohrpost export` prints them.
 "#;
 
 #[derive(Serialize, Deserialize, Default)]

@@ -43,8 +43,8 @@ Begin like this:
   rohrpost serve
 
 Commands work beside a running node and without one, with few exceptions: `restore` wants the node
-stopped, `reload`, `clock`, `identity request` and `queue --run` want it running. Run them as the user the node runs
-as, so that new files belong to it.
+stopped, `reload`, `clock`, `api`, `identity request` and `queue --run` want it running. Run them as
+the user the node runs as, so that new files belong to it.
 
 Exit codes:
   0  It was done. `verify` found nothing wrong; `serve` was told to stop.

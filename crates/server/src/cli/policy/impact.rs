@@ -20,8 +20,8 @@ const SUMS_SHOWN_MAX: usize = 20;
 #[derive(Args)]
 pub(crate) struct Options {
     /// The change: tls-version/SERVICE (TLS 1.2 or newer), tls-version/SERVICE=1.3, cleartext/SERVICE (no login in
-    /// clear), sender-ownership, inbound-tls/DOMAIN, outbound-tls/DOMAIN or rule/NAME. SERVICE is submission,
-    /// imap, pop3, managesieve or http; of tls-version also mx or relay.
+    /// clear), sender-ownership, spoofed-sender, inbound-tls/DOMAIN, outbound-tls/DOMAIN or rule/NAME. SERVICE is
+    /// submission, imap, pop3, managesieve or http; of tls-version also mx or relay.
     #[arg(value_parser = change)]
     change: Proposed,
     /// Whom the change would be for: an address, a domain, a group's name, or the word installation.

@@ -89,7 +89,7 @@ pub(crate) struct At {
     /// An address, a domain, a group's name, or the word installation.
     scope: String,
     /// The measure: tls-version/SERVICE, cleartext/SERVICE (without SERVICE: all of them),
-    /// sender-ownership, inbound-tls, outbound-tls, legacy-access.
+    /// sender-ownership, inbound-tls, outbound-tls, spoofed-sender, legacy-access.
     measure: String,
 }
 

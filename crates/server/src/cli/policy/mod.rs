@@ -74,7 +74,8 @@ pub(crate) enum Verb {
     Identity(identity::Verb),
     /// What measures saw: which account, what, how often, when last. No IP addresses.
     ///
-    /// Measures: sender-ownership (senders that are not the account's own).
+    /// Measures: sender-ownership (senders that are not the account's own), tls-version/SERVICE, cleartext/SERVICE,
+    /// inbound-tls, outbound-tls, spoofed-sender, rule/NAME.
     ///
     /// Example: rohrpost findings sender-ownership
     Findings(findings::Options),

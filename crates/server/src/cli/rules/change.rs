@@ -37,6 +37,9 @@ pub(super) async fn run(api: &AdminApi, verb: &Verb) -> Result<Done, String> {
         }
         Verb::Move { name, place, .. } => {
             let (_, before) = current(api).await?;
+            if [&place.before, &place.after].contains(&&Some(name.clone())) {
+                return Err(format!("{name} cannot stand before or after itself"));
+            }
             let rest = before.without(name).map_err(text_of_error)?;
             let place = index(&rest, place)? + 1;
             let body = NewPlace { place, reason };

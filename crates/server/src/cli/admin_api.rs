@@ -12,7 +12,8 @@ use platform::store::Store;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 
 /// What a request does.
@@ -79,6 +80,7 @@ impl AdminApi {
                     ErrorKind::NotFound | ErrorKind::ConnectionRefused
                 ) =>
             {
+                belongs_to_us(&settings.data_dir)?;
                 here(settings, store(settings)?).await?
             }
             Err(error) => {
@@ -165,6 +167,21 @@ impl AdminApi {
             Some(words) => Err(words),
         }
     }
+}
+
+/// Root can use the data of the node's user, but what it makes there that user could not read.
+fn belongs_to_us(data_dir: &Path) -> Result<(), String> {
+    let Ok(data) = std::fs::metadata(data_dir) else {
+        return Ok(());
+    };
+    let (owner, user) = (data.uid(), rustix::process::getuid().as_raw());
+    if user != 0 || owner == user {
+        return Ok(());
+    }
+    let (name, dir) = (user_name(owner), data_dir.display());
+    Err(format!(
+        "{dir} belongs to {name}, and root would leave files there that {name} cannot read; run this command as {name}"
+    ))
 }
 
 async fn here(settings: &Settings, store: Store) -> Result<Way, String> {

@@ -26,6 +26,7 @@ pub(super) async fn claim(session: &mut Session) -> Result<Option<Reply>, StoreE
     };
     let in_tls = session.connection.stream.tls().is_some();
     if !in_tls && source.source.clear == InClear::Refused {
+        session.login = None;
         return Ok(None);
     }
     let (directory, first) = (&session.context.directory, session.login.is_none());

@@ -3,6 +3,7 @@
 
 use harness::{Lab, Letter, Web};
 use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt as _;
 
 /// The newest entry of the audit log with this route.
 fn entry(lab: &Lab, route: &str) -> Value {
@@ -62,6 +63,7 @@ fn a_command_changes_a_running_node_and_a_stopped_one() {
     assert!(told.contains("sender-ownership for"), "{told}");
     let (ok, _, why) = lab.server.cli(&["policy", "set", &anna, "dane", "maybe"]);
     assert!(!ok && why.starts_with("rohrpost: \"maybe\""), "{why}");
+    root_leaves_nothing_in_data_of_somebody_else(&lab, &set("off"));
     lab.restart();
     assert!(sender(&lab).starts_with("550"), "it holds after the start");
     let logged = entry(&lab, "POST /api/v1/policy/settings");
@@ -83,6 +85,20 @@ fn a_command_changes_a_running_node_and_a_stopped_one() {
             .is_some_and(|who| who.ends_with(" for nora")),
         "{changed}"
     );
+}
+
+/// Files that root makes there could not be read by the user the node runs as.
+fn root_leaves_nothing_in_data_of_somebody_else(lab: &Lab, command: &[String]) {
+    let data = lab.server.dir().join("store");
+    let owner = std::fs::metadata(&data).expect("data").uid();
+    // Only root can play this.
+    if owner != 0 || std::os::unix::fs::chown(&data, Some(65_534), None).is_err() {
+        return;
+    }
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let (ok, _, why) = lab.server.cli(&command);
+    assert!(!ok && why.contains("run this command as"), "{why}");
+    std::os::unix::fs::chown(&data, Some(owner), None).expect("given back");
 }
 
 #[test]

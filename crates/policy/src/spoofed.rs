@@ -112,8 +112,13 @@ pub fn rule(facts: &Facts<'_>) -> Ruling {
     };
     match (facts.proved, acts) {
         (Proved::Yes, _) => Ruling::Accept,
-        (Proved::Unknown, Some(Spoofed::Reject)) => Ruling::TryLater(try_later(facts)),
-        // What is not known harms nobody.
+        // Whoever makes the DNS slow must not get past Junk by it; who is honest is asked again.
+        (Proved::Unknown, Some(Spoofed::Junk | Spoofed::Reject))
+            if facts.stage == Stage::Enforce =>
+        {
+            Ruling::TryLater(try_later(facts))
+        }
+        // Elsewhere what is not known harms nobody.
         (Proved::Unknown, _) => Ruling::Accept,
         (Proved::No, None) => Ruling::Note,
         (Proved::No, Some(Spoofed::Score)) if facts.vouched => Ruling::Note,
@@ -193,7 +198,7 @@ mod tests {
                 assert_eq!(ruled(Proved::Yes, false, level, stage), Ruling::Accept);
                 let unknown = ruled(Proved::Unknown, false, level, stage);
                 match (level, stage) {
-                    (Spoofed::Reject, Stage::Enforce) => {
+                    (Spoofed::Junk | Spoofed::Reject, Stage::Enforce) => {
                         assert!(matches!(unknown, Ruling::TryLater(_)), "{unknown:?}");
                     }
                     _ => assert_eq!(unknown, Ruling::Accept),

@@ -73,6 +73,11 @@ fn a_command_changes_a_running_node_and_a_stopped_one() {
         history.contains("from off to enforce, by nora, because: #1"),
         "{history}"
     );
+    nora_is_in_the_log(&lab);
+}
+
+/// The change that was made for her while no node ran, with what was before.
+fn nora_is_in_the_log(lab: &Lab) {
     let all = Web::operator(&lab.server).get("/api/v1/audit").with(200);
     let all = all.json();
     let changed = all.as_array().expect("entries").iter();
